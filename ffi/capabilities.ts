@@ -1,0 +1,169 @@
+/**
+ * What the running kernel can do, found by trying it on this very process, once,
+ * at first need, and remembered.
+ *
+ * Versions are never parsed: distributions backport, containers forbid calls that
+ * they don't know, and gVisor follows no order. Nor is one errno a sign: before
+ * Linux 6.11 a pidfd answers an unknown ioctl with ENOTTY, 6.11 and 6.12 answer
+ * EINVAL, seccomp filters EPERM or ENOSYS. As nothing but a missing feature stops
+ * a process from asking about itself, every refusal counts as a no, except those
+ * that come from lack of memory or fds and say nothing about the kernel.
+ *
+ * @module
+ */
+
+import { PIDFD_INFO_COREDUMP, PIDFD_INFO_EXIT } from "../structs/pidfd_info.ts";
+import { PID_FS_MAGIC } from "../structs/stat.ts";
+import { failure } from "./call.ts";
+import { Errno } from "./errno.ts";
+import { SyscallError, UnsupportedError } from "./errors.ts";
+import { close, fileSystemType } from "./files.ts";
+import {
+  getpid,
+  PIDFD_SIGNAL_THREAD_GROUP,
+  PIDFD_THREAD,
+  pidfdGetInfo,
+  pidfdGetNamespace,
+  pidfdOpen,
+  setns,
+  tryGetfd,
+  trySendSignal,
+  waitidPidfd,
+} from "./syscalls.ts";
+
+/** Errors that pass: the answer is not remembered, and whoever asked gets the error. */
+const EXHAUSTED: ReadonlySet<number> = new Set([Errno.EMFILE, Errno.ENFILE, Errno.ENOMEM]);
+
+/** One thing that a kernel can or cannot do. */
+export class Capability {
+  #available: boolean | undefined;
+
+  /**
+   * @param feature Its name in the kernel's words, for UnsupportedError.
+   * @param since The version that brought it.
+   * @param probe Tries it on a pidfd of this process; throws or returns false if it isn't there.
+   */
+  constructor(
+    readonly feature: string,
+    readonly since: string,
+    private readonly probe: (self: number) => boolean,
+  ) {}
+
+  /** Whether the running kernel has it. */
+  get available(): boolean {
+    return this.#available ??= this.#try();
+  }
+
+  /** Throws if the running kernel doesn't have it. */
+  require(advice?: string): void {
+    if (!this.available) throw new UnsupportedError(this.feature, this.since, advice);
+  }
+
+  #try(): boolean {
+    try {
+      const self = pidfdOpen(getpid(), 0);
+      try {
+        return this.probe(self);
+      } finally {
+        close(self);
+      }
+    } catch (error) {
+      if (error instanceof UnsupportedError) return false;
+      if (error instanceof SyscallError && !EXHAUSTED.has(error.errno)) return false;
+      throw error;
+    }
+  }
+}
+
+/** The verdict on a result or −errno, where one error can prove that the call is known. */
+function known(syscall: string, result: number, proof?: number): boolean {
+  if (result < 0 && EXHAUSTED.has(-result)) throw failure(syscall, -result);
+  return result >= 0 || -result === proof;
+}
+
+/** As `known`, for calls that return an fd, which nobody needs. */
+function knownByFd(syscall: string, fd: number): boolean {
+  if (fd >= 0) close(fd);
+  return known(syscall, fd);
+}
+
+const CLONE_NEWUTS = 0x0400_0000;
+const PIDFD_GET_UTS_NAMESPACE = 10;
+
+/** pidfds at all. */
+export const pidfdOpenCall = new Capability("pidfd_open", "Linux 5.3", () => true);
+
+/** `waitid(P_PIDFD)`: knows that this process is no child of its own. */
+export const waitidCall = new Capability(
+  "waitid(P_PIDFD)",
+  "Linux 5.4",
+  (self) => waitidPidfd(self, false) === "ECHILD",
+);
+
+export const getfdCall = new Capability(
+  "pidfd_getfd",
+  "Linux 5.6",
+  (self) => knownByFd("pidfd_getfd", tryGetfd(self, self)),
+);
+
+/** setns with a pidfd: moving to where we are needs privileges, but older kernels don't get that far. */
+export const setnsPidfd = new Capability(
+  "setns(pidfd)",
+  "Linux 5.8",
+  (self) => known("setns", setns(self, CLONE_NEWUTS), Errno.EPERM),
+);
+
+export const threadPidfds = new Capability("PIDFD_THREAD", "Linux 6.9", () => {
+  close(pidfdOpen(getpid(), PIDFD_THREAD));
+  return true;
+});
+
+export const signalScopes = new Capability(
+  "PIDFD_SIGNAL_THREAD_GROUP",
+  "Linux 6.9",
+  (self) => known("pidfd_send_signal", trySendSignal(self, 0, PIDFD_SIGNAL_THREAD_GROUP)),
+);
+
+/** A 64-bit id of every process: the inode number of its pidfds. */
+export const pidfsIds = new Capability(
+  "a process's id (pidfs)",
+  "Linux 6.9",
+  (self) => fileSystemType(self) === PID_FS_MAGIC,
+);
+
+export const namespaceIoctls = new Capability(
+  "PIDFD_GET_*_NAMESPACE",
+  "Linux 6.11",
+  (self) =>
+    knownByFd("ioctl(PIDFD_GET_UTS_NAMESPACE)", pidfdGetNamespace(self, PIDFD_GET_UTS_NAMESPACE)),
+);
+
+export const infoIoctl = new Capability(
+  "PIDFD_GET_INFO",
+  "Linux 6.13",
+  (self) => known("ioctl(PIDFD_GET_INFO)", pidfdGetInfo(self, 0n).result),
+);
+
+/**
+ * PIDFD_INFO_EXIT. A process can't see its own exit status, so this asks for what
+ * came one version later, and can't tell 6.15 from 6.13: see `exitInfo`.
+ */
+const coredumpInfo = new Capability("PIDFD_INFO_COREDUMP", "Linux 6.16", (self) => {
+  const { result, info } = pidfdGetInfo(self, PIDFD_INFO_EXIT | PIDFD_INFO_COREDUMP);
+  return known("ioctl(PIDFD_GET_INFO)", result) && (info.mask & PIDFD_INFO_COREDUMP) !== 0n;
+});
+
+/**
+ * Whether PIDFD_GET_INFO tells the exit status of a process that was reaped. On the
+ * kernels that leave it open (6.13 to 6.15) it is learned from the first that is.
+ */
+export const exitInfo = {
+  feature: "PIDFD_INFO_EXIT",
+  since: "Linux 6.15",
+  learned: undefined as boolean | undefined,
+  /** `undefined`: only a reaped process could tell, and none was seen yet. */
+  get available(): boolean | undefined {
+    if (!infoIoctl.available) return false;
+    return coredumpInfo.available || this.learned;
+  },
+};

@@ -1,0 +1,177 @@
+/**
+ * The calls about files. Deno's own file API refuses `/proc` to programs without
+ * `--allow-all`, so that even reading is done here.
+ *
+ * fds go in and out as numbers; whoever receives one owns it and closes it.
+ *
+ * @module
+ */
+
+import { cString, fromCString } from "../structs/cstring.ts";
+import { direntNames } from "../structs/dirent.ts";
+import { S_IFMT, S_IFREG, statfs, statx, STATX_INO, STATX_TYPE } from "../structs/stat.ts";
+import { attempt, check, failure } from "./call.ts";
+import { Errno } from "./errno.ts";
+import { arch, lastErrno, libc } from "./libc.ts";
+
+/** The numbers of the calls that not every supported libc has a function for. */
+const NUMBERS = {
+  x86_64: { statx: 332, getdents64: 217 },
+  aarch64: { statx: 291, getdents64: 61 },
+};
+
+/** Relative paths start at the working directory. */
+export const AT_FDCWD = -100;
+const AT_EMPTY_PATH = 0x1000;
+const NO_PATH = cString("", "path");
+
+export const O_RDONLY = 0;
+export const O_WRONLY = 1;
+/** A handle on a place in the file tree, which can't be read itself. */
+export const O_PATH = 0o10000000;
+const O_CLOEXEC = 0o2000000;
+
+const F_SETFD = 2;
+const F_GETFL = 3;
+const F_DUPFD_CLOEXEC = 1030;
+const FD_CLOEXEC = 1;
+const O_ACCMODE = 3;
+/** Duplicates stay clear of standard input, output and error, should those be closed. */
+const LOWEST_DUPLICATE = 3;
+
+const CHUNK = 4096;
+const PATH_MAX = 4096;
+
+// Synchronous calls can't overlap, so that one buffer of each kind serves them all.
+const fileInfo = statx.allocate();
+const fileSystemInfo = statfs.allocate();
+
+/** Opens a file, always close-on-exec. openat(2) */
+export function openat(dirFd: number, path: string, flags: number): number {
+  const name = cString(path, "path");
+  return check(
+    "openat",
+    attempt(() => libc().openat(dirFd, name, flags | O_CLOEXEC)),
+    { [Errno.ESRCH]: "the process was reaped", [Errno.ENOENT]: path, [Errno.EACCES]: path },
+  );
+}
+
+/** Closes an fd. This is the only place that does. close(2) */
+export function close(fd: number): void {
+  // Whatever close reports, Linux has freed the number: a second try could hit
+  // somebody else's fd. So this call alone is not attempted again after EINTR, and
+  // the one error to report is that the fd was not there any more.
+  if (libc().close(fd) === -1) {
+    const errno = lastErrno();
+    if (errno === Errno.EBADF) {
+      throw failure("close", errno, { [errno]: `something else closed fd ${fd}` });
+    }
+  }
+}
+
+/** Another fd of the same open file, close-on-exec. fcntl(2), F_DUPFD_CLOEXEC */
+export function duplicate(fd: number): number {
+  return check("fcntl", attempt(() => libc().fcntl(fd, F_DUPFD_CLOEXEC, LOWEST_DUPLICATE)));
+}
+
+/** Whether the fd is closed in programs that this one executes. fcntl(2), F_SETFD */
+export function setCloseOnExec(fd: number, on: boolean): void {
+  check("fcntl", attempt(() => libc().fcntl(fd, F_SETFD, on ? FD_CLOEXEC : 0)));
+}
+
+/** Whether the fd was opened for reading, writing or both: O_RDONLY, O_WRONLY or O_RDWR. */
+export function accessMode(fd: number): number {
+  return check("fcntl", attempt(() => libc().fcntl(fd, F_GETFL, 0))) & O_ACCMODE;
+}
+
+/** Reads what there is, up to the buffer's length; 0 at the end. read(2) */
+export function read(fd: number, buffer: Uint8Array<ArrayBuffer>): number {
+  const size = BigInt(buffer.length);
+  return check("read", attempt(() => Number(libc().read(fd, buffer, size))), {
+    [Errno.ESRCH]: "the process was reaped",
+  });
+}
+
+/** Writes what it can, and returns how much that was. write(2) */
+export function write(fd: number, buffer: Uint8Array<ArrayBuffer>): number {
+  const size = BigInt(buffer.length);
+  return check("write", attempt(() => Number(libc().write(fd, buffer, size))));
+}
+
+/** Reads to the end. */
+export function readAll(fd: number): Uint8Array<ArrayBuffer> {
+  let bytes = new Uint8Array(new ArrayBuffer(CHUNK));
+  let length = 0;
+  for (;;) {
+    const count = read(fd, bytes.subarray(length));
+    if (count === 0) return bytes.slice(0, length);
+    length += count;
+    if (length === bytes.length) {
+      const larger = new Uint8Array(new ArrayBuffer(2 * bytes.length));
+      larger.set(bytes);
+      bytes = larger;
+    }
+  }
+}
+
+/** Opens a file, reads it to the end and closes it. */
+export function readFile(dirFd: number, path: string): Uint8Array<ArrayBuffer> {
+  const fd = openat(dirFd, path, O_RDONLY);
+  try {
+    return readAll(fd);
+  } finally {
+    close(fd);
+  }
+}
+
+/** Where a symbolic link points. readlinkat(2) */
+export function readlinkat(dirFd: number, path: string): string {
+  const name = cString(path, "path");
+  const target = new Uint8Array(new ArrayBuffer(PATH_MAX));
+  const size = BigInt(target.length);
+  const length = check(
+    "readlinkat",
+    attempt(() => Number(libc().readlinkat(dirFd, name, target, size))),
+    { [Errno.ESRCH]: "the process was reaped", [Errno.EINVAL]: `${path} is not a link` },
+  );
+  return fromCString(target.subarray(0, length));
+}
+
+/** The names in a directory, without `.` and `..`, in the kernel's order. getdents64(2) */
+export function readDirectory(fd: number): string[] {
+  const number = NUMBERS[arch()].getdents64;
+  const records = new Uint8Array(new ArrayBuffer(8 * CHUNK));
+  const names: string[] = [];
+  for (;;) {
+    const length = check(
+      "getdents64",
+      attempt(() => libc().syscall_getdents64(number, fd, records, records.length)),
+    );
+    if (length === 0) return names.filter((name) => name !== "." && name !== "..");
+    names.push(...direntNames(records.subarray(0, length)));
+  }
+}
+
+/** The inode number of an fd. statx(2) */
+export function inode(fd: number): bigint {
+  return fileStatus(fd).stx_ino;
+}
+
+/** Whether an fd is a regular file, which never makes a reader wait. statx(2) */
+export function isRegularFile(fd: number): boolean {
+  return (fileStatus(fd).stx_mode & S_IFMT) === S_IFREG;
+}
+
+function fileStatus(fd: number): typeof fileInfo.fields {
+  const number = NUMBERS[arch()].statx;
+  const mask = STATX_TYPE | STATX_INO;
+  const call = () => libc().syscall_statx(number, fd, NO_PATH, AT_EMPTY_PATH, mask, fileInfo.bytes);
+  check("statx", attempt(call));
+  return fileInfo.fields;
+}
+
+/** The kind of file system that an fd is on: the magic number in `f_type`. fstatfs(2) */
+export function fileSystemType(fd: number): bigint {
+  check("fstatfs", attempt(() => libc().fstatfs(fd, fileSystemInfo.bytes)));
+  return fileSystemInfo.fields.f_type;
+}

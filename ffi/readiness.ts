@@ -1,0 +1,235 @@
+/**
+ * All waits of a program on one parked thread.
+ *
+ * A nonblocking FFI call occupies a thread of Deno's blocking pool until it returns,
+ * and the pool has 32 of them, which file operations share. So no wait gets a call
+ * of its own: a single `epoll_wait` is parked for all, and an eventfd in the same
+ * epoll set makes it return when nobody waits any more.
+ *
+ * States: **idle**, with no fd and no thread, as long as nobody waits; **parked**
+ * from the first wait to the end of the last. A pending FFI call keeps the event
+ * loop alive, which is what a pending wait should do; one that was aborted must not,
+ * and so the last to leave sends the wake-up. fds may join and leave while the
+ * thread is parked: epoll_ctl(2) takes effect at once.
+ *
+ * errno of a nonblocking call is another thread's. On −1 the call is therefore
+ * repeated, synchronously and without waiting, and that one is believed.
+ *
+ * @module
+ */
+
+import { EPOLLERR, EPOLLET, epollEventOn, EPOLLHUP, EPOLLIN } from "../structs/epoll_event.ts";
+import { attempt, check } from "./call.ts";
+import { Errno } from "./errno.ts";
+import { close, write } from "./files.ts";
+import { arch, libc } from "./libc.ts";
+
+const EPOLL_CLOEXEC = 0o2000000;
+const EPOLL_CTL_ADD = 1;
+const EPOLL_CTL_DEL = 2;
+const EPOLL_CTL_MOD = 3;
+const EFD_CLOEXEC = 0o2000000;
+const EFD_NONBLOCK = 0o4000;
+
+/** How many events one return of epoll_wait can bring; the rest comes with the next. */
+const BATCH = 256;
+
+/** Somebody who waits for one fd. */
+interface Waiter {
+  readonly events: number;
+  readonly settle: (ready: number) => void;
+  readonly reject: (reason: unknown) => void;
+}
+
+/** One fd's place in the epoll set. */
+interface Registration {
+  readonly generation: number;
+  readonly waiters: Set<Waiter>;
+  /** What epoll was last told to report. */
+  events: number;
+}
+
+/** The epoll set while it exists, and the eventfd in it. */
+interface Park {
+  readonly epoll: number;
+  readonly wakeUp: number;
+}
+
+const registrations = new Map<number, Registration>();
+let generations = 0;
+let park: Park | undefined;
+
+/**
+ * What the parked call fills. It lives as long as the program, so that it outlives the
+ * call, and is never shared: the next call begins after the last one has returned.
+ */
+let batch: ReturnType<ReturnType<typeof layout>["allocateArray"]> | undefined;
+
+/** What an eventfd is written: the number to add, 64 bits wide. */
+const ONE = new Uint8Array(new BigUint64Array([1n]).buffer);
+
+/**
+ * Resolves with the events once `fd` has one of them; EPOLLHUP and EPOLLERR count always.
+ * The caller keeps the fd open until then, and calls `forget` before closing it.
+ *
+ * @param signal Ends the wait early: the promise rejects with the signal's reason.
+ */
+export function ready(fd: number, events: number, signal?: AbortSignal): Promise<number> {
+  return new Promise((resolve, reject) => {
+    signal?.throwIfAborted();
+    const abort = () => {
+      leave(fd, waiter);
+      reject(signal?.reason);
+    };
+    const waiter: Waiter = {
+      events,
+      settle(ready) {
+        signal?.removeEventListener("abort", abort);
+        resolve(ready);
+      },
+      reject(reason) {
+        signal?.removeEventListener("abort", abort);
+        reject(reason);
+      },
+    };
+    join(fd, waiter);
+    signal?.addEventListener("abort", abort);
+  });
+}
+
+/** Rejects every wait for an fd that is about to be closed. */
+export function forget(fd: number, reason: unknown): void {
+  const waiters = registrations.get(fd)?.waiters ?? [];
+  for (const waiter of [...waiters]) {
+    leave(fd, waiter);
+    waiter.reject(reason);
+  }
+}
+
+function join(fd: number, waiter: Waiter): void {
+  const { epoll } = park ??= start();
+  const registration = registrations.get(fd);
+  try {
+    if (registration) {
+      registration.waiters.add(waiter);
+      update(epoll, fd, registration);
+    } else {
+      const events = waiter.events;
+      const generation = generations = (generations + 1) >>> 0;
+      control(epoll, EPOLL_CTL_ADD, fd, events, generation);
+      registrations.set(fd, { generation, waiters: new Set([waiter]), events });
+    }
+  } catch (error) {
+    registration?.waiters.delete(waiter);
+    stopIfIdle();
+    throw error;
+  }
+}
+
+function leave(fd: number, waiter: Waiter): void {
+  const registration = registrations.get(fd);
+  if (!park || !registration?.waiters.delete(waiter)) return;
+  update(park.epoll, fd, registration);
+  stopIfIdle();
+}
+
+/** Tells epoll what an fd's waiters want now. */
+function update(epoll: number, fd: number, registration: Registration): void {
+  if (registration.waiters.size === 0) {
+    registrations.delete(fd);
+    const result = tryControl(epoll, EPOLL_CTL_DEL, fd, 0, 0);
+    // An fd that somebody closed behind our back has left the set already.
+    if (result !== -Errno.EBADF && result !== -Errno.ENOENT) check("epoll_ctl", result);
+    return;
+  }
+  let events = 0;
+  for (const waiter of registration.waiters) events |= waiter.events;
+  if (events === registration.events) return;
+  control(epoll, EPOLL_CTL_MOD, fd, events, registration.generation);
+  registration.events = events;
+}
+
+function control(
+  epoll: number,
+  op: number,
+  fd: number,
+  events: number,
+  generation: number,
+): void {
+  check("epoll_ctl", tryControl(epoll, op, fd, events, generation));
+}
+
+function tryControl(
+  epoll: number,
+  op: number,
+  fd: number,
+  events: number,
+  generation: number,
+): number {
+  const event = layout().encode({ events, data_fd: fd, data_generation: generation });
+  return attempt(() => libc().epoll_ctl(epoll, op, fd, event));
+}
+
+function start(): Park {
+  const epoll = check("epoll_create1", attempt(() => libc().epoll_create1(EPOLL_CLOEXEC)));
+  let wakeUp = -1;
+  try {
+    wakeUp = check("eventfd", attempt(() => libc().eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)));
+    // Edge-triggered: a wake-up counts once, without being read.
+    control(epoll, EPOLL_CTL_ADD, wakeUp, (EPOLLIN | EPOLLET) >>> 0, 0);
+  } catch (error) {
+    if (wakeUp >= 0) close(wakeUp);
+    close(epoll);
+    throw error;
+  }
+  const started = { epoll, wakeUp };
+  run(started);
+  return started;
+}
+
+/** Parks until nobody waits any more, and hands out what each return brings. */
+async function run({ epoll, wakeUp }: Park): Promise<void> {
+  const { bytes, blocks } = batch ??= layout().allocateArray(BATCH);
+  try {
+    // Whoever started this is about to join.
+    await undefined;
+    while (registrations.size > 0) {
+      let count = await libc().epoll_wait_parked(epoll, bytes, BATCH, -1);
+      if (count < 0) {
+        count = check("epoll_wait", attempt(() => libc().epoll_wait(epoll, bytes, BATCH, 0)));
+      }
+      for (let i = 0; i < count; i++) {
+        const { data_fd, data_generation, events } = blocks[i].fields;
+        dispatch(epoll, data_fd, data_generation, events);
+      }
+    }
+  } catch (error) {
+    for (const fd of [...registrations.keys()]) forget(fd, error);
+  } finally {
+    park = undefined;
+    close(wakeUp);
+    close(epoll);
+  }
+}
+
+/** Settles the waits for an event. */
+function dispatch(epoll: number, fd: number, generation: number, events: number): void {
+  const registration = registrations.get(fd);
+  // An event can be late: its fd was closed, and perhaps its number given to another.
+  if (registration?.generation !== generation) return;
+  for (const waiter of [...registration.waiters]) {
+    if ((events & (waiter.events | EPOLLHUP | EPOLLERR)) === 0) continue;
+    registration.waiters.delete(waiter);
+    waiter.settle(events);
+  }
+  update(epoll, fd, registration);
+}
+
+/** Wakes the parked thread if nobody needs it any more. It closes what it used on its way out. */
+function stopIfIdle(): void {
+  if (park && registrations.size === 0) write(park.wakeUp, ONE.slice());
+}
+
+function layout() {
+  return epollEventOn[arch()];
+}

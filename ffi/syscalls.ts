@@ -1,0 +1,200 @@
+/**
+ * The calls about processes, a typed function each, under the kernel's names.
+ *
+ * - Linux 5.1: pidfd_send_signal.
+ * - Linux 5.3: pidfd_open; a pidfd polls readable once its process ended.
+ * - Linux 5.4: P_PIDFD for waitid.
+ * - Linux 5.6: pidfd_getfd.
+ * - Linux 5.8: setns takes a pidfd.
+ * - Linux 6.9: PIDFD_THREAD, the scopes of pidfd_send_signal, pidfs with an id a process,
+ *   EPOLLHUP once the process was reaped.
+ * - Linux 6.11: an ioctl for each kind of namespace.
+ * - Linux 6.13: PIDFD_GET_INFO; from 6.15 with the exit status of a reaped process.
+ *
+ * fds go in and out as numbers; whoever receives one owns it and closes it.
+ *
+ * @module
+ */
+
+import { pidfdInfoVer1 } from "../structs/pidfd_info.ts";
+import { EPOLLIN } from "../structs/epoll_event.ts";
+import { pollfd } from "../structs/pollfd.ts";
+import { SI_QUEUE, siginfoChild, siginfoQueue } from "../structs/siginfo.ts";
+import { attempt, check, failure } from "./call.ts";
+import { Errno } from "./errno.ts";
+import { arch, libc } from "./libc.ts";
+
+/** The numbers of the calls that not every supported libc has a function for. */
+const NUMBERS = {
+  x86_64: { pidfd_send_signal: 424, pidfd_open: 434, pidfd_getfd: 438 },
+  aarch64: { pidfd_send_signal: 424, pidfd_open: 434, pidfd_getfd: 438 },
+};
+
+/** `O_EXCL`: the pidfd is for one thread, not for a whole process. */
+export const PIDFD_THREAD = 0o200;
+
+/** Whom pidfd_send_signal reaches; 0 is whatever the pidfd stands for. */
+export const PIDFD_SIGNAL_THREAD = 1 << 0;
+export const PIDFD_SIGNAL_THREAD_GROUP = 1 << 1;
+export const PIDFD_SIGNAL_PROCESS_GROUP = 1 << 2;
+
+const P_PIDFD = 3;
+const WNOHANG = 0x1;
+const WEXITED = 0x4;
+const WNOWAIT = 0x0100_0000;
+
+const PIDFS_IOCTL_MAGIC = 0xff;
+const PIDFD_GET_INFO_NUMBER = 11;
+/** `_IOWR(PIDFS_IOCTL_MAGIC, 11, struct pidfd_info)` */
+const PIDFD_GET_INFO = ((3 << 30) | (pidfdInfoVer1.size << 16) |
+  (PIDFS_IOCTL_MAGIC << 8) | PIDFD_GET_INFO_NUMBER) >>> 0;
+
+// Synchronous calls can't overlap, so that one buffer of each kind serves them all.
+const polled = pollfd.allocate();
+const childInfo = siginfoChild.allocate();
+const pidfdInfo = pidfdInfoVer1.allocate();
+
+/** The caller's own PID, in its own PID namespace. */
+export function getpid(): number {
+  return libc().getpid();
+}
+
+/** A pidfd for a process, or for a thread with PIDFD_THREAD. pidfd_open(2) */
+export function pidfdOpen(pid: number, flags: number): number {
+  const number = NUMBERS[arch()].pidfd_open;
+  return check(
+    "pidfd_open",
+    attempt(() => libc().syscall_pidfd_open(number, pid, flags)),
+    {
+      [Errno.ESRCH]: `there is no process ${pid}`,
+      [Errno.ENOENT]: `${pid} is a thread's ID, not a process's: use { thread: true }`,
+      [Errno.EINVAL]: flags === PIDFD_THREAD
+        ? "pidfds for threads need Linux 6.9"
+        : `${pid} is a thread's ID, not a process's`,
+      [Errno.EPERM]: "a sandbox, such as a container's seccomp filter, forbids pidfd_open",
+    },
+  );
+}
+
+/** Sends a signal; 0 only asks whether one could be sent. pidfd_send_signal(2) */
+export function pidfdSendSignal(
+  pidfd: number,
+  signal: number,
+  flags: number,
+  value?: number,
+): void {
+  const result = trySendSignal(pidfd, signal, flags, value);
+  if (result < 0) {
+    throw failure("pidfd_send_signal", -result, {
+      [Errno.ESRCH]: "the process was reaped",
+      [Errno.EPERM]: "the process belongs to another user",
+    });
+  }
+}
+
+/** As pidfdSendSignal, but returns 0 or −errno. */
+export function trySendSignal(
+  pidfd: number,
+  signal: number,
+  flags: number,
+  value?: number,
+): number {
+  const number = NUMBERS[arch()].pidfd_send_signal;
+  const info = value === undefined ? null : siginfoQueue.encode({
+    si_signo: signal,
+    si_code: SI_QUEUE,
+    si_pid: getpid(),
+    si_uid: libc().getuid(),
+    si_int: value,
+  });
+  return attempt(() => libc().syscall_pidfd_send_signal(number, pidfd, signal, info, flags));
+}
+
+/** A duplicate of another process's fd, close-on-exec. pidfd_getfd(2) */
+export function pidfdGetfd(pidfd: number, targetFd: number): number {
+  return check("pidfd_getfd", tryGetfd(pidfd, targetFd), {
+    [Errno.ESRCH]: "the process was reaped",
+    [Errno.EBADF]: `the process has no file descriptor ${targetFd}`,
+    [Errno.EPERM]: "this needs the right to ptrace the process (PTRACE_MODE_ATTACH_REALCREDS)",
+  });
+}
+
+/** As pidfdGetfd, but returns the fd or −errno. */
+export function tryGetfd(pidfd: number, targetFd: number): number {
+  const number = NUMBERS[arch()].pidfd_getfd;
+  return attempt(() => libc().syscall_pidfd_getfd(number, pidfd, targetFd, 0));
+}
+
+/** What waitid says of a child that ended: `si_code` and `si_status`. */
+export interface ChildExit {
+  code: number;
+  status: number;
+}
+
+/**
+ * Whether a child of ours ended, without waiting for it. `null`: it still runs;
+ * `"ECHILD"`: it is no child of ours, or not any more. waitid(2)
+ *
+ * @param reap Takes the zombie away, instead of leaving it to its owner.
+ */
+export function waitidPidfd(pidfd: number, reap: boolean): ChildExit | null | "ECHILD" {
+  const options = WEXITED | WNOHANG | (reap ? 0 : WNOWAIT);
+  // With WNOHANG and nothing to report, si_pid is what tells: only we can have zeroed it.
+  childInfo.fields.si_pid = 0;
+  const result = attempt(() => libc().waitid(P_PIDFD, pidfd, childInfo.bytes, options));
+  if (result === -Errno.ECHILD) return "ECHILD";
+  check("waitid", result, { [Errno.EINVAL]: "waiting on a pidfd needs Linux 5.4" });
+  const { si_pid, si_code, si_status } = childInfo.fields;
+  return si_pid === 0 ? null : { code: si_code, status: si_status };
+}
+
+/**
+ * Asks the kernel about the process behind a pidfd. Returns 0 or −errno, and fills
+ * the block that the next call overwrites. ioctl_pidfd(2), PIDFD_GET_INFO
+ */
+export function pidfdGetInfo(
+  pidfd: number,
+  mask: bigint,
+): { result: number; info: typeof pidfdInfo.fields } {
+  pidfdInfo.fields.mask = mask;
+  const result = attempt(() => libc().ioctl(pidfd, PIDFD_GET_INFO, pidfdInfo.bytes));
+  return { result, info: pidfdInfo.fields };
+}
+
+/** An fd of one of the process's namespaces, or −errno. ioctl_pidfd(2), `PIDFD_GET_*_NAMESPACE` */
+export function pidfdGetNamespace(pidfd: number, number: number): number {
+  const request = (PIDFS_IOCTL_MAGIC << 8) | number;
+  return attempt(() => libc().ioctl(pidfd, request, null));
+}
+
+/** Moves the calling thread into namespaces; returns 0 or −errno. setns(2) */
+export function setns(fd: number, types: number): number {
+  return attempt(() => libc().setns(fd, types));
+}
+
+/**
+ * Blocks this thread until the fd has one of the events (EPOLLHUP is always one of
+ * them), and returns what it has, or 0 if the deadline came first. poll(2)
+ *
+ * @param deadline In `performance.now()` time; Infinity for none.
+ */
+export function poll(fd: number, events: number, deadline: number): number {
+  polled.fields.fd = fd;
+  polled.fields.events = events;
+  for (;;) {
+    const ready = check("poll", attempt(() => libc().poll(polled.bytes, 1n, remaining(deadline))));
+    if (ready > 0) return polled.fields.revents;
+    if (performance.now() >= deadline) return 0;
+  }
+}
+
+/** Whether the process behind a pidfd ended, reaped or not. */
+export function hasExited(pidfd: number): boolean {
+  return poll(pidfd, EPOLLIN, 0) !== 0;
+}
+
+/** A timeout for poll(2), whose longest finite one is shorter than a deadline may be. */
+function remaining(deadline: number): number {
+  if (deadline === Infinity) return -1;
+  return Math.min(Math.max(Math.ceil(deadline - performance.now()), 0), 2 ** 31 - 1);
+}

@@ -1,0 +1,33 @@
+/**
+ * The Linux pidfd API: a process held as a file descriptor, so that no signal, wait or look-up
+ * can hit another process that was given the same PID.
+ *
+ * Importing the module does nothing and asks for nothing; the first call opens libc, for which
+ * the program needs `--allow-ffi` and no other permission.
+ *
+ * @example
+ * ```ts
+ * import { PidFd } from "@pidfd/util";
+ *
+ * const child = new Deno.Command("sleep", { args: ["60"] }).spawn();
+ * using pidfd = PidFd.fromChild(child);
+ * console.log(pidfd.getInfo());
+ * pidfd.kill();
+ * console.log(await pidfd.wait());
+ * ```
+ *
+ * @module
+ */
+
+export { SyscallError, UnsupportedError } from "./ffi/errors.ts";
+export type { ExitStatus } from "./pidfd/exit_status.ts";
+export { type Features, features } from "./pidfd/features.ts";
+export type { Credentials, ProcessInfo } from "./pidfd/info.ts";
+export type { NamespaceKind } from "./pidfd/namespaces.ts";
+export { OwnedFd } from "./pidfd/owned_fd.ts";
+export type { FromPidOptions } from "./pidfd/open.ts";
+export { PidFd } from "./pidfd/pidfd.ts";
+export type { ProcDir } from "./pidfd/proc_dir.ts";
+export type { Signal } from "./pidfd/signals.ts";
+export type { SendSignalOptions } from "./pidfd/send_signal.ts";
+export type { ExitedOptions, TryWaitOptions, WaitOptions, WaitSyncOptions } from "./pidfd/wait.ts";

@@ -1,0 +1,73 @@
+/**
+ * Bad input is refused before any kernel call, with a message that names the argument
+ * and the value: TypeError for what has the wrong type, RangeError for what has the
+ * right one but can't be meant.
+ *
+ * @module
+ */
+
+const INT_MAX = 2 ** 31 - 1;
+const U64_MAX = 2n ** 64n - 1n;
+
+function show(value: unknown): string {
+  if (typeof value === "bigint") return `${value}n`;
+  if (typeof value === "string") return JSON.stringify(value);
+  return String(value);
+}
+
+/** Refuses everything but numbers. */
+function checkNumber(name: string, value: unknown): asserts value is number {
+  if (typeof value !== "number") throw new TypeError(`${name} must be a number: ${show(value)}`);
+}
+
+/** An integer in a range. */
+export function checkInteger(name: string, value: unknown, min: number, max: number): void {
+  checkNumber(name, value);
+  if (!Number.isInteger(value) || value < min || value > max) {
+    throw new RangeError(`${name} must be an integer in ${min}…${max}: ${value}`);
+  }
+}
+
+/** A process or thread ID. */
+export function checkPid(name: string, value: unknown): void {
+  checkInteger(name, value, 1, INT_MAX);
+}
+
+/** A file descriptor's number. */
+export function checkFd(name: string, value: unknown): void {
+  checkInteger(name, value, 0, INT_MAX);
+}
+
+/** A pidfs id, which is never 0. */
+export function checkId(name: string, value: unknown): void {
+  if (typeof value !== "bigint") throw new TypeError(`${name} must be a bigint: ${show(value)}`);
+  if (value < 1n || value > U64_MAX) {
+    throw new RangeError(`${name} must be in 1…2^64−1: ${show(value)}`);
+  }
+}
+
+/** A span of time in milliseconds; Infinity is one, too. */
+export function checkDuration(name: string, value: unknown): void {
+  checkNumber(name, value);
+  if (!(value >= 0)) throw new RangeError(`${name} must not be negative: ${value}`);
+}
+
+/** True or false, and nothing that is merely truthy. */
+export function checkBoolean(name: string, value: unknown): void {
+  if (typeof value !== "boolean") throw new TypeError(`${name} must be a boolean: ${show(value)}`);
+}
+
+/** An AbortSignal, or none. */
+export function checkAbortSignal(name: string, value: unknown): void {
+  if (value !== undefined && !(value instanceof AbortSignal)) {
+    throw new TypeError(`${name} must be an AbortSignal: ${show(value)}`);
+  }
+}
+
+/** One of some words. */
+export function checkOneOf(name: string, value: unknown, words: readonly string[]): void {
+  if (typeof value !== "string") throw new TypeError(`${name} must be a string: ${show(value)}`);
+  if (!words.includes(value)) {
+    throw new RangeError(`${name} must be one of ${words.join(", ")}: ${show(value)}`);
+  }
+}

@@ -1,0 +1,76 @@
+/**
+ * What the running system offers, for programs that want to know before they try.
+ *
+ * @module
+ */
+
+import {
+  exitInfo,
+  getfdCall,
+  infoIoctl,
+  namespaceIoctls,
+  pidfdOpenCall,
+  pidfsIds,
+  setnsPidfd,
+  signalScopes,
+  threadPidfds,
+  waitidCall,
+} from "../ffi/capabilities.ts";
+
+/**
+ * What the running kernel offers and the sandbox around the program lets through. Where a
+ * feature is missing, most operations still work by other means; each property tells which.
+ */
+export interface Features {
+  /** pidfds at all: Linux 5.3. Without, nothing works. */
+  pidfdOpen: boolean;
+  /** `waitid(P_PIDFD)`: Linux 5.4. Without, no waiting for a child's status. */
+  waitid: boolean;
+  /** `pidfd_getfd`: Linux 5.6. Without, no `getRemoteFd`. */
+  getfd: boolean;
+  /** `setns` with a pidfd: Linux 5.8. Without, `setNamespace` enters one kind after another. */
+  setns: boolean;
+  /** Handles on single threads: Linux 6.9. Without, no `fromPid(pid, { thread: true })`. */
+  threads: boolean;
+  /** Signals to one thread or a process group: Linux 6.9. Without, no `target` in `sendSignal`. */
+  signalScopes: boolean;
+  /** An id for every process: Linux 6.9. Without, no `getId` and no `fromPid(pid, { id })`. */
+  ids: boolean;
+  /** Namespaces by ioctl: Linux 6.11. Without, they are opened under /proc. */
+  namespaceIoctls: boolean;
+  /** PIDFD_GET_INFO: Linux 6.13. Without, `getInfo` and its kin read /proc. */
+  info: boolean;
+  /**
+   * The exit status of any process that was reaped: Linux 6.15. Without, only a child's
+   * status can be known. On 6.13 to 6.15 `null` until a reaped process has told.
+   */
+  exitInfo: boolean | null;
+}
+
+/**
+ * Finds out what the running system offers, by trying it on the program itself. The answer
+ * is remembered: asking again costs nothing. On another system than Linux nothing is offered.
+ *
+ * @throws {Deno.errors.NotCapable} Without `--allow-ffi`.
+ *
+ * @example
+ * ```ts
+ * import { features } from "@pidfd/util";
+ *
+ * if (features().ids) console.log("PID files can hold ids here");
+ * ```
+ */
+export function features(): Features {
+  return {
+    pidfdOpen: pidfdOpenCall.available,
+    waitid: waitidCall.available,
+    getfd: getfdCall.available,
+    setns: setnsPidfd.available,
+    threads: threadPidfds.available,
+    signalScopes: signalScopes.available,
+    ids: pidfsIds.available,
+    namespaceIoctls: namespaceIoctls.available,
+    info: infoIoctl.available,
+    exitInfo: exitInfo.available ?? null,
+  };
+}

@@ -1,0 +1,167 @@
+/**
+ * Who a process is.
+ *
+ * From Linux 6.13 on one ioctl tells all (PIDFD_GET_INFO). Before, the same comes from
+ * /proc: the PID from the pidfd's own fdinfo, parent and credentials from /proc/PID/status,
+ * the cgroup's id from the inode number of its folder. Each such reading is guarded so that
+ * it is the process's own or fails with ESRCH.
+ *
+ * @module
+ */
+
+import { infoIoctl, pidfsIds } from "../ffi/capabilities.ts";
+import { failure } from "../ffi/call.ts";
+import { Errno } from "../ffi/errno.ts";
+import { UnsupportedError } from "../ffi/errors.ts";
+import { AT_FDCWD, close, inode, O_PATH, openat, readFile } from "../ffi/files.ts";
+import { pidfdGetInfo } from "../ffi/syscalls.ts";
+import { PIDFD_INFO_CGROUPID, PIDFD_INFO_PID } from "../structs/pidfd_info.ts";
+import type { FdHandle } from "./fd_handle.ts";
+import { confirm, pidOf, type ProcDir, withProcDir } from "./proc_dir.ts";
+import { parseCgroupMounts, parseCgroupPath, parseStatus } from "./proc_text.ts";
+
+/**
+ * The user and group IDs of a process, as the caller's user namespace sees them.
+ *
+ * See {@link https://man7.org/linux/man-pages/man7/credentials.7.html | credentials(7)}.
+ */
+export interface Credentials {
+  /** Real user ID. */
+  ruid: number;
+  /** Effective user ID. */
+  euid: number;
+  /** Saved set-user-ID. */
+  suid: number;
+  /** User ID for access to files. */
+  fsuid: number;
+  /** Real group ID. */
+  rgid: number;
+  /** Effective group ID. */
+  egid: number;
+  /** Saved set-group-ID. */
+  sgid: number;
+  /** Group ID for access to files. */
+  fsgid: number;
+}
+
+/** Who a process is, at one moment. */
+export interface ProcessInfo {
+  /** The process's ID, or the thread's for a handle on a thread. */
+  pid: number;
+  /** The ID of the process that a thread belongs to; for a process the same as `pid`. */
+  tgid: number;
+  /** The parent's ID; 0 if it has none in the caller's PID namespace. */
+  ppid: number;
+  /** The id that no other process has until the next boot; null before Linux 6.9. */
+  id: bigint | null;
+  /** The id of its cgroup in the unified hierarchy; null where there is none. */
+  cgroupId: bigint | null;
+  /** Its user and group IDs. */
+  creds: Credentials;
+}
+
+/** All that one look at a process tells, apart from its id. */
+type Facts = Omit<ProcessInfo, "id">;
+
+/** The PID alone, which before PIDFD_GET_INFO is cheaper than the rest. */
+export function getPid(pidfd: number): number {
+  return infoIoctl.available ? fromIoctl(pidfd).pid : pidOf(pidfd);
+}
+
+/** All but the id; throws ESRCH once the process was reaped. */
+export function getFacts(handle: FdHandle): Facts {
+  return infoIoctl.available ? fromIoctl(handle.use()) : withProcDir(handle, fromProc);
+}
+
+/** The id; UnsupportedError before Linux 6.9. */
+export function getId(pidfd: number): bigint {
+  pidfsIds.require();
+  return inode(pidfd);
+}
+
+/** All of it. */
+export function getInfo(handle: FdHandle): ProcessInfo {
+  const { pid, tgid, ppid, cgroupId, creds } = getFacts(handle);
+  const id = pidfsIds.available ? inode(handle.use()) : null;
+  return { pid, tgid, ppid, id, cgroupId, creds };
+}
+
+/** The cgroup's id; an error where `getFacts` has null. */
+export function getCgroupId(handle: FdHandle): bigint {
+  const { cgroupId } = getFacts(handle);
+  if (cgroupId !== null) return cgroupId;
+  throw new UnsupportedError(
+    "the process's cgroup id",
+    infoIoctl.since,
+    "before, a mount of the unified hierarchy (cgroup2) that shows the process's cgroup",
+  );
+}
+
+/** Whether two pidfds stand for the same process; before Linux 6.9 ESRCH if one was reaped. */
+export function isSameProcess(a: number, b: number): boolean {
+  if (pidfsIds.available) return inode(a) === inode(b);
+  const same = pidOf(a) === pidOf(b);
+  // Two that are still there at the same time can't have had the same PID in turn.
+  confirm(a);
+  confirm(b);
+  return same;
+}
+
+function fromIoctl(pidfd: number): Facts {
+  const { result, info } = pidfdGetInfo(pidfd, PIDFD_INFO_CGROUPID);
+  const reaped = result === 0 && (info.mask & PIDFD_INFO_PID) === 0n;
+  const errno = reaped ? Errno.ESRCH : -result;
+  if (errno !== 0) {
+    throw failure("ioctl(PIDFD_GET_INFO)", errno, {
+      [Errno.ESRCH]: "the process was reaped",
+      [Errno.EREMOTE]: "the process is not visible in this PID namespace",
+    });
+  }
+  return {
+    pid: info.pid,
+    tgid: info.tgid,
+    ppid: info.ppid,
+    cgroupId: (info.mask & PIDFD_INFO_CGROUPID) === 0n ? null : info.cgroupid,
+    creds: {
+      ruid: info.ruid,
+      euid: info.euid,
+      suid: info.suid,
+      fsuid: info.fsuid,
+      rgid: info.rgid,
+      egid: info.egid,
+      sgid: info.sgid,
+      fsgid: info.fsgid,
+    },
+  };
+}
+
+function fromProc(proc: ProcDir): Facts {
+  const { tgid, ppid, uids, gids } = parseStatus(proc.readTextFile("status"));
+  const [ruid, euid, suid, fsuid] = uids;
+  const [rgid, egid, sgid, fsgid] = gids;
+  return {
+    pid: proc.pid,
+    tgid,
+    ppid,
+    cgroupId: cgroupIdFromProc(proc),
+    creds: { ruid, euid, suid, fsuid, rgid, egid, sgid, fsgid },
+  };
+}
+
+/** The inode number of a cgroup's folder is the cgroup's id (kernfs, 64-bit Linux). */
+function cgroupIdFromProc(proc: ProcDir): bigint | null {
+  const path = parseCgroupPath(proc.readTextFile("cgroup"));
+  if (path === null) return null;
+  const mountinfo = new TextDecoder().decode(readFile(AT_FDCWD, "/proc/self/mountinfo"));
+  for (const { root, point } of parseCgroupMounts(mountinfo)) {
+    const below = root === "/" ? path : path === root ? "/" : path.slice(root.length);
+    if (root !== "/" && path !== root && !path.startsWith(`${root}/`)) continue;
+    const fd = openat(AT_FDCWD, point + below, O_PATH);
+    try {
+      return inode(fd);
+    } finally {
+      close(fd);
+    }
+  }
+  return null;
+}

@@ -1,0 +1,111 @@
+/**
+ * The namespaces of a process.
+ *
+ * From Linux 6.11 on a pidfd gives them out itself, an ioctl for each kind; before, they are
+ * opened below /proc/PID/ns. setns takes a pidfd from Linux 5.8 on, and moves into several
+ * kinds at once or into none; before, it moves into one after another.
+ *
+ * @module
+ */
+
+import { namespaceIoctls, setnsPidfd } from "../ffi/capabilities.ts";
+import { check, type Hints } from "../ffi/call.ts";
+import { Errno } from "../ffi/errno.ts";
+import { AT_FDCWD, close, O_RDONLY, openat } from "../ffi/files.ts";
+import { pidfdGetNamespace, setns } from "../ffi/syscalls.ts";
+import { checkOneOf } from "./arguments.ts";
+import type { FdHandle } from "./fd_handle.ts";
+import { withProcDir } from "./proc_dir.ts";
+
+/**
+ * A kind of namespace, by its name under `/proc/PID/ns`.
+ *
+ * See {@link https://man7.org/linux/man-pages/man7/namespaces.7.html | namespaces(7)}.
+ */
+export type NamespaceKind =
+  | "cgroup"
+  | "ipc"
+  | "mnt"
+  | "net"
+  | "pid"
+  | "pid_for_children"
+  | "time"
+  | "time_for_children"
+  | "user"
+  | "uts";
+
+const CLONE_NEWTIME = 0x0000_0080;
+const CLONE_NEWNS = 0x0002_0000;
+const CLONE_NEWCGROUP = 0x0200_0000;
+const CLONE_NEWUTS = 0x0400_0000;
+const CLONE_NEWIPC = 0x0800_0000;
+const CLONE_NEWUSER = 0x1000_0000;
+const CLONE_NEWPID = 0x2000_0000;
+const CLONE_NEWNET = 0x4000_0000;
+
+/** For each kind the number of its ioctl, and its type in the eyes of setns. */
+const KINDS: Record<NamespaceKind, { ioctl: number; type: number; children?: true }> = {
+  cgroup: { ioctl: 1, type: CLONE_NEWCGROUP },
+  ipc: { ioctl: 2, type: CLONE_NEWIPC },
+  mnt: { ioctl: 3, type: CLONE_NEWNS },
+  net: { ioctl: 4, type: CLONE_NEWNET },
+  pid: { ioctl: 5, type: CLONE_NEWPID },
+  // setns with a pidfd has no flag for these two: they need an fd of their own.
+  pid_for_children: { ioctl: 6, type: CLONE_NEWPID, children: true },
+  time: { ioctl: 7, type: CLONE_NEWTIME },
+  time_for_children: { ioctl: 8, type: CLONE_NEWTIME, children: true },
+  user: { ioctl: 9, type: CLONE_NEWUSER },
+  uts: { ioctl: 10, type: CLONE_NEWUTS },
+};
+
+const HINTS: Hints = {
+  [Errno.ESRCH]: "the process ended",
+  [Errno.EACCES]: "this needs the right to look into the process (PTRACE_MODE_READ_FSCREDS)",
+  [Errno.EPERM]: "this needs CAP_SYS_ADMIN here and in the namespace's user namespace",
+  [Errno.EINVAL]: "a program with threads, as every Deno program is, can't enter mnt or user",
+  [Errno.EUSERS]: "a program with threads, as every Deno program is, can't enter time",
+};
+
+/** An fd of one of the process's namespaces, close-on-exec. */
+export function openNamespace(handle: FdHandle, kind: NamespaceKind): number {
+  checkOneOf("kind", kind, Object.keys(KINDS));
+  const pidfd = handle.use();
+  if (namespaceIoctls.available) {
+    const name = `ioctl(PIDFD_GET_${kind.toUpperCase()}_NAMESPACE)`;
+    return check(name, pidfdGetNamespace(pidfd, KINDS[kind].ioctl), HINTS);
+  }
+  // Opened by path, which is safe because it is confirmed afterwards, as all in there is.
+  let fd = -1;
+  try {
+    withProcDir(handle, (proc) => {
+      fd = openat(AT_FDCWD, `${proc.path}/ns/${kind}`, O_RDONLY);
+    });
+    return fd;
+  } catch (error) {
+    if (fd >= 0) close(fd);
+    throw error;
+  }
+}
+
+/** Moves the calling thread into the process's namespaces of these kinds. */
+export function enterNamespaces(handle: FdHandle, kinds: NamespaceKind[]): void {
+  if (kinds.length === 0) throw new TypeError("kinds must name at least one namespace");
+  for (const kind of kinds) checkOneOf("kinds", kind, Object.keys(KINDS));
+  const pidfd = handle.use();
+  const together = setnsPidfd.available ? kinds.filter((kind) => !KINDS[kind].children) : [];
+  const single = kinds.filter((kind) => !together.includes(kind));
+  const opened: { fd: number; type: number }[] = [];
+  try {
+    // Everything is opened before anything moves: a move can take away the view of /proc.
+    for (const kind of single) {
+      opened.push({ fd: openNamespace(handle, kind), type: KINDS[kind].type });
+    }
+    if (together.length > 0) {
+      const types = together.reduce((types, kind) => types | KINDS[kind].type, 0);
+      check("setns", setns(pidfd, types), HINTS);
+    }
+    for (const { fd, type } of opened) check("setns", setns(fd, type), HINTS);
+  } finally {
+    for (const { fd } of opened) close(fd);
+  }
+}

@@ -1,0 +1,103 @@
+/**
+ * The ways to a pidfd, and what makes sure each time that it stands for the process meant.
+ *
+ * pidfd_open takes a PID, and a PID can change its owner until the very moment of the call.
+ * So whoever knows more than the PID has it checked afterwards, on the pidfd, which can't
+ * change its process any more.
+ *
+ * @module
+ */
+
+import { pidfsIds, threadPidfds } from "../ffi/capabilities.ts";
+import { failure } from "../ffi/call.ts";
+import { Errno } from "../ffi/errno.ts";
+import {
+  accessMode,
+  AT_FDCWD,
+  close,
+  fileSystemType,
+  inode,
+  readlinkat,
+  setCloseOnExec,
+} from "../ffi/files.ts";
+import { getpid, PIDFD_THREAD, pidfdOpen, waitidPidfd } from "../ffi/syscalls.ts";
+import { PID_FS_MAGIC } from "../structs/stat.ts";
+import { checkBoolean, checkFd, checkId, checkPid } from "./arguments.ts";
+
+/** What a pidfd's link under /proc/self/fd reads before Linux 6.9. */
+const ANONYMOUS_PIDFD = "anon_inode:[pidfd]";
+
+/** Options for {@linkcode PidFd.fromPid}. */
+export interface FromPidOptions {
+  /** The id that the process must have, from {@linkcode PidFd.getId}; Linux 6.9. */
+  id?: bigint;
+  /** Whether `pid` is a thread's ID and the handle stands for that thread alone; Linux 6.9. */
+  thread?: boolean;
+}
+
+/** A pidfd for this program itself. */
+export function openSelf(): number {
+  return pidfdOpen(getpid(), 0);
+}
+
+/** A pidfd for a PID, which must be that of the process with the id, if one is given. */
+export function openPid(pid: number, options: FromPidOptions): number {
+  const { id, thread = false } = options;
+  checkPid("pid", pid);
+  if (id !== undefined) checkId("options.id", id);
+  checkBoolean("options.thread", thread);
+  if (thread) threadPidfds.require();
+  if (id !== undefined) pidfsIds.require();
+  const fd = pidfdOpen(pid, thread ? PIDFD_THREAD : 0);
+  const found = id === undefined ? id : inode(fd);
+  if (found === id) return fd;
+  close(fd);
+  throw failure("pidfd_open", Errno.ESRCH, {
+    [Errno.ESRCH]: `the process with id ${id} is gone; PID ${pid} now belongs to id ${found}`,
+  });
+}
+
+/** A pidfd for a child of Deno's, which reaps its children by itself and at any await. */
+export function openChild(child: Deno.ChildProcess): number {
+  if (!(child instanceof Deno.ChildProcess)) {
+    throw new TypeError(`child must be a Deno.ChildProcess: ${String(child)}`);
+  }
+  const fd = pidfdOpen(child.pid, 0);
+  // Reaped before that, and the PID could have gone to anybody: the kernel knows whether it
+  // is a child of ours, and Deno whether it is still this one.
+  if (waitidPidfd(fd, false) === "ECHILD" || denoReaped(child)) {
+    close(fd);
+    throw failure("pidfd_open", Errno.ESRCH, {
+      [Errno.ESRCH]: `Deno reaped its child ${child.pid}: take the handle right after spawn()`,
+    });
+  }
+  return fd;
+}
+
+/** Whether Deno has already taken its child's status. */
+function denoReaped(child: Deno.ChildProcess): boolean {
+  try {
+    // Not in Deno's types, but as in kill(2): signal 0 is never sent.
+    child.kill(0 as unknown as Deno.Signal);
+    return false;
+  } catch (error) {
+    if (error instanceof TypeError) return true;
+    throw error;
+  }
+}
+
+/** Takes over an fd from elsewhere, if it is a pidfd; leaves it alone otherwise. */
+export function adoptFd(fd: number): number {
+  checkFd("fd", fd);
+  // Any call that EBADF could come from: asking for the mode changes nothing.
+  accessMode(fd);
+  if (!isPidfd(fd)) throw new TypeError(`fd must be a pidfd: ${fd} is something else`);
+  setCloseOnExec(fd, true);
+  return fd;
+}
+
+function isPidfd(fd: number): boolean {
+  if (fileSystemType(fd) === PID_FS_MAGIC) return true;
+  if (pidfsIds.available) return false;
+  return readlinkat(AT_FDCWD, `/proc/self/fd/${fd}`) === ANONYMOUS_PIDFD;
+}

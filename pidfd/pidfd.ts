@@ -1,0 +1,399 @@
+/**
+ * The class that users hold. Each method is a few lines: it checks its arguments, sees that
+ * the handle is open, and leaves the rest to the file that bears the idea's name.
+ *
+ * States: **open** until `close`, `intoFd` or garbage collection, then **closed** for good.
+ * What an open handle can do depends on its process alone:
+ *
+ * | the process | signals      | who it is | wait, tryWait                      | exited   |
+ * | ----------- | ------------ | --------- | ---------------------------------- | -------- |
+ * | runs        | are sent     | is told   | wait; null                         | waits    |
+ * | is a zombie | do nothing   | is told   | a child's status; a stranger waits | resolves |
+ * | was reaped  | throw ESRCH  | ESRCH     | the status, or ECHILD              | resolves |
+ *
+ * On a closed handle every method but `close` throws `Deno.errors.BadResource`.
+ *
+ * @module
+ */
+
+import { hasExited } from "../ffi/syscalls.ts";
+import type { ExitStatus } from "./exit_status.ts";
+import { FdHandle } from "./fd_handle.ts";
+import {
+  type Credentials,
+  getCgroupId,
+  getFacts,
+  getId,
+  getInfo,
+  getPid,
+  isSameProcess,
+  type ProcessInfo,
+} from "./info.ts";
+import { enterNamespaces, type NamespaceKind, openNamespace } from "./namespaces.ts";
+import { adoptFd, type FromPidOptions, openChild, openPid, openSelf } from "./open.ts";
+import { openRemoteFd, OwnedFd } from "./owned_fd.ts";
+import { type ProcDir, withProcDir } from "./proc_dir.ts";
+import { sendSignal, type SendSignalOptions } from "./send_signal.ts";
+import type { Signal } from "./signals.ts";
+import {
+  type ExitedOptions,
+  ExitWatch,
+  type Origin,
+  type TryWaitOptions,
+  type WaitOptions,
+  type WaitSyncOptions,
+} from "./wait.ts";
+
+/** Makes handles for the floors above, which know more about a process than its fd. */
+let create: (fd: number, origin: Origin) => PidFd;
+
+/** The handle of a child that nothing else reaps. */
+export function ownChild(fd: number): PidFd {
+  return create(fd, { owned: true });
+}
+
+/**
+ * A process, held as a file descriptor. Whatever is done through the handle is done to this
+ * process or fails with `ESRCH`: never to another one that got the same PID later.
+ *
+ * A handle is closed by {@linkcode PidFd.close}, at the end of a `using` block, or when it is
+ * garbage. From then on all its methods throw `Deno.errors.BadResource`. As long as a wait is
+ * pending, the program goes on running.
+ *
+ * Needs `--allow-ffi` and Linux 5.4; where a method needs a newer kernel, it says so, and
+ * throws an {@linkcode UnsupportedError} without.
+ *
+ * @example Hold a child, end it, and learn how it ended
+ * ```ts
+ * import { PidFd } from "@pidfd/util";
+ *
+ * const child = new Deno.Command("sleep", { args: ["60"] }).spawn();
+ * using pidfd = PidFd.fromChild(child);
+ * pidfd.sendSignal("SIGTERM");
+ * const { signal } = await pidfd.wait();
+ * console.log(signal); // SIGTERM
+ * ```
+ *
+ * See {@link https://man7.org/linux/man-pages/man2/pidfd_open.2.html | pidfd_open(2)}.
+ */
+export class PidFd implements Disposable {
+  readonly #handle: FdHandle;
+  readonly #exit: ExitWatch;
+
+  private constructor(fd: number, origin: Origin, original?: ExitWatch) {
+    this.#handle = new FdHandle(fd, "PidFd");
+    this.#exit = original?.for(this.#handle) ?? new ExitWatch(this.#handle, origin);
+  }
+
+  static {
+    create = (fd, origin) => new PidFd(fd, origin);
+  }
+
+  /**
+   * A handle on this program itself.
+   *
+   * @throws {SyscallError} `EMFILE` if the program has no descriptor left.
+   */
+  static fromSelf(): PidFd {
+    return new PidFd(openSelf(), {});
+  }
+
+  /**
+   * A handle on the process that has this PID now.
+   *
+   * If the PID comes from somewhere that could be out of date, pass the `id` too: then it is
+   * certain whose handle it is.
+   *
+   * @throws {RangeError} If `pid` is not an integer in 1…2^31−1.
+   * @throws {SyscallError} `ESRCH` if no process has the PID, or another one than that with
+   *   the `id`; `EINVAL` or `ENOENT` if it is a thread's.
+   * @throws {UnsupportedError} For `id` and `thread` before Linux 6.9.
+   */
+  static fromPid(pid: number, options: FromPidOptions = {}): PidFd {
+    return new PidFd(openPid(pid, options), {});
+  }
+
+  /**
+   * A handle on a child that `Deno.Command` started. Take it in the same turn as `spawn()`:
+   * Deno reaps its children by itself, and then they are gone.
+   *
+   * Waiting leaves the child to Deno: `child.status` resolves as ever. Where the kernel can't
+   * tell how the child ended, `child.status` is asked.
+   *
+   * @throws {SyscallError} `ESRCH` if Deno has already reaped the child.
+   */
+  static fromChild(child: Deno.ChildProcess): PidFd {
+    return new PidFd(openChild(child), { child });
+  }
+
+  /**
+   * Takes over a pidfd that comes from elsewhere: inherited, received, or opened by other
+   * code. It is made close-on-exec, and nothing else may close it from now on.
+   *
+   * @throws {RangeError} If `fd` is not an integer in 0…2^31−1.
+   * @throws {TypeError} If the descriptor is not a pidfd; it is left as it was.
+   * @throws {SyscallError} `EBADF` if there is no such descriptor.
+   */
+  static fromFd(fd: number): PidFd {
+    return new PidFd(adoptFd(fd), {});
+  }
+
+  /** The descriptor's number, for calls outside this library; −1 once closed. */
+  get fd(): number {
+    return this.#handle.fd;
+  }
+
+  /** Whether the descriptor was closed or given away. */
+  get closed(): boolean {
+    return this.#handle.closed;
+  }
+
+  /**
+   * Closes the descriptor. Pending waits reject with `Deno.errors.BadResource`. The process
+   * itself goes on. A second call does nothing.
+   */
+  close(): void {
+    this.#handle.close();
+  }
+
+  /** As {@linkcode PidFd.close}, for `using`. */
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  /**
+   * A second handle on the same process, with a descriptor of its own. It never reaps.
+   *
+   * @throws {SyscallError} `EMFILE` if the program has no descriptor left.
+   */
+  clone(): PidFd {
+    return new PidFd(this.#handle.duplicate(), {}, this.#exit);
+  }
+
+  /** Gives the descriptor away: whoever takes the number closes it. Pending waits reject. */
+  intoFd(): number {
+    return this.#handle.release();
+  }
+
+  /**
+   * Whether programs that this one executes get the descriptor: with `false` they do, under
+   * the same number (fcntl(2), FD_CLOEXEC).
+   */
+  setCloseOnExec(on: boolean): void {
+    this.#handle.setCloseOnExec(on);
+  }
+
+  /**
+   * Whether the other handle stands for the same process.
+   *
+   * Before Linux 6.9 only processes that were not reaped can be compared.
+   *
+   * @throws {SyscallError} `ESRCH` before Linux 6.9, if one of them was reaped.
+   */
+  equals(other: PidFd): boolean {
+    return isSameProcess(this.#handle.use(), other.#handle.use());
+  }
+
+  /**
+   * The process's PID; for a thread's handle, the thread's ID.
+   *
+   * @throws {SyscallError} `ESRCH` once it was reaped, `EREMOTE` or `ESRCH` if it has no PID
+   *   in this program's PID namespace.
+   */
+  getPid(): number {
+    return getPid(this.#handle.use());
+  }
+
+  /**
+   * The PID of the process's parent; 0 if that has none in this PID namespace.
+   *
+   * @throws {SyscallError} As {@linkcode PidFd.getPid}.
+   */
+  getPpid(): number {
+    return getFacts(this.#handle).ppid;
+  }
+
+  /**
+   * The process's id: a number that no other process has until the next boot. It stays
+   * readable when the process is gone.
+   *
+   * Needs Linux 6.9 (pidfs: the inode number of the pidfd).
+   *
+   * @throws {UnsupportedError} Before.
+   */
+  getId(): bigint {
+    return getId(this.#handle.use());
+  }
+
+  /**
+   * The id of the process's cgroup in the unified hierarchy: the inode number of its folder.
+   *
+   * @throws {SyscallError} As {@linkcode PidFd.getPid}.
+   * @throws {UnsupportedError} Before Linux 6.13, if no mount of cgroup2 shows the cgroup.
+   */
+  getCgroupId(): bigint {
+    return getCgroupId(this.#handle);
+  }
+
+  /**
+   * The process's user and group IDs.
+   *
+   * @throws {SyscallError} As {@linkcode PidFd.getPid}.
+   */
+  getCreds(): Credentials {
+    return getFacts(this.#handle).creds;
+  }
+
+  /**
+   * All of the above, from one moment: from Linux 6.13 on by a single kernel call (and one
+   * for the id, which never changes), before that by reading /proc.
+   *
+   * @throws {SyscallError} As {@linkcode PidFd.getPid}.
+   */
+  getInfo(): ProcessInfo {
+    return getInfo(this.#handle);
+  }
+
+  /** Whether the process still runs: false for a zombie, and once it was reaped. */
+  isAlive(): boolean {
+    return !hasExited(this.#handle.use());
+  }
+
+  /**
+   * Sends a signal. 0 sends none, and only asks whether the process is still there: a zombie
+   * is.
+   *
+   * @throws {RangeError} If there is no such signal on Linux.
+   * @throws {SyscallError} `ESRCH` once the process was reaped; `EPERM` without the right to
+   *   signal it.
+   * @throws {UnsupportedError} For the targets `"thread"` and `"group"` before Linux 6.9.
+   *
+   * See {@link https://man7.org/linux/man-pages/man2/pidfd_send_signal.2.html | pidfd_send_signal(2)}.
+   */
+  sendSignal(signal: Signal, options: SendSignalOptions = {}): void {
+    sendSignal(this.#handle, signal, options);
+  }
+
+  /**
+   * Ends the process: sends SIGKILL, or another signal.
+   *
+   * @throws {SyscallError} As {@linkcode PidFd.sendSignal}.
+   */
+  kill(signal: Signal = "SIGKILL"): void {
+    this.sendSignal(signal);
+  }
+
+  /**
+   * Resolves with the process's exit status.
+   *
+   * Works for a child of this program, and never takes its status away from others unless
+   * `reap` says so. From Linux 6.15 on it works for every process, as soon as its parent has
+   * reaped it. All waits of a program share one thread.
+   *
+   * @throws {SyscallError} `ECHILD` before Linux 6.15, when a process ended that is not a
+   *   child of this program or was reaped by something else. {@linkcode PidFd.exited} works.
+   * @throws {Deno.errors.BadResource} If the handle is closed meanwhile.
+   *
+   * See {@link https://man7.org/linux/man-pages/man2/waitid.2.html | waitid(2)}.
+   */
+  wait(options: WaitOptions = {}): Promise<ExitStatus> {
+    return this.#exit.wait(options);
+  }
+
+  /**
+   * Resolves once the process ended, be it a child or not, on every kernel.
+   *
+   * @throws {Deno.errors.BadResource} If the handle is closed meanwhile.
+   */
+  exited(options: ExitedOptions = {}): Promise<void> {
+    return this.#exit.exited(options);
+  }
+
+  /**
+   * As {@linkcode PidFd.wait}, but blocks the thread: nothing else runs until it returns.
+   *
+   * @throws {Deno.errors.TimedOut} If the status isn't known after `timeout`.
+   * @throws {RangeError} If `timeout` is negative.
+   * @throws {SyscallError} `ECHILD` as {@linkcode PidFd.wait}.
+   */
+  waitSync(options: WaitSyncOptions = {}): ExitStatus {
+    return this.#exit.waitSync(options);
+  }
+
+  /**
+   * The exit status if it is known by now. `null` for a process that runs, and for a
+   * stranger's zombie, whose parent has not asked for the status yet.
+   *
+   * @throws {SyscallError} `ECHILD` as {@linkcode PidFd.wait}.
+   */
+  tryWait(options: TryWaitOptions = {}): ExitStatus | null {
+    return this.#exit.tryWait(options);
+  }
+
+  /**
+   * One of the process's namespaces: to compare its inode, or to pass on.
+   *
+   * @throws {SyscallError} `ESRCH` once the process ended; `EACCES` without the right to look
+   *   into it.
+   *
+   * See {@link https://man7.org/linux/man-pages/man7/namespaces.7.html | namespaces(7)}.
+   */
+  getNamespace(kind: NamespaceKind): OwnedFd {
+    return new OwnedFd(openNamespace(this.#handle, kind));
+  }
+
+  /**
+   * Moves the calling thread into namespaces of the process: from then on what this program
+   * does synchronously happens there, and so do the processes that it starts. `pid`,
+   * `pid_for_children` and `time_for_children` are for those alone. There is no way back
+   * but a handle on this program's own namespaces, taken before.
+   *
+   * As every Deno program has several threads, Linux refuses it `mnt` and `user` with EINVAL
+   * and `time` with EUSERS.
+   *
+   * @throws {SyscallError} `EPERM` without CAP_SYS_ADMIN; `ESRCH` once the process ended;
+   *   `EINVAL`, `EUSERS` as above.
+   *
+   * See {@link https://man7.org/linux/man-pages/man2/setns.2.html | setns(2)}.
+   */
+  setNamespace(...kinds: NamespaceKind[]): void {
+    enterNamespaces(this.#handle, kinds);
+  }
+
+  /**
+   * A duplicate of a descriptor that the process has open, as if it had passed it on. The two
+   * share the open file with its position and flags.
+   *
+   * Needs Linux 5.6, and the right to ptrace the process.
+   *
+   * @param targetFd The descriptor's number in the process.
+   * @throws {SyscallError} `EBADF` if the process has no such descriptor; `EPERM` without the
+   *   right; `ESRCH` once the process ended.
+   * @throws {UnsupportedError} Before Linux 5.6.
+   *
+   * See {@link https://man7.org/linux/man-pages/man2/pidfd_getfd.2.html | pidfd_getfd(2)}.
+   */
+  getRemoteFd(targetFd: number): OwnedFd {
+    return openRemoteFd(this.#handle, targetFd);
+  }
+
+  /**
+   * Gives access to the process's directory under /proc, for as long as `use` runs or until
+   * the promise that it returns is settled.
+   *
+   * @example
+   * ```ts
+   * import { PidFd } from "@pidfd/util";
+   *
+   * using self = PidFd.fromSelf();
+   * const name = self.accessProc((proc) => proc.readTextFile("comm").trim());
+   * console.log(name);
+   * ```
+   *
+   * @returns What `use` returns, if the process was there all the time.
+   * @throws {SyscallError} `ESRCH` if the process was reaped meanwhile.
+   */
+  accessProc<T>(use: (proc: ProcDir) => T): T {
+    return withProcDir(this.#handle, use);
+  }
+}

@@ -1,0 +1,162 @@
+/**
+ * /proc/PID of one process, and of no other.
+ *
+ * `/proc/PID` by name is whoever has the PID now. Opened as a directory it stays with the
+ * process that had it then: below it the kernel answers ESRCH once that was reaped. And
+ * as a PID can't be given away before its owner was reaped, a process that a pidfd still
+ * reaches *after* the directory was opened had the PID *while* it was opened.
+ *
+ * @module
+ */
+
+import { check, failure } from "../ffi/call.ts";
+import { Errno } from "../ffi/errno.ts";
+import {
+  AT_FDCWD,
+  close,
+  O_PATH,
+  O_RDONLY,
+  openat,
+  readDirectory,
+  readFile,
+  readlinkat,
+} from "../ffi/files.ts";
+import { trySendSignal } from "../ffi/syscalls.ts";
+import { FdHandle } from "./fd_handle.ts";
+import { parseFdinfoPid } from "./proc_text.ts";
+
+/** The one way to make a ProcDir, which users can't. */
+let create: (pid: number, dir: FdHandle) => ProcDir;
+
+/**
+ * The `/proc/PID` directory of one process, given to the callback of
+ * {@linkcode PidFd.accessProc} and closed when that ends.
+ *
+ * Every name is relative to the directory: `"status"`, `"ns/net"`, `"task/1/comm"`. Each
+ * method throws a {@linkcode SyscallError} with code `ESRCH` once the process was reaped,
+ * and `Deno.errors.BadResource` once the directory is closed.
+ *
+ * See {@link https://man7.org/linux/man-pages/man5/proc_pid.5.html | proc_pid(5)}.
+ */
+export class ProcDir {
+  /** The PID that the directory was opened by. */
+  readonly pid: number;
+  /** The directory's path, for messages: used by name it may lead to another process. */
+  readonly path: string;
+  readonly #dir: FdHandle;
+
+  private constructor(pid: number, dir: FdHandle) {
+    this.pid = pid;
+    this.path = procPath(pid);
+    this.#dir = dir;
+  }
+
+  static {
+    create = (pid, dir) => new ProcDir(pid, dir);
+  }
+
+  /**
+   * Reads a file as text. What is not UTF-8 in it becomes U+FFFD.
+   *
+   * @throws {SyscallError} `ESRCH` once the process was reaped, `ENOENT`, `EACCES`.
+   */
+  readTextFile(name: string): string {
+    return new TextDecoder().decode(this.readFile(name));
+  }
+
+  /**
+   * Reads a file as bytes.
+   *
+   * @throws {SyscallError} `ESRCH` once the process was reaped, `ENOENT`, `EACCES`.
+   */
+  readFile(name: string): Uint8Array<ArrayBuffer> {
+    return readFile(this.#dir.use(), inside(name));
+  }
+
+  /**
+   * Reads where a link points: `"exe"`, `"cwd"`, `"fd/0"`.
+   *
+   * @throws {SyscallError} `ESRCH` once the process was reaped, `ENOENT`, `EACCES`.
+   */
+  readLink(name: string): string {
+    return readlinkat(this.#dir.use(), inside(name));
+  }
+
+  /**
+   * The names in the directory, or in one below it.
+   *
+   * @throws {SyscallError} `ESRCH` once the process was reaped, `ENOENT`, `EACCES`.
+   */
+  list(name = "."): string[] {
+    const fd = openat(this.#dir.use(), inside(name), O_RDONLY);
+    try {
+      return readDirectory(fd);
+    } finally {
+      close(fd);
+    }
+  }
+}
+
+/** The PID in the eyes of /proc; throws ESRCH once the process was reaped. */
+export function pidOf(pidfd: number): number {
+  const fdinfo = new TextDecoder().decode(readFile(AT_FDCWD, `/proc/self/fdinfo/${pidfd}`));
+  const pid = parseFdinfoPid(fdinfo);
+  if (pid === null) throw new TypeError(`fd ${pidfd} is not a pidfd`);
+  if (pid > 0) return pid;
+  throw failure("pidfd_open", Errno.ESRCH, {
+    [Errno.ESRCH]: pid < 0
+      ? "the process was reaped"
+      : "the process is not visible in this PID namespace",
+  });
+}
+
+/** Throws ESRCH if the process was reaped. A zombie is still there. */
+export function confirm(pidfd: number): void {
+  const result = trySendSignal(pidfd, 0, 0);
+  if (result === -Errno.EPERM) return;
+  check("pidfd_send_signal", result, { [Errno.ESRCH]: "the process was reaped" });
+}
+
+/**
+ * Runs `use` on the directory of the process, and returns its result only if that was the
+ * process's own from beginning to end. An asynchronous `use` keeps the directory open.
+ */
+export function withProcDir<T>(handle: FdHandle, use: (proc: ProcDir) => T): T {
+  if (typeof use !== "function") throw new TypeError(`use must be a function: ${String(use)}`);
+  const pid = pidOf(handle.use());
+  const dir = new FdHandle(openat(AT_FDCWD, procPath(pid), O_PATH), "ProcDir");
+  let pending = false;
+  try {
+    confirm(handle.use());
+    const result = use(create(pid, dir));
+    if (!isPromise(result)) {
+      confirm(handle.use());
+      return result;
+    }
+    pending = true;
+    const guarded = Promise.resolve(result).then((value) => {
+      confirm(handle.use());
+      return value;
+    });
+    return guarded.finally(() => dir.close()) as T;
+  } finally {
+    if (!pending) dir.close();
+  }
+}
+
+function isPromise(value: unknown): value is PromiseLike<unknown> {
+  return typeof (value as PromiseLike<unknown> | null)?.then === "function";
+}
+
+function procPath(pid: number): string {
+  return `/proc/${pid}`;
+}
+
+/** Refuses names that would leave the directory; links inside it may still lead out. */
+function inside(name: string): string {
+  if (typeof name !== "string") throw new TypeError(`name must be a string: ${String(name)}`);
+  if (name === "" || name.startsWith("/") || name.split("/").includes("..")) {
+    throw new RangeError(`name must be a path below /proc/PID: ${JSON.stringify(name)}`);
+  }
+  return name;
+}

@@ -1,0 +1,78 @@
+/**
+ * The texts under /proc that stand in for an ioctl on older kernels (proc_pid_fdinfo(5),
+ * proc_pid_status(5), proc_pid_cgroup(5), proc_pid_mountinfo(5)). These are parsers and
+ * nothing else: what they read is found and guarded elsewhere.
+ *
+ * @module
+ */
+
+/**
+ * The PID in the fdinfo of a pidfd, or null if the text is not that of a pidfd. −1: it was
+ * reaped; 0: it is not visible in the PID namespace of the /proc that was read.
+ */
+export function parseFdinfoPid(text: string): number | null {
+  const value = field(text, "Pid");
+  return value !== null && /^-?\d+$/.test(value) ? Number(value) : null;
+}
+
+/** What /proc/PID/status tells of a process. */
+export interface StatusFields {
+  tgid: number;
+  ppid: number;
+  /** Real, effective, saved and file-system user ID. */
+  uids: number[];
+  /** Real, effective, saved and file-system group ID. */
+  gids: number[];
+}
+
+/** Parses /proc/PID/status. The command's name in it is escaped, so a line is a line. */
+export function parseStatus(text: string): StatusFields {
+  const numbers = (key: string, count: number): number[] => {
+    const words = (field(text, key) ?? "").split(/\s+/);
+    if (words.length !== count || !words.every((word) => /^\d+$/.test(word))) {
+      throw new SyntaxError(`/proc/PID/status: ${key} is not ${count} numbers`);
+    }
+    return words.map(Number);
+  };
+  const [tgid] = numbers("Tgid", 1);
+  const [ppid] = numbers("PPid", 1);
+  return { tgid, ppid, uids: numbers("Uid", 4), gids: numbers("Gid", 4) };
+}
+
+/** The path in the unified hierarchy from /proc/PID/cgroup, or null where there is none. */
+export function parseCgroupPath(text: string): string | null {
+  const line = text.split("\n").find((line) => line.startsWith("0::"));
+  if (line === undefined) return null;
+  // The kernel marks a cgroup that was removed under a process.
+  return line.slice("0::".length).replace(/ \(deleted\)$/, "");
+}
+
+/** A mount of the unified cgroup hierarchy. */
+export interface CgroupMount {
+  /** The folder of the hierarchy that is mounted. */
+  root: string;
+  /** Where it is mounted. */
+  point: string;
+}
+
+/** The mounts of cgroup2 in /proc/PID/mountinfo, in its order. */
+export function parseCgroupMounts(text: string): CgroupMount[] {
+  return text.split("\n").flatMap((line) => {
+    const words = line.split(" ");
+    // Optional fields stand between the sixth word and a lone hyphen.
+    const hyphen = words.indexOf("-", 6);
+    if (hyphen < 0 || words[hyphen + 1] !== "cgroup2") return [];
+    return [{ root: unescape(words[3]), point: unescape(words[4]) }];
+  });
+}
+
+/** mountinfo writes white space and backslashes as three octal digits. */
+function unescape(path: string): string {
+  return path.replace(/\\([0-7]{3})/g, (_, octal) => String.fromCharCode(parseInt(octal, 8)));
+}
+
+/** The value of a `Key:\tvalue` line. */
+function field(text: string, key: string): string | null {
+  const line = text.split("\n").find((line) => line.startsWith(`${key}:`));
+  return line === undefined ? null : line.slice(key.length + 1).trim();
+}

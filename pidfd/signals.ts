@@ -1,0 +1,81 @@
+/**
+ * Signals by name and by number. x86-64 and arm64 share the numbers of
+ * `<asm-generic/signal.h>`; real-time signals have numbers only.
+ *
+ * @module
+ */
+
+import { checkInteger } from "./arguments.ts";
+
+/**
+ * A signal: a name as Deno has them, or its number on Linux. Numbers reach what has no
+ * name, the real-time signals 32 to 64; 0 is no signal, and only asks whether one could
+ * be sent.
+ */
+export type Signal = Deno.Signal | number;
+
+/** `_NSIG` of `<asm-generic/signal.h>`: the last real-time signal. */
+const SIGRTMAX = 64;
+
+/** The names at their numbers less one. */
+const NAMES: readonly Deno.Signal[] = [
+  "SIGHUP",
+  "SIGINT",
+  "SIGQUIT",
+  "SIGILL",
+  "SIGTRAP",
+  "SIGABRT",
+  "SIGBUS",
+  "SIGFPE",
+  "SIGKILL",
+  "SIGUSR1",
+  "SIGSEGV",
+  "SIGUSR2",
+  "SIGPIPE",
+  "SIGALRM",
+  "SIGTERM",
+  "SIGSTKFLT",
+  "SIGCHLD",
+  "SIGCONT",
+  "SIGSTOP",
+  "SIGTSTP",
+  "SIGTTIN",
+  "SIGTTOU",
+  "SIGURG",
+  "SIGXCPU",
+  "SIGXFSZ",
+  "SIGVTALRM",
+  "SIGPROF",
+  "SIGWINCH",
+  "SIGIO",
+  "SIGPWR",
+  "SIGSYS",
+];
+
+const NUMBERS: ReadonlyMap<string, number> = new Map([
+  ...NAMES.map((name, i) => [name, i + 1] as const),
+  // Second names that Deno knows for the same signals.
+  ["SIGPOLL", NAMES.indexOf("SIGIO") + 1],
+  ["SIGUNUSED", NAMES.indexOf("SIGSYS") + 1],
+]);
+
+/** The number of a signal; refuses what is none on Linux. */
+export function signalNumber(name: string, signal: Signal): number {
+  if (typeof signal === "string") {
+    const number = NUMBERS.get(signal);
+    if (number === undefined) {
+      throw new RangeError(`${name} must be the name of a signal on Linux: "${signal}"`);
+    }
+    return number;
+  }
+  if (typeof signal !== "number") {
+    throw new TypeError(`${name} must be a signal's name or number: ${String(signal)}`);
+  }
+  checkInteger(name, signal, 0, SIGRTMAX);
+  return signal;
+}
+
+/** The name of a signal, or null for one that has none. */
+export function signalName(number: number): Deno.Signal | null {
+  return NAMES[number - 1] ?? null;
+}

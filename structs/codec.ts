@@ -1,0 +1,153 @@
+/**
+ * A struct is declared once, as its C fields in order; its layout follows from
+ * the C ABI's rules, and both its encoded and its decoded form from the layout.
+ * No other file of the project counts bytes.
+ *
+ * The rules (System V x86-64 psABI 3.1.2, AAPCS64 5.9): a field starts at the
+ * next multiple of its alignment, a struct aligns as its strictest field does,
+ * and its size is rounded up to that alignment. A packed struct has neither
+ * padding nor alignment.
+ *
+ * @module
+ */
+
+import type { CType, Decoded } from "./scalars.ts";
+
+/** The fields of a struct, in the order of their declaration in C. */
+export type Fields = Readonly<Record<string, CType<unknown>>>;
+
+/** What a struct with these fields decodes to. */
+export type Values<F extends Fields> = { -readonly [K in keyof F]: Decoded<F[K]> };
+
+/** A buffer that holds one struct, for handing to the kernel again and again. */
+export interface Block<F extends Fields> {
+  /** The memory itself. Whoever passes it to the kernel keeps it referenced until the call returned. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** The fields in that memory: each read decodes, each write encodes, nothing is cached. */
+  readonly fields: Values<F>;
+}
+
+/** Deviations from the plain layout. */
+export interface Layout {
+  /** `__attribute__((packed))`: no padding, alignment 1. */
+  packed?: boolean;
+  /** The size that the kernel gives the struct, where it reserves more than the fields need. */
+  size?: number;
+}
+
+/** One C struct. As it is a type itself, it can be another struct's field. */
+export interface Struct<F extends Fields> extends CType<Values<F>> {
+  /** `offsetof` of every field. */
+  readonly offsets: { readonly [K in keyof F]: number };
+  /** Reads a whole struct; anything but exactly `size` bytes is a RangeError. */
+  decode(bytes: Uint8Array): Values<F>;
+  /** Makes a struct; what is not given is zero, as with C's designated initialisers. */
+  encode(values: Partial<Values<F>>): Uint8Array<ArrayBuffer>;
+  /** A zeroed buffer for one struct. */
+  allocate(): Block<F>;
+  /** Zeroed memory for `count` structs in a row, and a block on each of them. */
+  allocateArray(count: number): { bytes: Uint8Array<ArrayBuffer>; blocks: Block<F>[] };
+}
+
+/** Declares a struct. */
+export function struct<const F extends Fields>(
+  name: string,
+  fields: F,
+  layout: Layout = {},
+): Struct<F> {
+  const { offsets, size, align } = place(name, fields, layout);
+  const entries = Object.entries(fields).map(([key, type]) => ({ key, type, at: offsets[key] }));
+
+  function read(view: DataView, offset: number): Values<F> {
+    const values: Record<string, unknown> = {};
+    for (const { key, type, at } of entries) values[key] = type.read(view, offset + at);
+    return values as Values<F>;
+  }
+
+  function write(view: DataView, offset: number, values: Partial<Values<F>>): void {
+    for (const key of Object.keys(values)) {
+      if (!Object.hasOwn(fields, key)) throw new TypeError(`${name} has no field "${key}"`);
+      try {
+        fields[key].write(view, offset + offsets[key], values[key]);
+      } catch (error) {
+        if (error instanceof RangeError) error.message = `${name}.${key}: ${error.message}`;
+        throw error;
+      }
+    }
+  }
+
+  // The accessors stand on a prototype, so that another block costs one small object.
+  class Accessors {
+    readonly #view: DataView;
+    constructor(view: DataView) {
+      this.#view = view;
+      // A misspelt field is an error and not a new property.
+      Object.preventExtensions(this);
+    }
+    static {
+      for (const { key, type, at } of entries) {
+        Object.defineProperty(Accessors.prototype, key, {
+          get(this: Accessors) {
+            return type.read(this.#view, at);
+          },
+          set(this: Accessors, value) {
+            type.write(this.#view, at, value);
+          },
+        });
+      }
+    }
+  }
+
+  function block(buffer: ArrayBuffer, offset: number): Block<F> {
+    const accessors: unknown = new Accessors(new DataView(buffer, offset, size));
+    return { bytes: new Uint8Array(buffer, offset, size), fields: accessors as Values<F> };
+  }
+
+  return {
+    name,
+    size,
+    align,
+    offsets,
+    read,
+    write,
+    decode(bytes) {
+      if (bytes.length !== size) {
+        throw new RangeError(`${name} has ${size} bytes, not ${bytes.length}`);
+      }
+      return read(new DataView(bytes.buffer, bytes.byteOffset, size), 0);
+    },
+    encode(values) {
+      const bytes = new Uint8Array(size);
+      write(new DataView(bytes.buffer), 0, values);
+      return bytes;
+    },
+    allocate: () => block(new ArrayBuffer(size), 0),
+    allocateArray(count) {
+      const bytes = new Uint8Array(size * count);
+      const blocks = Array.from({ length: count }, (_, i) => block(bytes.buffer, i * size));
+      return { bytes, blocks };
+    },
+  };
+}
+
+function place<F extends Fields>(name: string, fields: F, layout: Layout) {
+  const offsets: Record<string, number> = {};
+  let end = 0;
+  let align = 1;
+  for (const [key, type] of Object.entries(fields)) {
+    const step = layout.packed ? 1 : type.align;
+    offsets[key] = roundUp(end, step);
+    end = offsets[key] + type.size;
+    align = Math.max(align, step);
+  }
+  const natural = roundUp(end, align);
+  const size = layout.size ?? natural;
+  if (size < natural || size % align !== 0) {
+    throw new RangeError(`${name}: ${size} bytes can't hold its fields, which need ${natural}`);
+  }
+  return { offsets: offsets as { [K in keyof F]: number }, size, align };
+}
+
+function roundUp(value: number, step: number): number {
+  return Math.ceil(value / step) * step;
+}

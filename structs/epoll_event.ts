@@ -1,0 +1,30 @@
+/**
+ * `struct epoll_event` (epoll_event(3type), `<linux/eventpoll.h>`). x86-64 alone
+ * packs it, so that 32-bit programs see the same layout; elsewhere its 64 bits of
+ * user data are aligned to 8.
+ *
+ * The user data are ours: the fd and the generation of its registration, which
+ * tells a late event of a closed fd from one of a new fd with the same number.
+ *
+ * @module
+ */
+
+import { struct } from "./codec.ts";
+import { aligned, i32, u32 } from "./scalars.ts";
+
+const fields = { events: u32, data_fd: aligned(8, i32), data_generation: u32 };
+
+/** The layout on each architecture. */
+export const epollEventOn = {
+  x86_64: struct("epoll_event", fields, { packed: true }),
+  aarch64: struct("epoll_event", fields),
+};
+
+/** There is something to read; on a pidfd: the process ended. Same value as poll(2)'s POLLIN. */
+export const EPOLLIN = 0x1;
+/** Always reported: the fd is in an error state. */
+export const EPOLLERR = 0x8;
+/** Always reported; on a pidfd: the process was reaped (Linux 6.9). Same value as POLLHUP. */
+export const EPOLLHUP = 0x10;
+/** Report a change once, not for as long as it lasts. */
+export const EPOLLET = 1 << 31;

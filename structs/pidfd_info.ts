@@ -1,0 +1,62 @@
+/**
+ * `struct pidfd_info`, which PIDFD_GET_INFO fills (Linux 6.13, `<linux/pidfd.h>`).
+ *
+ * The kernel accepts every size from the first on and fills what it knows and
+ * what fits; only the returned `mask` says which fields are valid. The sizes are
+ * no prefixes of each other to the end: `supported_mask` stood at offset 72 in
+ * the third and stands at 80 in the fourth. So the library calls with the second
+ * size, the largest that all later kernels fill alike.
+ *
+ * @module
+ */
+
+import { struct } from "./codec.ts";
+import { i32, u32, u64 } from "./scalars.ts";
+
+const ver0 = {
+  mask: u64,
+  cgroupid: u64,
+  pid: u32,
+  tgid: u32,
+  ppid: u32,
+  ruid: u32,
+  rgid: u32,
+  euid: u32,
+  egid: u32,
+  suid: u32,
+  sgid: u32,
+  fsuid: u32,
+  fsgid: u32,
+  exit_code: i32,
+};
+
+const coredump = { coredump_mask: u32, coredump_signal: u32 };
+
+/** PIDFD_INFO_SIZE_VER0, Linux 6.13. */
+export const pidfdInfoVer0 = struct("pidfd_info", ver0);
+
+/** PIDFD_INFO_SIZE_VER1, Linux 6.16: how the process dumped core. */
+export const pidfdInfoVer1 = struct("pidfd_info", { ...ver0, ...coredump });
+
+/** PIDFD_INFO_SIZE_VER2: which mask bits the kernel knows. */
+export const pidfdInfoVer2 = struct("pidfd_info", { ...ver0, ...coredump, supported_mask: u64 });
+
+/** PIDFD_INFO_SIZE_VER3, as in the headers of Linux 7.3. */
+export const pidfdInfoVer3 = struct("pidfd_info", {
+  ...ver0,
+  ...coredump,
+  coredump_code: u32,
+  coredump_pad: u32,
+  supported_mask: u64,
+});
+
+/** `pid`, `tgid` and `ppid` are valid. */
+export const PIDFD_INFO_PID = 1n << 0n;
+/** The eight credential fields are valid. */
+export const PIDFD_INFO_CREDS = 1n << 1n;
+/** `cgroupid` is valid. */
+export const PIDFD_INFO_CGROUPID = 1n << 2n;
+/** `exit_code` is valid; only where asked for, and only once the process was reaped (Linux 6.15). */
+export const PIDFD_INFO_EXIT = 1n << 3n;
+/** `coredump_mask` is valid, from Linux 6.16 on also for a process that lives. */
+export const PIDFD_INFO_COREDUMP = 1n << 4n;
