@@ -30,4 +30,14 @@ export { PidFd } from "./pidfd/pidfd.ts";
 export type { ProcDir } from "./pidfd/proc_dir.ts";
 export type { Signal } from "./pidfd/signals.ts";
 export type { SendSignalOptions } from "./pidfd/send_signal.ts";
+export type { TerminateOptions } from "./pidfd/terminate.ts";
 export type { ExitedOptions, TryWaitOptions, WaitOptions, WaitSyncOptions } from "./pidfd/wait.ts";
+export type { Child, ChildOutput } from "./process/child.ts";
+export { setSubreaper, spawn, type SpawnOptions } from "./process/spawn.ts";
+export type { Stdio } from "./process/stdio.ts";
+export {
+  type KilledProcess,
+  type KilledTree,
+  killTree,
+  type KillTreeOptions,
+} from "./process/tree.ts";

@@ -5,10 +5,10 @@
  * @module
  */
 
-import { type NamespaceKind, PidFd, SyscallError } from "@pidfd/util";
+import { type NamespaceKind, PidFd, spawn, SyscallError } from "@pidfd/util";
 
-const child = new Deno.Command("sleep", { args: ["1000"] }).spawn();
-using pidfd = PidFd.fromChild(child);
+await using child = spawn("sleep", { args: ["1000"] });
+const pidfd = child.pidfd;
 
 const { pid, ppid, id, cgroupId, creds } = pidfd.getInfo();
 const command = pidfd.accessProc((proc) => proc.readTextFile("cmdline"));
@@ -34,7 +34,7 @@ for (const kind of KINDS) {
 heading("Asked to end with SIGTERM");
 const started = performance.now();
 pidfd.sendSignal("SIGTERM");
-const status = await pidfd.wait();
+const status = await child.status;
 row("ended after", `${(performance.now() - started).toFixed(1)} ms`);
 row("signal", status.signal);
 row("exit code", `${status.code}, as a shell would say`);

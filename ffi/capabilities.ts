@@ -18,6 +18,7 @@ import { failure } from "./call.ts";
 import { Errno } from "./errno.ts";
 import { SyscallError, UnsupportedError } from "./errors.ts";
 import { close, fileSystemType } from "./files.ts";
+import { libc } from "./libc.ts";
 import {
   getpid,
   PIDFD_SIGNAL_THREAD_GROUP,
@@ -167,3 +168,17 @@ export const exitInfo = {
     return coredumpInfo.available || this.learned;
   },
 };
+
+/** libc's own way to a child with its pidfd; the kernel's part is older. */
+export const pidfdSpawn = new Capability(
+  "pidfd_spawn",
+  "glibc 2.39",
+  () => libc().pidfd_spawn !== null,
+);
+
+/** A child that is born into a cgroup; the kernel's part (CLONE_INTO_CGROUP, Linux 5.7) is older. */
+export const cgroupSpawn = new Capability(
+  "POSIX_SPAWN_SETCGROUP",
+  "glibc 2.39 and Linux 5.7",
+  () => libc().posix_spawnattr_setcgroup_np !== null,
+);

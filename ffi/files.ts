@@ -9,6 +9,7 @@
 
 import { cString, fromCString } from "../structs/cstring.ts";
 import { direntNames } from "../structs/dirent.ts";
+import { pipeEnds } from "../structs/spawn.ts";
 import { S_IFMT, S_IFREG, statfs, statx, STATX_INO, STATX_TYPE } from "../structs/stat.ts";
 import { attempt, check, failure } from "./call.ts";
 import { Errno } from "./errno.ts";
@@ -38,6 +39,9 @@ const FD_CLOEXEC = 1;
 const O_ACCMODE = 3;
 /** Duplicates stay clear of standard input, output and error, should those be closed. */
 const LOWEST_DUPLICATE = 3;
+
+const F_OK = 0;
+const X_OK = 1;
 
 const CHUNK = 4096;
 const PATH_MAX = 4096;
@@ -69,9 +73,39 @@ export function close(fd: number): void {
   }
 }
 
-/** Another fd of the same open file, close-on-exec. fcntl(2), F_DUPFD_CLOEXEC */
-export function duplicate(fd: number): number {
-  return check("fcntl", attempt(() => libc().fcntl(fd, F_DUPFD_CLOEXEC, LOWEST_DUPLICATE)));
+/**
+ * Another fd of the same open file, close-on-exec. fcntl(2), F_DUPFD_CLOEXEC
+ *
+ * @param lowest Its number is not below this one.
+ */
+export function duplicate(fd: number, lowest = LOWEST_DUPLICATE): number {
+  return check("fcntl", attempt(() => libc().fcntl(fd, F_DUPFD_CLOEXEC, lowest)));
+}
+
+/** A pipe, close-on-exec: an fd to read from and one to write to. pipe2(2) */
+export function pipe(): { read: number; write: number } {
+  const { bytes, fields } = pipeEnds.allocate();
+  check("pipe2", attempt(() => libc().pipe2(bytes, O_CLOEXEC)));
+  return { read: fields.read, write: fields.write };
+}
+
+/** Whether this program may execute a file. faccessat(2), X_OK */
+export function isExecutable(path: string): boolean {
+  const name = cString(path, "path");
+  if (attempt(() => libc().faccessat(AT_FDCWD, name, X_OK, 0)) < 0) return false;
+  const fd = openat(AT_FDCWD, path, O_PATH);
+  try {
+    // A folder counts as executable, too.
+    return isRegularFile(fd);
+  } finally {
+    close(fd);
+  }
+}
+
+/** Whether there is something at a path that this program can reach. faccessat(2), F_OK */
+export function exists(path: string): boolean {
+  const name = cString(path, "path");
+  return attempt(() => libc().faccessat(AT_FDCWD, name, F_OK, 0)) === 0;
 }
 
 /** Whether the fd is closed in programs that this one executes. fcntl(2), F_SETFD */
@@ -119,6 +153,16 @@ export function readFile(dirFd: number, path: string): Uint8Array<ArrayBuffer> {
   const fd = openat(dirFd, path, O_RDONLY);
   try {
     return readAll(fd);
+  } finally {
+    close(fd);
+  }
+}
+
+/** Opens a file that exists and writes to it, all in one piece. */
+export function writeFile(path: string, text: string): void {
+  const fd = openat(AT_FDCWD, path, O_WRONLY);
+  try {
+    write(fd, new TextEncoder().encode(text));
   } finally {
     close(fd);
   }

@@ -97,6 +97,15 @@ export function ready(fd: number, events: number, signal?: AbortSignal): Promise
   });
 }
 
+/**
+ * Makes what the first wait needs. If no wait follows in the same turn, it is closed again.
+ *
+ * @throws {SyscallError} `EMFILE` if there is no fd left for it.
+ */
+export function prepare(): void {
+  park ??= start();
+}
+
 /** Rejects every wait for an fd that is about to be closed. */
 export function forget(fd: number, reason: unknown): void {
   const waiters = registrations.get(fd)?.waiters ?? [];

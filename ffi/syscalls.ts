@@ -54,6 +54,8 @@ const polled = pollfd.allocate();
 const childInfo = siginfoChild.allocate();
 const pidfdInfo = pidfdInfoVer1.allocate();
 
+const PR_SET_CHILD_SUBREAPER = 36;
+
 /** The caller's own PID, in its own PID namespace. */
 export function getpid(): number {
   return libc().getpid();
@@ -170,6 +172,11 @@ export function pidfdGetNamespace(pidfd: number, number: number): number {
 /** Moves the calling thread into namespaces; returns 0 or −errno. setns(2) */
 export function setns(fd: number, types: number): number {
   return attempt(() => libc().setns(fd, types));
+}
+
+/** Whether descendants that lose their parent become children of this program. prctl(2) */
+export function setChildSubreaper(on: boolean): void {
+  check("prctl", attempt(() => libc().prctl(PR_SET_CHILD_SUBREAPER, on ? 1n : 0n)));
 }
 
 /**

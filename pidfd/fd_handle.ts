@@ -1,26 +1,36 @@
 /**
  * Ownership of one fd, which everything that users hold is built on.
  *
- * A handle is **open** from its making until `close` or `release`, and **closed** from
- * then on for good. While open it alone closes the fd, exactly once; once closed it
- * has no number any more, so that whatever got the number next is out of its reach.
- * A handle that is dropped while open is closed by the garbage collector.
+ * States:
+ *
+ * - **open** from its making on. The handle alone closes the fd, exactly once; dropped
+ *   while open, it is closed by the garbage collector.
+ * - **retired** by `retire`, which only the handle of a reaped process can be. The fd is
+ *   closed, because there is nothing left that the kernel could do with it: `use` throws the
+ *   ESRCH that any call would. What is known already can still be asked.
+ * - **closed** by `close` or `release`, for good. `use` throws BadResource.
+ *
+ * Once it isn't open any more a handle has no number, so that whatever got the number next
+ * is out of its reach.
  *
  * @module
  */
 
+import { failure } from "../ffi/call.ts";
+import { Errno } from "../ffi/errno.ts";
 import { close, duplicate, setCloseOnExec } from "../ffi/files.ts";
 import { forget } from "../ffi/readiness.ts";
 import { checkBoolean } from "./arguments.ts";
 
-/** What `fd` reads on a closed handle: no call accepts it. */
-const CLOSED = -1;
+/** What `fd` reads where there is none: no call accepts it. */
+const NONE = -1;
 
 const dropped = new FinalizationRegistry<number>(close);
 
 /** An fd and the duty to close it. */
 export class FdHandle {
   #fd: number;
+  #closed = false;
   readonly #holder: string;
 
   /**
@@ -30,41 +40,56 @@ export class FdHandle {
   constructor(fd: number, holder: string) {
     this.#fd = fd;
     this.#holder = holder;
-    dropped.register(this, fd, this);
+    if (fd !== NONE) dropped.register(this, fd, this);
   }
 
-  /** The fd, or −1 once closed. */
+  /** The fd, or −1 if there is none any more. */
   get fd(): number {
     return this.#fd;
   }
 
   get closed(): boolean {
-    return this.#fd === CLOSED;
+    return this.#closed;
   }
 
-  /** The fd for a call; throws BadResource once closed. */
+  /** Throws BadResource once closed. */
+  check(): void {
+    if (this.#closed) throw this.#bad();
+  }
+
+  /** The fd for a call. */
   use(): number {
-    if (this.closed) throw this.#bad();
+    this.check();
+    if (this.#fd === NONE) throw failure("pidfd", Errno.ESRCH, REAPED);
     return this.#fd;
   }
 
   /** Closes the fd and rejects whoever waits for it. Does nothing on a closed handle. */
   close(): void {
-    if (!this.closed) close(this.release());
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#drop(this.#bad());
+  }
+
+  /** Closes the fd of a process that was reaped. */
+  retire(): void {
+    this.check();
+    this.#drop(failure("pidfd", Errno.ESRCH, REAPED));
   }
 
   /** Gives the fd away: its closing is now the caller's duty. */
   release(): number {
     const fd = this.use();
-    forget(fd, this.#bad());
-    dropped.unregister(this);
-    this.#fd = CLOSED;
+    this.#closed = true;
+    this.#let(this.#bad());
     return fd;
   }
 
-  /** A duplicate of the fd, owned by nobody yet. */
-  duplicate(): number {
-    return duplicate(this.use());
+  /** Another handle with an fd of its own; without one if this one is retired. */
+  clone(): FdHandle {
+    this.check();
+    const fd = this.#fd === NONE ? NONE : duplicate(this.#fd);
+    return new FdHandle(fd, this.#holder);
   }
 
   setCloseOnExec(on: boolean): void {
@@ -72,7 +97,22 @@ export class FdHandle {
     setCloseOnExec(this.use(), on);
   }
 
+  #drop(reason: Error): void {
+    const fd = this.#fd;
+    if (fd === NONE) return;
+    this.#let(reason);
+    close(fd);
+  }
+
+  #let(reason: Error): void {
+    forget(this.#fd, reason);
+    dropped.unregister(this);
+    this.#fd = NONE;
+  }
+
   #bad(): Error {
     return new Deno.errors.BadResource(`this ${this.#holder} is closed`);
   }
 }
+
+const REAPED = { [Errno.ESRCH]: "the process was reaped" };

@@ -5,11 +5,13 @@
  */
 
 import {
+  cgroupSpawn,
   exitInfo,
   getfdCall,
   infoIoctl,
   namespaceIoctls,
   pidfdOpenCall,
+  pidfdSpawn,
   pidfsIds,
   setnsPidfd,
   signalScopes,
@@ -45,6 +47,10 @@ export interface Features {
    * status can be known. On 6.13 to 6.15 `null` until a reaped process has told.
    */
   exitInfo: boolean | null;
+  /** `pidfd_spawn`: glibc 2.39. Without, `spawn` gets its pidfd right after the start. */
+  pidfdSpawn: boolean;
+  /** Processes that are born into a cgroup: glibc 2.39. Without, no `cgroup` for `spawn`. */
+  cgroupSpawn: boolean;
 }
 
 /**
@@ -72,5 +78,7 @@ export function features(): Features {
     namespaceIoctls: namespaceIoctls.available,
     info: infoIoctl.available,
     exitInfo: exitInfo.available ?? null,
+    pidfdSpawn: pidfdSpawn.available,
+    cgroupSpawn: cgroupSpawn.available,
   };
 }

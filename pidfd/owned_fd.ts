@@ -71,7 +71,7 @@ export class OwnedFd implements Disposable {
    * @throws {SyscallError} `EMFILE` if the program has no descriptor left.
    */
   clone(): OwnedFd {
-    return new OwnedFd(this.#handle.duplicate());
+    return new OwnedFd(this.#handle.clone().release());
   }
 
   /** Gives the descriptor away: whoever takes the number closes it. */

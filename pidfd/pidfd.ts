@@ -16,7 +16,6 @@
  * @module
  */
 
-import { hasExited } from "../ffi/syscalls.ts";
 import type { ExitStatus } from "./exit_status.ts";
 import { FdHandle } from "./fd_handle.ts";
 import {
@@ -35,6 +34,7 @@ import { openRemoteFd, OwnedFd } from "./owned_fd.ts";
 import { type ProcDir, withProcDir } from "./proc_dir.ts";
 import { sendSignal, type SendSignalOptions } from "./send_signal.ts";
 import type { Signal } from "./signals.ts";
+import { terminate, type TerminateOptions } from "./terminate.ts";
 import {
   type ExitedOptions,
   ExitWatch,
@@ -46,6 +46,9 @@ import {
 
 /** Makes handles for the floors above, which know more about a process than its fd. */
 let create: (fd: number, origin: Origin) => PidFd;
+
+/** Closes the fd of a handle whose process was reaped; what is known of it can still be asked. */
+export let retire: (pidfd: PidFd) => void;
 
 /** The handle of a child that nothing else reaps. */
 export function ownChild(fd: number): PidFd {
@@ -80,13 +83,17 @@ export class PidFd implements Disposable {
   readonly #handle: FdHandle;
   readonly #exit: ExitWatch;
 
-  private constructor(fd: number, origin: Origin, original?: ExitWatch) {
-    this.#handle = new FdHandle(fd, "PidFd");
-    this.#exit = original?.for(this.#handle) ?? new ExitWatch(this.#handle, origin);
+  private constructor(handle: FdHandle, exit: ExitWatch) {
+    this.#handle = handle;
+    this.#exit = exit;
   }
 
   static {
-    create = (fd, origin) => new PidFd(fd, origin);
+    create = (fd, origin) => {
+      const handle = new FdHandle(fd, "PidFd");
+      return new PidFd(handle, new ExitWatch(handle, origin));
+    };
+    retire = (pidfd) => pidfd.#handle.retire();
   }
 
   /**
@@ -95,7 +102,7 @@ export class PidFd implements Disposable {
    * @throws {SyscallError} `EMFILE` if the program has no descriptor left.
    */
   static fromSelf(): PidFd {
-    return new PidFd(openSelf(), {});
+    return create(openSelf(), {});
   }
 
   /**
@@ -110,7 +117,7 @@ export class PidFd implements Disposable {
    * @throws {UnsupportedError} For `id` and `thread` before Linux 6.9.
    */
   static fromPid(pid: number, options: FromPidOptions = {}): PidFd {
-    return new PidFd(openPid(pid, options), {});
+    return create(openPid(pid, options), {});
   }
 
   /**
@@ -123,7 +130,7 @@ export class PidFd implements Disposable {
    * @throws {SyscallError} `ESRCH` if Deno has already reaped the child.
    */
   static fromChild(child: Deno.ChildProcess): PidFd {
-    return new PidFd(openChild(child), { child });
+    return create(openChild(child), { child });
   }
 
   /**
@@ -135,7 +142,7 @@ export class PidFd implements Disposable {
    * @throws {SyscallError} `EBADF` if there is no such descriptor.
    */
   static fromFd(fd: number): PidFd {
-    return new PidFd(adoptFd(fd), {});
+    return create(adoptFd(fd), {});
   }
 
   /** The descriptor's number, for calls outside this library; −1 once closed. */
@@ -167,7 +174,8 @@ export class PidFd implements Disposable {
    * @throws {SyscallError} `EMFILE` if the program has no descriptor left.
    */
   clone(): PidFd {
-    return new PidFd(this.#handle.duplicate(), {}, this.#exit);
+    const handle = this.#handle.clone();
+    return new PidFd(handle, this.#exit.for(handle));
   }
 
   /** Gives the descriptor away: whoever takes the number closes it. Pending waits reject. */
@@ -256,7 +264,7 @@ export class PidFd implements Disposable {
 
   /** Whether the process still runs: false for a zombie, and once it was reaped. */
   isAlive(): boolean {
-    return !hasExited(this.#handle.use());
+    return !this.#exit.hasEnded();
   }
 
   /**
@@ -328,6 +336,29 @@ export class PidFd implements Disposable {
    */
   tryWait(options: TryWaitOptions = {}): ExitStatus | null {
     return this.#exit.tryWait(options);
+  }
+
+  /**
+   * Ends the process: asks it to by a signal, and kills it if it still runs after a while.
+   * Resolves with the exit status as {@linkcode PidFd.wait} does; also if it had ended before.
+   *
+   * Its children are left alone: {@linkcode killTree} ends them, too.
+   *
+   * @throws {SyscallError} `EPERM` without the right to signal it; `ECHILD` as
+   *   {@linkcode PidFd.wait}.
+   * @throws {RangeError} If `grace` is negative, or there is no such signal.
+   *
+   * @example
+   * ```ts
+   * import { PidFd } from "@pidfd/util";
+   *
+   * const child = new Deno.Command("sleep", { args: ["60"] }).spawn();
+   * using pidfd = PidFd.fromChild(child);
+   * console.log((await pidfd.terminate({ grace: 1000 })).signal); // SIGTERM
+   * ```
+   */
+  terminate(options: TerminateOptions = {}): Promise<ExitStatus> {
+    return terminate(this.#handle, this.#exit, options);
   }
 
   /**

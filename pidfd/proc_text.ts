@@ -39,6 +39,20 @@ export function parseStatus(text: string): StatusFields {
   return { tgid, ppid, uids: numbers("Uid", 4), gids: numbers("Gid", 4) };
 }
 
+/** What /proc/PID/stat tells of a process or a thread. */
+export interface StatFields {
+  /** One letter: R running, S sleeping, D in a call that can't be interrupted, T stopped, … */
+  state: string;
+  ppid: number;
+}
+
+/** Parses /proc/PID/stat. The command's name can have any bytes in it, but ends at the last ")". */
+export function parseStat(text: string): StatFields {
+  const match = /^ ([A-Za-z]) (\d+) /.exec(text.slice(text.lastIndexOf(")") + 1));
+  if (match === null) throw new SyntaxError(`/proc/PID/stat: ${JSON.stringify(text)}`);
+  return { state: match[1], ppid: Number(match[2]) };
+}
+
 /** The path in the unified hierarchy from /proc/PID/cgroup, or null where there is none. */
 export function parseCgroupPath(text: string): string | null {
   const line = text.split("\n").find((line) => line.startsWith("0::"));

@@ -75,33 +75,32 @@ type Finding = ExitStatus | "running" | "zombie" | "untold";
 /** epoll and poll report EPOLLHUP without being asked. */
 const ONLY_HANGUP = 0;
 
+/** What is known of a process's end, shared by a handle and its duplicates. */
+interface Knowledge {
+  status?: ExitStatus;
+  /** Nothing is left for us to reap. */
+  reaped: boolean;
+  /** Settles `status` or `refusal` by what Deno says of its child, where the kernel may not tell. */
+  told?: Promise<void>;
+  /** Why Deno couldn't say. */
+  refusal?: unknown;
+}
+
 /** One handle's view of the end of its process. A status, once known, stays known. */
 export class ExitWatch {
   readonly #handle: FdHandle;
   readonly #origin: Origin;
-  #status: ExitStatus | undefined;
-  /** Nothing is left for us to reap. */
-  #reaped = false;
-  /** What Deno says of its child, where the kernel may not tell. */
-  readonly #told: Promise<void> | undefined;
-  #refusal: unknown;
+  readonly #known: Knowledge;
 
-  constructor(handle: FdHandle, origin: Origin, status?: ExitStatus) {
+  constructor(handle: FdHandle, origin: Origin, known?: Knowledge) {
     this.#handle = handle;
     this.#origin = origin;
-    this.#status = status;
-    if (origin.child && exitInfo.available !== true) {
-      this.#told = origin.child.status.then(
-        (status) => void (this.#status ??= fromCommandStatus(status)),
-        // Deno has no name for a real-time signal; ECHILD will carry its reason.
-        (reason) => void (this.#refusal = reason),
-      );
-    }
+    this.#known = known ?? learn(origin);
   }
 
   /** A watch on a duplicate of the handle, which knows what this one knows and owns nothing. */
   for(duplicate: FdHandle): ExitWatch {
-    return new ExitWatch(duplicate, { child: this.#origin.child }, this.#status);
+    return new ExitWatch(duplicate, { child: this.#origin.child }, this.#known);
   }
 
   /** The status if it is known now; null for a process that runs, and for a zombie. */
@@ -141,11 +140,11 @@ export class ExitWatch {
       const found = this.#look(reap);
       if (typeof found !== "string") return found;
       if (found === "untold") {
-        await this.#told;
+        await this.#known.told;
         signal?.throwIfAborted();
-        this.#handle.use();
-        if (this.#status === undefined) throw this.#echild();
-        return this.#status;
+        this.#handle.check();
+        if (this.#known.status === undefined) throw this.#echild();
+        return this.#known.status;
       }
       const events = found === "running" ? EPOLLIN : ONLY_HANGUP;
       await ready(this.#handle.use(), events, signal);
@@ -156,22 +155,30 @@ export class ExitWatch {
   async exited({ signal }: ExitedOptions): Promise<void> {
     checkAbortSignal("options.signal", signal);
     signal?.throwIfAborted();
-    while (!hasExited(this.#handle.use())) await ready(this.#handle.use(), EPOLLIN, signal);
+    while (!this.hasEnded()) await ready(this.#handle.use(), EPOLLIN, signal);
+  }
+
+  /** Whether the process ended, reaped or not. */
+  hasEnded(): boolean {
+    this.#handle.check();
+    return this.#known.status !== undefined || hasExited(this.#handle.use());
   }
 
   #look(reap: boolean): Finding {
-    const fd = this.#handle.use();
-    const reaping = !this.#reaped && (reap || this.#origin.owned === true);
-    if (this.#status !== undefined && !reaping) return this.#status;
+    this.#handle.check();
+    const known = this.#known;
+    const reaping = !known.reaped && (reap || this.#origin.owned === true);
+    if (known.status !== undefined && !reaping) return known.status;
 
+    const fd = this.#handle.use();
     const child = waitidPidfd(fd, reaping);
     if (child === null) return "running";
-    if (child !== "ECHILD") {
-      this.#reaped = reaping;
-      return this.#status ??= fromChildExit(child);
+    if (child === "ECHILD") {
+      known.reaped = true;
+      return known.status ?? this.#lookFromAfar(fd);
     }
-    this.#reaped = true;
-    return this.#status ?? this.#lookFromAfar(fd);
+    known.reaped = reaping;
+    return known.status ??= fromChildExit(child);
   }
 
   /** What can be seen of a process that is no child of ours, or not any more. */
@@ -183,7 +190,7 @@ export class ExitWatch {
     const { result, info } = pidfdGetInfo(fd, PIDFD_INFO_EXIT);
     if (result === 0 && (info.mask & PIDFD_INFO_EXIT) !== 0n) {
       exitInfo.learned = true;
-      return this.#status = fromStatusWord(info.exit_code);
+      return this.#known.status = fromStatusWord(info.exit_code);
     }
     if ((events & EPOLLHUP) === 0) return "zombie";
     exitInfo.learned ??= false;
@@ -196,7 +203,19 @@ export class ExitWatch {
       : "it is no child of this process, or was reaped by something else: exited() tells when " +
         `it ended, and from ${exitInfo.since} on wait() tells how`;
     const error = failure("waitid", Errno.ECHILD, { [Errno.ECHILD]: advice });
-    error.cause = this.#refusal;
+    error.cause = this.#known.refusal;
     return error;
   }
+}
+
+function learn({ child }: Origin): Knowledge {
+  const known: Knowledge = { reaped: false };
+  if (child && exitInfo.available !== true) {
+    known.told = child.status.then(
+      (status) => void (known.status ??= fromCommandStatus(status)),
+      // Deno has no name for a real-time signal. ECHILD will carry that as its cause.
+      (reason) => void (known.refusal = reason),
+    );
+  }
+  return known;
 }

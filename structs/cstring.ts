@@ -5,12 +5,40 @@
  * @module
  */
 
+import { u64 } from "./scalars.ts";
+
 /** Encodes a string; `what` names it in the message if it has a NUL byte in it. */
 export function cString(text: string, what: string): Uint8Array<ArrayBuffer> {
   if (text.includes("\0")) {
     throw new TypeError(`${what} must not have a NUL byte in it: ${JSON.stringify(text)}`);
   }
   return new TextEncoder().encode(text + "\0");
+}
+
+/**
+ * A `char *[]` with a NULL behind it, as execve(2) takes its arguments and environment: the
+ * pointers, and behind them the strings that they point to, in one buffer.
+ *
+ * @param addressOf Where a buffer's memory is.
+ */
+export function cStringArray(
+  texts: readonly string[],
+  what: string,
+  addressOf: (bytes: Uint8Array<ArrayBuffer>) => bigint,
+): Uint8Array<ArrayBuffer> {
+  const strings = texts.map((text) => cString(text, what));
+  const pointers = (strings.length + 1) * u64.size;
+  const size = strings.reduce((size, string) => size + string.length, pointers);
+  const bytes = new Uint8Array(new ArrayBuffer(size));
+  const view = new DataView(bytes.buffer);
+  const base = addressOf(bytes);
+  let at = pointers;
+  strings.forEach((string, i) => {
+    u64.write(view, i * u64.size, base + BigInt(at));
+    bytes.set(string, at);
+    at += string.length;
+  });
+  return bytes;
 }
 
 /** Decodes up to the first NUL, or all where there is none. */

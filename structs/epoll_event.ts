@@ -28,3 +28,6 @@ export const EPOLLERR = 0x8;
 export const EPOLLHUP = 0x10;
 /** Report a change once, not for as long as it lasts. */
 export const EPOLLET = 1 << 31;
+
+/** Something exceptional; on a file of cgroup2: its content has changed since it was read. */
+export const EPOLLPRI = 0x2;

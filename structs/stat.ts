@@ -47,3 +47,5 @@ export const S_IFMT = 0o170000;
 export const S_IFREG = 0o100000;
 /** `f_type` of pidfs, on which pidfds live from Linux 6.9 on (`<linux/magic.h>`). */
 export const PID_FS_MAGIC = 0x50494446n;
+/** `f_type` of the unified cgroup hierarchy (`<linux/magic.h>`). */
+export const CGROUP2_SUPER_MAGIC = 0x63677270n;

@@ -1,0 +1,131 @@
+/**
+ * The table of libc's functions for starting processes, in two families: what the child does
+ * before it executes (posix_spawn_file_actions_*), and what it is (posix_spawnattr_*).
+ * All of them return an error number, and need no errno.
+ *
+ * Those that are optional came later than the oldest libc that Deno runs with: addchdir_np
+ * with glibc 2.29, addclosefrom_np with 2.34, pidfd_spawn and setcgroup_np with 2.39.
+ *
+ * @module
+ */
+
+/** Functions that take nothing but the object that they work on. */
+const ACTIONS = { parameters: ["buffer"], result: "i32" } as const;
+
+const SPAWN_PARAMETERS = [
+  "buffer", // pid_t *pid, or int *pidfd
+  "buffer", // const char *path
+  "buffer", // const posix_spawn_file_actions_t *file_actions
+  "buffer", // const posix_spawnattr_t *attrp
+  "buffer", // char *const argv[]
+  "buffer", // char *const envp[]
+] as const;
+
+export const SPAWN_SYMBOLS = {
+  // char **environ;
+  environ: { type: "pointer" },
+
+  // int posix_spawn(pid_t *pid, const char *path, …);
+  posix_spawn: { parameters: SPAWN_PARAMETERS, result: "i32" },
+  // int pidfd_spawn(int *pidfd, const char *path, …);
+  pidfd_spawn: { parameters: SPAWN_PARAMETERS, result: "i32", optional: true },
+
+  // int posix_spawn_file_actions_init(posix_spawn_file_actions_t *file_actions);
+  posix_spawn_file_actions_init: ACTIONS,
+  // int posix_spawn_file_actions_destroy(posix_spawn_file_actions_t *file_actions);
+  posix_spawn_file_actions_destroy: ACTIONS,
+  // int posix_spawn_file_actions_adddup2(posix_spawn_file_actions_t *, int fd, int newfd);
+  posix_spawn_file_actions_adddup2: {
+    parameters: [
+      "buffer", // posix_spawn_file_actions_t *file_actions
+      "i32", // int fd
+      "i32", // int newfd
+    ],
+    result: "i32",
+  },
+  // int posix_spawn_file_actions_addopen(…, int fd, const char *path, int oflag, mode_t mode);
+  posix_spawn_file_actions_addopen: {
+    parameters: [
+      "buffer", // posix_spawn_file_actions_t *file_actions
+      "i32", // int fd
+      "buffer", // const char *path
+      "i32", // int oflag
+      "u32", // mode_t mode
+    ],
+    result: "i32",
+  },
+  // int posix_spawn_file_actions_addclose(posix_spawn_file_actions_t *, int fd);
+  posix_spawn_file_actions_addclose: {
+    parameters: [
+      "buffer", // posix_spawn_file_actions_t *file_actions
+      "i32", // int fd
+    ],
+    result: "i32",
+  },
+  // int posix_spawn_file_actions_addclosefrom_np(posix_spawn_file_actions_t *, int from);
+  posix_spawn_file_actions_addclosefrom_np: {
+    parameters: [
+      "buffer", // posix_spawn_file_actions_t *file_actions
+      "i32", // int from
+    ],
+    result: "i32",
+    optional: true,
+  },
+  // int posix_spawn_file_actions_addchdir_np(posix_spawn_file_actions_t *, const char *path);
+  posix_spawn_file_actions_addchdir_np: {
+    parameters: [
+      "buffer", // posix_spawn_file_actions_t *file_actions
+      "buffer", // const char *path
+    ],
+    result: "i32",
+    optional: true,
+  },
+
+  // int posix_spawnattr_init(posix_spawnattr_t *attr);
+  posix_spawnattr_init: ACTIONS,
+  // int posix_spawnattr_destroy(posix_spawnattr_t *attr);
+  posix_spawnattr_destroy: ACTIONS,
+  // int posix_spawnattr_setflags(posix_spawnattr_t *attr, short flags);
+  posix_spawnattr_setflags: {
+    parameters: [
+      "buffer", // posix_spawnattr_t *attr
+      "i16", // short flags
+    ],
+    result: "i32",
+  },
+  // int posix_spawnattr_setpgroup(posix_spawnattr_t *attr, pid_t pgroup);
+  posix_spawnattr_setpgroup: {
+    parameters: [
+      "buffer", // posix_spawnattr_t *attr
+      "i32", // pid_t pgroup
+    ],
+    result: "i32",
+  },
+  // int posix_spawnattr_setsigdefault(posix_spawnattr_t *attr, const sigset_t *sigdefault);
+  posix_spawnattr_setsigdefault: {
+    parameters: [
+      "buffer", // posix_spawnattr_t *attr
+      "buffer", // const sigset_t *sigdefault
+    ],
+    result: "i32",
+  },
+  // int posix_spawnattr_setsigmask(posix_spawnattr_t *attr, const sigset_t *sigmask);
+  posix_spawnattr_setsigmask: {
+    parameters: [
+      "buffer", // posix_spawnattr_t *attr
+      "buffer", // const sigset_t *sigmask
+    ],
+    result: "i32",
+  },
+  // int posix_spawnattr_setcgroup_np(posix_spawnattr_t *attr, int cgroup);
+  posix_spawnattr_setcgroup_np: {
+    parameters: [
+      "buffer", // posix_spawnattr_t *attr
+      "i32", // int cgroup
+    ],
+    result: "i32",
+    optional: true,
+  },
+  // int sigfillset(sigset_t *set);
+  sigfillset: ACTIONS,
+} as const;

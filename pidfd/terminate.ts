@@ -1,0 +1,79 @@
+/**
+ * Ending a process in two steps: ask, give it time, and then don't ask any more.
+ *
+ * SIGCONT goes along with the asking, as a stopped process can't act on any other signal.
+ *
+ * @module
+ */
+
+import { check } from "../ffi/call.ts";
+import { Errno } from "../ffi/errno.ts";
+import { trySendSignal } from "../ffi/syscalls.ts";
+import { checkAbortSignal, checkDuration } from "./arguments.ts";
+import type { ExitStatus } from "./exit_status.ts";
+import type { FdHandle } from "./fd_handle.ts";
+import { type Signal, signalNumber } from "./signals.ts";
+import type { ExitWatch } from "./wait.ts";
+
+/** Options for {@linkcode PidFd.terminate}. */
+export interface TerminateOptions {
+  /** What asks the process to end: SIGTERM unless told otherwise. */
+  signal?: Signal;
+  /** How long it may take before SIGKILL follows, in milliseconds: 5000 unless told otherwise. */
+  grace?: number;
+  /** Ends the attempt early: it rejects with the signal's reason, and nothing more is sent. */
+  abort?: AbortSignal;
+}
+
+/** How long processes get by default, in milliseconds. */
+export const DEFAULT_GRACE = 5000;
+
+/** What setTimeout takes at most; a longer grace is none that ends. */
+const LONGEST_TIMER = 2 ** 31 - 1;
+
+/** Asks the process to end, kills it if it doesn't, and resolves with its status. */
+export async function terminate(
+  handle: FdHandle,
+  exit: ExitWatch,
+  options: TerminateOptions,
+): Promise<ExitStatus> {
+  const { signal = "SIGTERM", grace = DEFAULT_GRACE, abort } = options;
+  const number = signalNumber("options.signal", signal);
+  checkDuration("options.grace", grace);
+  checkAbortSignal("options.abort", abort);
+  abort?.throwIfAborted();
+  if (!exit.hasEnded()) {
+    sendUnlessGone(handle.use(), number);
+    sendUnlessGone(handle.use(), signalNumber("signal", "SIGCONT"));
+    const ended = await within(grace, (signal) => exit.exited({ signal }), abort);
+    if (!ended) sendUnlessGone(handle.use(), signalNumber("signal", "SIGKILL"));
+  }
+  return exit.wait({ signal: abort });
+}
+
+/** Sends a signal, and returns whether there still was anyone to get it. */
+export function sendUnlessGone(pidfd: number, signal: number): boolean {
+  const result = trySendSignal(pidfd, signal, 0);
+  if (result === -Errno.ESRCH) return false;
+  check("pidfd_send_signal", result, { [Errno.EPERM]: "the process belongs to another user" });
+  return true;
+}
+
+/** Whether something happened in time. What it waits for must heed the signal that it gets. */
+export async function within(
+  grace: number,
+  event: (signal: AbortSignal) => Promise<unknown>,
+  abort?: AbortSignal,
+): Promise<boolean> {
+  const late = new AbortController();
+  const timer = grace > LONGEST_TIMER ? undefined : setTimeout(() => late.abort(), grace);
+  try {
+    await event(abort ? AbortSignal.any([abort, late.signal]) : late.signal);
+    return true;
+  } catch (error) {
+    if (error === late.signal.reason) return false;
+    throw error;
+  } finally {
+    clearTimeout(timer);
+  }
+}

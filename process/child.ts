@@ -1,0 +1,177 @@
+/**
+ * A process that this program started: its handle, its pipes, and its end.
+ *
+ * The child is reaped by a handle of its own, which nobody else sees and which is given up
+ * as soon as that is done: no child becomes a zombie, whatever becomes of the handle that
+ * users get, and no child costs an fd once it is gone.
+ *
+ * @module
+ */
+
+import type { ExitStatus } from "../pidfd/exit_status.ts";
+import type { OwnedFd } from "../pidfd/owned_fd.ts";
+import { type PidFd, retire } from "../pidfd/pidfd.ts";
+import type { Signal } from "../pidfd/signals.ts";
+import { closeEnds, type PipeEnds } from "./stdio.ts";
+import { killTree } from "./tree.ts";
+
+/** What {@linkcode Child.output} collects: the exit status, and all that the child wrote. */
+export interface ChildOutput extends ExitStatus {
+  /** What it wrote to its standard output. */
+  readonly stdout: Uint8Array<ArrayBuffer>;
+  /** What it wrote to its standard error. */
+  readonly stderr: Uint8Array<ArrayBuffer>;
+}
+
+/** Makes a Child of a process that was just started. */
+export let createChild: (
+  owner: PidFd,
+  ends: PipeEnds,
+  cgroup: string | undefined,
+  signal: AbortSignal | undefined,
+) => Child;
+
+/**
+ * A process started by {@linkcode spawn}, in the shape of `Deno.ChildProcess`. Until it ends,
+ * the program goes on running.
+ *
+ * With `await using`, the child and all its descendants have ended when the block is left.
+ *
+ * @example
+ * ```ts
+ * import { spawn } from "@pidfd/util";
+ *
+ * await using child = spawn("cat", { stdin: "piped", stdout: "piped" });
+ * const writer = child.stdin.getWriter();
+ * await writer.write(new TextEncoder().encode("meow"));
+ * await writer.close();
+ * console.log(await new Response(child.stdout).text()); // meow
+ * ```
+ */
+export class Child implements AsyncDisposable {
+  /** The child's PID. Once it has ended, the number can be another process's. */
+  readonly pid: number;
+  /** Resolves with the exit status once the child has ended and was reaped. */
+  readonly status: Promise<ExitStatus>;
+  readonly #owner: PidFd;
+  readonly #ends: PipeEnds;
+  readonly #cgroup: string | undefined;
+  #pidfd: PidFd | undefined;
+
+  private constructor(
+    owner: PidFd,
+    ends: PipeEnds,
+    cgroup: string | undefined,
+    signal: AbortSignal | undefined,
+  ) {
+    this.pid = owner.getPid();
+    this.#owner = owner;
+    this.#ends = ends;
+    this.#cgroup = cgroup;
+    this.status = this.#watch(signal);
+  }
+
+  static {
+    createChild = (...args) => new Child(...args);
+  }
+
+  /**
+   * The child's handle, whose closing is the user's: at the end of a `using` block, or by
+   * garbage collection. It is of use after the child's end as well.
+   */
+  get pidfd(): PidFd {
+    return this.#pidfd ??= this.#owner.clone();
+  }
+
+  /**
+   * Writes to the child's standard input. Closing it is the end of the input.
+   *
+   * @throws {TypeError} If it isn't piped.
+   */
+  get stdin(): WritableStream<Uint8Array<ArrayBuffer>> {
+    return this.#end("stdin").writable;
+  }
+
+  /**
+   * Reads the child's standard output.
+   *
+   * @throws {TypeError} If it isn't piped.
+   */
+  get stdout(): ReadableStream<Uint8Array<ArrayBuffer>> {
+    return this.#end("stdout").readable;
+  }
+
+  /**
+   * Reads the child's standard error.
+   *
+   * @throws {TypeError} If it isn't piped.
+   */
+  get stderr(): ReadableStream<Uint8Array<ArrayBuffer>> {
+    return this.#end("stderr").readable;
+  }
+
+  /**
+   * Resolves once the child has ended, with its status and all that it wrote. A stream that
+   * isn't piped comes out empty.
+   *
+   * @throws {TypeError} If a piped stream is being read already.
+   */
+  async output(): Promise<ChildOutput> {
+    const [status, stdout, stderr] = await Promise.all([
+      this.status,
+      this.#collect("stdout"),
+      this.#collect("stderr"),
+    ]);
+    return { ...status, stdout, stderr };
+  }
+
+  /**
+   * Sends a signal: SIGTERM unless told otherwise.
+   *
+   * @throws {SyscallError} `ESRCH` once the child has ended and was reaped.
+   */
+  kill(signal: Signal = "SIGTERM"): void {
+    this.#owner.sendSignal(signal);
+  }
+
+  /**
+   * Ends the child and all its descendants, as {@linkcode killTree} does, and the streams to
+   * them. Resolves once that is done.
+   */
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      using root = this.#owner.clone();
+      await killTree(root, { cgroup: this.#cgroup });
+      await this.status;
+    } finally {
+      closeEnds(this.#ends);
+      this.#pidfd?.close();
+    }
+  }
+
+  /** Reaps the child, and ends it if the signal aborts before. */
+  #watch(signal: AbortSignal | undefined): Promise<ExitStatus> {
+    const status = this.#owner.wait().finally(() => retire(this.#owner));
+    if (!signal) return status;
+    return new Promise((resolve, reject) => {
+      const terminate = async () => {
+        using handle = this.#owner.clone();
+        await handle.terminate();
+      };
+      const abort = () => terminate().catch(reject);
+      signal.addEventListener("abort", abort);
+      status.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
+    });
+  }
+
+  #end(name: keyof PipeEnds): OwnedFd {
+    const end = this.#ends[name];
+    if (!end) throw new TypeError(`Cannot get '${name}': '${name}' is not piped`);
+    return end;
+  }
+
+  async #collect(name: "stdout" | "stderr"): Promise<Uint8Array<ArrayBuffer>> {
+    const end = this.#ends[name];
+    return end ? await new Response(end.readable).bytes() : new Uint8Array();
+  }
+}

@@ -1,0 +1,106 @@
+/**
+ * Which fds a new process gets: standard input, output and error, and others by number.
+ *
+ * @module
+ */
+
+import { close, duplicate, pipe } from "../ffi/files.ts";
+import { checkFd, checkInteger } from "../pidfd/arguments.ts";
+import { OwnedFd } from "../pidfd/owned_fd.ts";
+import { PidFd } from "../pidfd/pidfd.ts";
+
+/**
+ * What a process gets as one of its standard streams: a pipe to this program, what this
+ * program has itself, nothing (`/dev/null`), or a duplicate of a descriptor.
+ */
+export type Stdio = "piped" | "inherit" | "null" | OwnedFd | PidFd | number;
+
+/** The part of the options that the fds depend on. */
+export interface StdioOptions {
+  readonly stdin?: Stdio;
+  readonly stdout?: Stdio;
+  readonly stderr?: Stdio;
+  readonly fds?: Readonly<Record<number, OwnedFd | PidFd | number>>;
+}
+
+/** This program's ends of the pipes. */
+export interface PipeEnds {
+  stdin?: OwnedFd;
+  stdout?: OwnedFd;
+  stderr?: OwnedFd;
+}
+
+/** The fds of a process that is about to start. */
+export interface Wiring {
+  /** Each fd of the process, and what it is a duplicate of. */
+  readonly fds: ReadonlyMap<number, number | "null">;
+  readonly ends: PipeEnds;
+  /** Closes what only the process needs, once it has it or can't be started. */
+  release(): void;
+}
+
+const STREAMS = ["stdin", "stdout", "stderr"] as const;
+
+/** Makes the pipes, and sees that no fd is overwritten before it was duplicated. */
+export function wire(options: StdioOptions): Wiring {
+  const fds = new Map<number, number | "null">();
+  const ends: PipeEnds = {};
+  const temporary: number[] = [];
+  const release = () => temporary.splice(0).forEach(close);
+  try {
+    STREAMS.forEach((name, target) => {
+      const stdio = options[name] ?? "inherit";
+      if (stdio === "null") {
+        fds.set(target, "null");
+      } else if (stdio === "inherit") {
+        fds.set(target, target);
+      } else if (stdio === "piped") {
+        const { read, write } = pipe();
+        const [theirs, ours] = name === "stdin" ? [read, write] : [write, read];
+        ends[name] = new OwnedFd(ours);
+        temporary.push(theirs);
+        fds.set(target, theirs);
+      } else {
+        fds.set(target, source(`options.${name}`, stdio));
+      }
+    });
+    for (const [key, value] of Object.entries(options.fds ?? {})) {
+      const target = Number(key);
+      checkInteger(`options.fds: ${key}`, target, STREAMS.length, 2 ** 31 - 1);
+      fds.set(target, source(`options.fds[${key}]`, value));
+    }
+    // The process makes its duplicates one after another: what is to be duplicated must not
+    // have a number that gets another meaning before.
+    const above = Math.max(...fds.keys()) + 1;
+    for (const [target, from] of fds) {
+      if (from === "null" || from === target || !fds.has(from)) continue;
+      const moved = duplicate(from, above);
+      temporary.push(moved);
+      fds.set(target, moved);
+    }
+    return { fds, ends, release };
+  } catch (error) {
+    release();
+    closeEnds(ends);
+    throw error;
+  }
+}
+
+/** Closes this program's ends of the pipes, and with them the streams on them. */
+export function closeEnds(ends: PipeEnds): void {
+  for (const name of STREAMS) ends[name]?.close();
+}
+
+function source(name: string, value: OwnedFd | PidFd | number): number {
+  if (value instanceof OwnedFd || value instanceof PidFd) {
+    if (value.closed) throw new Deno.errors.BadResource(`${name} is closed`);
+    return value.fd;
+  }
+  if (typeof value === "string") {
+    throw new RangeError(
+      `${name} must be "piped", "inherit", "null" or a descriptor: ${JSON.stringify(value)}`,
+    );
+  }
+  checkFd(name, value);
+  return value;
+}

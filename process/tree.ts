@@ -1,0 +1,288 @@
+/**
+ * Ending a process together with all its descendants.
+ *
+ * Linux keeps no list of descendants, only each process's parent, and a tree can grow while
+ * it is being looked at. So the walk stops what it finds: a stopped process can't fork, and
+ * a look at all processes that finds no new child of the stopped ones has found them all.
+ * SIGSTOP takes effect on a fork in progress, too: fork(2) starts anew if a signal comes in.
+ *
+ * Nothing is done by PID. A process belongs to the tree if, *held by a pidfd*, it names a
+ * member as its parent, and that member is seen unreaped *afterwards*: as long as it is,
+ * nobody else can have its PID.
+ *
+ * @module
+ */
+
+import { SyscallError } from "../ffi/errors.ts";
+import { AT_FDCWD, close, O_RDONLY, openat, readDirectory, readFile } from "../ffi/files.ts";
+import { getpid } from "../ffi/syscalls.ts";
+import { checkDuration } from "../pidfd/arguments.ts";
+import { PidFd } from "../pidfd/pidfd.ts";
+import { parseStat } from "../pidfd/proc_text.ts";
+import { type Signal, signalNumber } from "../pidfd/signals.ts";
+import { DEFAULT_GRACE, within } from "../pidfd/terminate.ts";
+import { killCgroup } from "./cgroup.ts";
+
+/** Options for {@linkcode killTree}. */
+export interface KillTreeOptions {
+  /** What asks the processes to end: SIGTERM unless told otherwise. */
+  signal?: Signal;
+  /** How long that may take before SIGKILL follows, in milliseconds: 5000 unless told otherwise. */
+  grace?: number;
+  /** The folder of a cgroup (version 2) that ends with the tree; Linux 5.14. */
+  cgroup?: string;
+}
+
+/** One process of a tree. */
+export interface KilledProcess {
+  /** The PID that it had. */
+  pid: number;
+  /** Its id, as {@linkcode PidFd.getId} has it; null before Linux 6.9. */
+  id: bigint | null;
+  /** Its command line, or its name in brackets where it has none. */
+  command: string;
+}
+
+/** What became of a tree. */
+export interface KilledTree {
+  /** The processes that ended. */
+  ended: KilledProcess[];
+  /** The processes that this program has no permission to signal. */
+  refused: KilledProcess[];
+}
+
+/** A process of the tree. */
+interface Member {
+  readonly pidfd: PidFd;
+  readonly process: KilledProcess;
+  refused: boolean;
+}
+
+/** How often the tree is searched for newcomers while it has its grace, in milliseconds. */
+const LOOK_AGAIN = 50;
+
+/** How long a process may take to stop, in milliseconds, before it is taken as it is. */
+const STOP_LIMIT = 2000;
+
+const SIGKILL = signalNumber("signal", "SIGKILL");
+const SIGSTOP = signalNumber("signal", "SIGSTOP");
+const SIGCONT = signalNumber("signal", "SIGCONT");
+
+/**
+ * Ends a process and all its descendants: asks them to by a signal, and kills those that still
+ * run after a while. Resolves once all have ended. If the root is this program itself, all its
+ * descendants end, and it goes on.
+ *
+ * What is certain: every process that is a descendant when the call is made ends, however fast
+ * the tree forks, and nothing else is signalled, whatever PIDs are used again meanwhile. With
+ * `grace: 0` that includes all that they start until they end.
+ *
+ * What can escape: a process that had lost its parent before (a daemon), as nothing tells
+ * whose descendant it was; and one that is started during the grace by a process which ends at
+ * once. A `cgroup`, or {@linkcode setSubreaper} with this program as the root, leaves no way
+ * out. Processes of other users are left alone without the right to signal them, and reported.
+ *
+ * @throws {RangeError} If the root is an ancestor of this program, which would stop itself.
+ * @throws {UnsupportedError} For `cgroup` before Linux 5.14.
+ *
+ * @example
+ * ```ts
+ * import { killTree, spawn } from "@pidfd/util";
+ *
+ * const child = spawn("sh", { args: ["-c", "sleep 60 & sleep 60"] });
+ * using root = child.pidfd;
+ * const { ended } = await killTree(root, { grace: 1000 });
+ * console.log(ended.map(({ command }) => command));
+ * ```
+ */
+export async function killTree(root: PidFd, options: KillTreeOptions = {}): Promise<KilledTree> {
+  const { signal = "SIGTERM", grace = DEFAULT_GRACE, cgroup } = options;
+  const number = signalNumber("options.signal", signal);
+  checkDuration("options.grace", grace);
+  using tree = new Tree(root);
+  await tree.stop();
+  if (number !== SIGKILL && grace > 0) {
+    tree.send(number);
+    tree.send(SIGCONT);
+    await tree.givenTime(grace, number);
+    await tree.stop();
+  }
+  tree.send(SIGKILL);
+  if (cgroup !== undefined) await killCgroup(cgroup);
+  await Promise.all(tree.members.map(({ pidfd }) => pidfd.exited()));
+  return tree.result();
+}
+
+/** The processes found so far, each held by a handle of the tree's own. */
+class Tree implements Disposable {
+  readonly #found: Member[] = [];
+  readonly #self = getpid();
+
+  constructor(root: PidFd) {
+    if (!root.isAlive()) return;
+    const pid = root.getPid();
+    if (ancestors(this.#self).includes(pid)) {
+      throw new RangeError(`root must not be an ancestor of this program: PID ${pid}`);
+    }
+    this.#found.push(describe(root.clone()));
+  }
+
+  /** Those that run, stopped or not, and that may be signalled. */
+  get members(): Member[] {
+    return this.#found.filter((member) => !this.#isSpared(member) && member.pidfd.isAlive());
+  }
+
+  /** Stops all members, and all that are found to belong to them, until there is nothing new. */
+  async stop(): Promise<void> {
+    const limit = performance.now() + STOP_LIMIT;
+    this.send(SIGSTOP);
+    for (;;) {
+      // In this order: what was stopped before the search can't have forked behind its back.
+      const stopped = this.members.every(isStopped);
+      const found = this.#search();
+      found.forEach((member) => this.#signal(member, SIGSTOP));
+      if (found.length > 0) continue;
+      if (stopped || performance.now() > limit) return;
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+  }
+
+  /** Waits until all have ended, or for so long. Whoever joins meanwhile gets the signal, too. */
+  async givenTime(grace: number, signal: number): Promise<void> {
+    const end = performance.now() + grace;
+    for (;;) {
+      const left = Math.min(end - performance.now(), LOOK_AGAIN);
+      if (left <= 0 || this.members.length === 0) return;
+      const exits = (signal: AbortSignal) =>
+        Promise.all(this.members.map(({ pidfd }) => pidfd.exited({ signal })));
+      await within(left, exits);
+      this.#search().forEach((member) => this.#signal(member, signal));
+    }
+  }
+
+  /** Sends a signal to all members. */
+  send(signal: number): void {
+    for (const member of this.members) this.#signal(member, signal);
+  }
+
+  result(): KilledTree {
+    const named = (wanted: (member: Member) => boolean) =>
+      this.#found.filter((member) => !this.#isSelf(member) && wanted(member))
+        .map(({ process }) => process);
+    return {
+      ended: named(({ refused }) => !refused),
+      refused: named(({ refused }) => refused),
+    };
+  }
+
+  [Symbol.dispose](): void {
+    for (const { pidfd } of this.#found) pidfd.close();
+  }
+
+  #isSelf({ process }: Member): boolean {
+    return process.pid === this.#self;
+  }
+
+  #isSpared(member: Member): boolean {
+    return member.refused || this.#isSelf(member);
+  }
+
+  #signal(member: Member, signal: number): void {
+    if (this.#isSpared(member)) return;
+    try {
+      member.pidfd.sendSignal(signal);
+    } catch (error) {
+      if (!(error instanceof SyscallError)) throw error;
+      if (error.code === "EPERM") member.refused = true;
+      else if (error.code !== "ESRCH") throw error;
+    }
+  }
+
+  /** Looks at all processes once, and takes in those whose parent is a member. */
+  #search(): Member[] {
+    const byPid = new Map(
+      this.#found.filter(isUnreaped).map((member) => [member.process.pid, member]),
+    );
+    const found: Member[] = [];
+    for (const { pid, ppid } of allProcesses()) {
+      const parent = byPid.get(ppid);
+      if (!parent || byPid.has(pid)) continue;
+      const member = takeIn(pid, parent);
+      if (member) found.push(member);
+    }
+    this.#found.push(...found);
+    return found;
+  }
+}
+
+/** Holds a process, if it really is the parent's child. */
+function takeIn(pid: number, parent: Member): Member | undefined {
+  return unlessGone(() => {
+    const pidfd = PidFd.fromPid(pid);
+    try {
+      if (pidfd.getPpid() === parent.process.pid && isUnreaped(parent)) return describe(pidfd);
+    } catch (error) {
+      pidfd.close();
+      throw error;
+    }
+    pidfd.close();
+  });
+}
+
+function describe(pidfd: PidFd): Member {
+  const { pid, id } = pidfd.getInfo();
+  const command = pidfd.accessProc((proc) =>
+    proc.readTextFile("cmdline").replaceAll("\0", " ").trimEnd() ||
+    `[${proc.readTextFile("comm").trimEnd()}]`
+  );
+  return { pidfd, process: { pid, id, command }, refused: false };
+}
+
+/** Whether the process is still there, if only as a zombie: then its PID is its own. */
+function isUnreaped({ pidfd }: Member): boolean {
+  return unlessGone(() => pidfd.getPid()) !== undefined;
+}
+
+/** Whether no thread of the process can fork: it is stopped, or held up in the kernel, or gone. */
+function isStopped({ pidfd }: Member): boolean {
+  const states = unlessGone(() =>
+    pidfd.accessProc((proc) =>
+      proc.list("task").map((tid) =>
+        unlessGone(() => parseStat(proc.readTextFile(`task/${tid}/stat`)).state) ?? "X"
+      )
+    )
+  );
+  return states === undefined || states.every((state) => "TtDZX".includes(state));
+}
+
+/** Every process that /proc shows, with its parent. */
+function allProcesses(): { pid: number; ppid: number }[] {
+  const proc = openat(AT_FDCWD, "/proc", O_RDONLY);
+  try {
+    return readDirectory(proc).filter((name) => /^\d+$/.test(name)).flatMap((name) => {
+      const stat = unlessGone(() => new TextDecoder().decode(readFile(proc, `${name}/stat`)));
+      return stat === undefined ? [] : [{ pid: Number(name), ppid: parseStat(stat).ppid }];
+    });
+  } finally {
+    close(proc);
+  }
+}
+
+/** The PIDs of a process's parent, of that one's parent, and so on. */
+function ancestors(pid: number): number[] {
+  const parents = new Map(allProcesses().map(({ pid, ppid }) => [pid, ppid]));
+  const line: number[] = [];
+  for (let next = parents.get(pid); next; next = parents.get(next)) line.push(next);
+  return line;
+}
+
+/** What a look returns, or undefined if the process is gone before or during it. */
+function unlessGone<T>(look: () => T): T | undefined {
+  try {
+    return look();
+  } catch (error) {
+    // A file under /proc/PID that is opened too late is not found; one that was open says ESRCH.
+    if (error instanceof SyscallError && ["ESRCH", "ENOENT"].includes(error.code)) return undefined;
+    throw error;
+  }
+}
