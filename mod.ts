@@ -21,6 +21,16 @@
 
 export { SyscallError, UnsupportedError } from "./ffi/errors.ts";
 export type { ExitStatus } from "./pidfd/exit_status.ts";
+export { FdListener, type FdListenerAcceptOptions } from "./ipc/fd_listener.ts";
+export {
+  FdSocket,
+  type FdSocketConnectOptions,
+  type FdSocketOptions,
+  type FdSocketReceiveOptions,
+  type FdSocketSendOptions,
+  type PeerCredentials,
+} from "./ipc/fd_socket.ts";
+export type { FdMessage } from "./ipc/message.ts";
 export { type Features, features } from "./pidfd/features.ts";
 export type { Credentials, ProcessInfo } from "./pidfd/info.ts";
 export type { NamespaceKind } from "./pidfd/namespaces.ts";
@@ -28,6 +38,7 @@ export { OwnedFd } from "./pidfd/owned_fd.ts";
 export type { FromPidOptions } from "./pidfd/open.ts";
 export { PidFd } from "./pidfd/pidfd.ts";
 export type { ProcDir } from "./pidfd/proc_dir.ts";
+export { ProcessRef, type ProcessRefJson } from "./pidfd/process_ref.ts";
 export type { Signal } from "./pidfd/signals.ts";
 export type { SendSignalOptions } from "./pidfd/send_signal.ts";
 export type { TerminateOptions } from "./pidfd/terminate.ts";

@@ -17,10 +17,12 @@ import { PID_FS_MAGIC } from "../structs/stat.ts";
 import { failure } from "./call.ts";
 import { Errno } from "./errno.ts";
 import { SyscallError, UnsupportedError } from "./errors.ts";
-import { close, fileSystemType } from "./files.ts";
+import { close, fileSystemType, inode } from "./files.ts";
 import { libc } from "./libc.ts";
+import { socketpair, tryPeerPidfd } from "./sockets.ts";
 import {
   getpid,
+  openById,
   PIDFD_SIGNAL_THREAD_GROUP,
   PIDFD_THREAD,
   pidfdGetInfo,
@@ -168,6 +170,24 @@ export const exitInfo = {
     return coredumpInfo.available || this.learned;
   },
 };
+
+/** A process found by its id alone. */
+export const idHandles = new Capability(
+  "open_by_handle_at on pidfs",
+  "Linux 6.14",
+  (self) => pidfsIds.available && knownByFd("open_by_handle_at", openById(self, inode(self))),
+);
+
+/** A pidfd of a socket's peer. */
+export const peerPidfds = new Capability("SO_PEERPIDFD", "Linux 6.5", () => {
+  const [one, other] = socketpair("stream");
+  try {
+    return knownByFd("getsockopt(SO_PEERPIDFD)", tryPeerPidfd(one));
+  } finally {
+    close(one);
+    close(other);
+  }
+});
 
 /** libc's own way to a child with its pidfd; the kernel's part is older. */
 export const pidfdSpawn = new Capability(

@@ -168,6 +168,12 @@ export function writeFile(path: string, text: string): void {
   }
 }
 
+/** Removes a name from a directory. unlink(2) */
+export function unlink(path: string): void {
+  const name = cString(path, "path");
+  check("unlink", attempt(() => libc().unlink(name)), { [Errno.ENOENT]: path });
+}
+
 /** Where a symbolic link points. readlinkat(2) */
 export function readlinkat(dirFd: number, path: string): string {
   const name = cString(path, "path");

@@ -66,8 +66,11 @@ export function describeErrno(errno: number): string {
 }
 
 /** Where a buffer's memory is: for structs that point to others. It must outlive their use. */
-export function addressOf(buffer: Uint8Array<ArrayBuffer>): bigint {
-  return libc().memcpy_address(buffer, buffer, 0n);
+export function addressOf({ buffer, byteOffset, length }: Uint8Array<ArrayBuffer>): bigint {
+  // V8 keeps a small array's bytes in its own heap, where they move, until somebody asks for
+  // the array's buffer: so this does, and takes the address of that.
+  const bytes = new Uint8Array(buffer, byteOffset, length);
+  return libc().memcpy_address(bytes, bytes, 0n);
 }
 
 /** The program's environment as it is now: lines of the form `NAME=value`. environ(7) */

@@ -8,6 +8,7 @@
  * @module
  */
 
+import { SOCKET_SYMBOLS } from "./socket_symbols.ts";
 import { SPAWN_SYMBOLS } from "./spawn_symbols.ts";
 
 /** Every function with its C declaration, a parameter a line. */
@@ -296,5 +297,15 @@ export const SYMBOLS = {
     ],
     result: "i32",
   },
+  // int open_by_handle_at(int mount_fd, struct file_handle *handle, int flags);
+  open_by_handle_at: {
+    parameters: [
+      "i32", // int mount_fd
+      "buffer", // struct file_handle *handle
+      "i32", // int flags
+    ],
+    result: "i32",
+  },
+  ...SOCKET_SYMBOLS,
   ...SPAWN_SYMBOLS,
 } as const;

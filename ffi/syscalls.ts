@@ -10,15 +10,18 @@
  *   EPOLLHUP once the process was reaped.
  * - Linux 6.11: an ioctl for each kind of namespace.
  * - Linux 6.13: PIDFD_GET_INFO; from 6.15 with the exit status of a reaped process.
+ * - Linux 6.14: open_by_handle_at finds a process by its id.
  *
  * fds go in and out as numbers; whoever receives one owns it and closes it.
  *
  * @module
  */
 
+import { FILEID_KERNFS, pidfsHandle } from "../structs/file_handle.ts";
 import { pidfdInfoVer1 } from "../structs/pidfd_info.ts";
 import { EPOLLIN } from "../structs/epoll_event.ts";
 import { pollfd } from "../structs/pollfd.ts";
+import { u64 } from "../structs/scalars.ts";
 import { SI_QUEUE, siginfoChild, siginfoQueue } from "../structs/siginfo.ts";
 import { attempt, check, failure } from "./call.ts";
 import { Errno } from "./errno.ts";
@@ -42,6 +45,8 @@ const P_PIDFD = 3;
 const WNOHANG = 0x1;
 const WEXITED = 0x4;
 const WNOWAIT = 0x0100_0000;
+
+const O_CLOEXEC = 0o2000000;
 
 const PIDFS_IOCTL_MAGIC = 0xff;
 const PIDFD_GET_INFO_NUMBER = 11;
@@ -125,6 +130,21 @@ export function pidfdGetfd(pidfd: number, targetFd: number): number {
 export function tryGetfd(pidfd: number, targetFd: number): number {
   const number = NUMBERS[arch()].pidfd_getfd;
   return attempt(() => libc().syscall_pidfd_getfd(number, pidfd, targetFd, 0));
+}
+
+/**
+ * A pidfd for the process with an id, or −errno: ESTALE if there is none any more, or never
+ * was. open_by_handle_at(2)
+ *
+ * @param pidfd Any pidfd: it tells that the id is one of pidfs.
+ */
+export function openById(pidfd: number, id: bigint): number {
+  const handle = pidfsHandle.encode({
+    handle_bytes: u64.size,
+    handle_type: FILEID_KERNFS,
+    f_handle: id,
+  });
+  return attempt(() => libc().open_by_handle_at(pidfd, handle, O_CLOEXEC));
 }
 
 /** What waitid says of a child that ended: `si_code` and `si_status`. */

@@ -8,8 +8,10 @@ import {
   cgroupSpawn,
   exitInfo,
   getfdCall,
+  idHandles,
   infoIoctl,
   namespaceIoctls,
+  peerPidfds,
   pidfdOpenCall,
   pidfdSpawn,
   pidfsIds,
@@ -47,6 +49,10 @@ export interface Features {
    * status can be known. On 6.13 to 6.15 `null` until a reaped process has told.
    */
   exitInfo: boolean | null;
+  /** Processes found by their ids: Linux 6.14. Without, no `fromId`. */
+  idHandles: boolean;
+  /** A socket's peer as a pidfd: Linux 6.5. Without, no `FdSocket.peer` and no `sender`. */
+  peerPidfds: boolean;
   /** `pidfd_spawn`: glibc 2.39. Without, `spawn` gets its pidfd right after the start. */
   pidfdSpawn: boolean;
   /** Processes that are born into a cgroup: glibc 2.39. Without, no `cgroup` for `spawn`. */
@@ -78,6 +84,8 @@ export function features(): Features {
     namespaceIoctls: namespaceIoctls.available,
     info: infoIoctl.available,
     exitInfo: exitInfo.available ?? null,
+    idHandles: idHandles.available,
+    peerPidfds: peerPidfds.available,
     pidfdSpawn: pidfdSpawn.available,
     cgroupSpawn: cgroupSpawn.available,
   };

@@ -8,8 +8,8 @@
  * @module
  */
 
-import { pidfsIds, threadPidfds } from "../ffi/capabilities.ts";
-import { failure } from "../ffi/call.ts";
+import { idHandles, pidfsIds, threadPidfds } from "../ffi/capabilities.ts";
+import { check, failure } from "../ffi/call.ts";
 import { Errno } from "../ffi/errno.ts";
 import {
   accessMode,
@@ -20,9 +20,10 @@ import {
   readlinkat,
   setCloseOnExec,
 } from "../ffi/files.ts";
-import { getpid, PIDFD_THREAD, pidfdOpen, waitidPidfd } from "../ffi/syscalls.ts";
+import { getpid, openById, PIDFD_THREAD, pidfdOpen, waitidPidfd } from "../ffi/syscalls.ts";
 import { PID_FS_MAGIC } from "../structs/stat.ts";
 import { checkBoolean, checkFd, checkId, checkPid } from "./arguments.ts";
+import { currentBootId, ProcessRef } from "./process_ref.ts";
 
 /** What a pidfd's link under /proc/self/fd reads before Linux 6.9. */
 const ANONYMOUS_PIDFD = "anon_inode:[pidfd]";
@@ -40,8 +41,16 @@ export function openSelf(): number {
   return pidfdOpen(getpid(), 0);
 }
 
-/** A pidfd for a PID, which must be that of the process with the id, if one is given. */
-export function openPid(pid: number, options: FromPidOptions): number {
+/**
+ * A pidfd for a PID, which must be that of the process with the id, if one is given.
+ *
+ * @param changed The error to report if it is another's.
+ */
+export function openPid(
+  pid: number,
+  options: FromPidOptions,
+  changed: number = Errno.ESRCH,
+): number {
   const { id, thread = false } = options;
   checkPid("pid", pid);
   if (id !== undefined) checkId("options.id", id);
@@ -52,9 +61,38 @@ export function openPid(pid: number, options: FromPidOptions): number {
   const found = id === undefined ? id : inode(fd);
   if (found === id) return fd;
   close(fd);
-  throw failure("pidfd_open", Errno.ESRCH, {
-    [Errno.ESRCH]: `the process with id ${id} is gone; PID ${pid} now belongs to id ${found}`,
+  throw failure("pidfd_open", changed, {
+    [changed]: `the process with id ${id} is gone; PID ${pid} now belongs to id ${found}`,
   });
+}
+
+/** A pidfd for the process with an id. */
+export function openId(id: bigint): number {
+  checkId("id", id);
+  idHandles.require("before, fromPid(pid, { id }) works from Linux 6.9 on");
+  const self = openSelf();
+  try {
+    return check("open_by_handle_at", openById(self, id), {
+      [Errno.ESTALE]: `the process with id ${id} was reaped, or never was`,
+    });
+  } finally {
+    close(self);
+  }
+}
+
+/** A pidfd for the process that a reference was made of. */
+export function openRef(ref: ProcessRef | string): number {
+  const isText = typeof ref === "string";
+  if (!isText && !(ref instanceof ProcessRef)) {
+    throw new TypeError(`ref must be a ProcessRef or its text: ${String(ref)}`);
+  }
+  const { pid, id, bootId } = isText ? ProcessRef.parse(ref) : ref;
+  if (bootId !== null && bootId !== currentBootId()) {
+    throw failure("pidfd_open", Errno.ESTALE, {
+      [Errno.ESTALE]: `${ref} is from another boot: all its processes are gone`,
+    });
+  }
+  return openPid(pid, { id }, Errno.EREMCHG);
 }
 
 /** A pidfd for a child of Deno's, which reaps its children by itself and at any await. */

@@ -29,9 +29,18 @@ import {
   type ProcessInfo,
 } from "./info.ts";
 import { enterNamespaces, type NamespaceKind, openNamespace } from "./namespaces.ts";
-import { adoptFd, type FromPidOptions, openChild, openPid, openSelf } from "./open.ts";
+import {
+  adoptFd,
+  type FromPidOptions,
+  openChild,
+  openId,
+  openPid,
+  openRef,
+  openSelf,
+} from "./open.ts";
 import { openRemoteFd, OwnedFd } from "./owned_fd.ts";
 import { type ProcDir, withProcDir } from "./proc_dir.ts";
+import { currentBootId, ProcessRef } from "./process_ref.ts";
 import { sendSignal, type SendSignalOptions } from "./send_signal.ts";
 import type { Signal } from "./signals.ts";
 import { terminate, type TerminateOptions } from "./terminate.ts";
@@ -134,6 +143,32 @@ export class PidFd implements Disposable {
   }
 
   /**
+   * A handle on the process with this id, from {@linkcode PidFd.getId}. It can't be another.
+   *
+   * Needs Linux 6.14; from 6.9 on {@linkcode PidFd.fromPid} takes the id along with the PID.
+   *
+   * @throws {SyscallError} `ESTALE` if the process was reaped.
+   * @throws {UnsupportedError} Before Linux 6.14.
+   */
+  static fromId(id: bigint): PidFd {
+    return create(openId(id), {});
+  }
+
+  /**
+   * A handle on the process that a reference was made of by {@linkcode PidFd.ref}.
+   *
+   * Needs Linux 6.9.
+   *
+   * @param ref The reference, or its text form.
+   * @throws {SyscallError} `ESTALE` if it is from another boot; `ESRCH` if no process has the
+   *   PID any more; `EREMCHG` if another process has it.
+   * @throws {UnsupportedError} Before Linux 6.9.
+   */
+  static fromRef(ref: ProcessRef | string): PidFd {
+    return create(openRef(ref), {});
+  }
+
+  /**
    * Takes over a pidfd that comes from elsewhere: inherited, received, or opened by other
    * code. It is made close-on-exec, and nothing else may close it from now on.
    *
@@ -231,6 +266,19 @@ export class PidFd implements Disposable {
    */
   getId(): bigint {
     return getId(this.#handle.use());
+  }
+
+  /**
+   * A reference to the process that can be stored: {@linkcode PidFd.fromRef} finds the process
+   * again, in this program or another, for as long as it is there.
+   *
+   * Needs Linux 6.9.
+   *
+   * @throws {SyscallError} As {@linkcode PidFd.getPid}.
+   * @throws {UnsupportedError} Before Linux 6.9.
+   */
+  ref(): ProcessRef {
+    return new ProcessRef(this.getPid(), this.getId(), currentBootId());
   }
 
   /**

@@ -5,9 +5,10 @@
  */
 
 import { close, duplicate, pipe } from "../ffi/files.ts";
-import { checkFd, checkInteger } from "../pidfd/arguments.ts";
+import { checkInteger } from "../pidfd/arguments.ts";
+import { fdNumber } from "../pidfd/fd_number.ts";
 import { OwnedFd } from "../pidfd/owned_fd.ts";
-import { PidFd } from "../pidfd/pidfd.ts";
+import type { PidFd } from "../pidfd/pidfd.ts";
 
 /**
  * What a process gets as one of its standard streams: a pipe to this program, what this
@@ -92,15 +93,7 @@ export function closeEnds(ends: PipeEnds): void {
 }
 
 function source(name: string, value: OwnedFd | PidFd | number): number {
-  if (value instanceof OwnedFd || value instanceof PidFd) {
-    if (value.closed) throw new Deno.errors.BadResource(`${name} is closed`);
-    return value.fd;
-  }
-  if (typeof value === "string") {
-    throw new RangeError(
-      `${name} must be "piped", "inherit", "null" or a descriptor: ${JSON.stringify(value)}`,
-    );
-  }
-  checkFd(name, value);
-  return value;
+  if (typeof value !== "string") return fdNumber(name, value);
+  const words = '"piped", "inherit", "null"';
+  throw new RangeError(`${name} must be ${words} or a descriptor: ${JSON.stringify(value)}`);
 }

@@ -31,3 +31,7 @@ export const EPOLLET = 1 << 31;
 
 /** Something exceptional; on a file of cgroup2: its content has changed since it was read. */
 export const EPOLLPRI = 0x2;
+/** There is room to write. */
+export const EPOLLOUT = 0x4;
+/** The peer of a socket has closed its end, or its sending half. Same value as POLLRDHUP. */
+export const EPOLLRDHUP = 0x2000;

@@ -1,0 +1,121 @@
+/**
+ * What travels beside the data of a message: file descriptors, and the kernel's word on who
+ * sent it. Received descriptors are owned from the moment that they are seen, so that an
+ * error on the way closes them.
+ *
+ * @module
+ */
+
+import { check, failure } from "../ffi/call.ts";
+import { Errno } from "../ffi/errno.ts";
+import { close, duplicate } from "../ffi/files.ts";
+import { type Received, SCM_MAX_FD, tryReceive } from "../ffi/sockets.ts";
+import { fdNumber } from "../pidfd/fd_number.ts";
+import { OwnedFd } from "../pidfd/owned_fd.ts";
+import { PidFd } from "../pidfd/pidfd.ts";
+import {
+  type ControlMessage,
+  controlSpace,
+  decodeControl,
+  encodeControl,
+  intValue,
+  SCM_PIDFD,
+  SCM_RIGHTS,
+  SOL_SOCKET,
+  ucred,
+} from "../structs/socket.ts";
+
+/** A message as {@linkcode FdSocket.receive} delivers it. */
+export interface FdMessage {
+  /** The bytes: of a stream what had arrived, of a `seqpacket` socket one whole message. */
+  data: Uint8Array<ArrayBuffer>;
+  /** The descriptors that came with it, close-on-exec. The receiver closes them. */
+  fds: OwnedFd[];
+  /** The process that sent it, if that was asked for and the kernel could tell. */
+  sender: PidFd | null;
+}
+
+/** Room for as much as one message can bring: descriptors, and credentials and a pidfd. */
+const CONTROL_SPACE = controlSpace(SCM_MAX_FD * intValue.size, ucred.size, intValue.size);
+
+/** Nothing beside the data. */
+export const NO_CONTROL = encodeControl([]);
+
+/** Descriptors that are to be sent, held until they are. */
+export interface HeldFds extends Disposable {
+  /** The control message that passes them. */
+  readonly control: Uint8Array<ArrayBuffer>;
+}
+
+/** Duplicates the descriptors that are to be sent, so that they stay what they are now. */
+export function holdFds(fds: readonly (OwnedFd | PidFd | number)[]): HeldFds {
+  if (!Array.isArray(fds)) throw new TypeError(`fds must be an array: ${String(fds)}`);
+  if (fds.length > SCM_MAX_FD) {
+    throw new RangeError(`fds must be at most ${SCM_MAX_FD} descriptors: ${fds.length}`);
+  }
+  const numbers = fds.map((value, i) => fdNumber(`fds[${i}]`, value));
+  if (numbers.length === 0) return { control: NO_CONTROL, [Symbol.dispose]() {} };
+  const held: number[] = [];
+  const release = () => held.splice(0).forEach(close);
+  try {
+    for (const fd of numbers) held.push(duplicate(fd));
+  } catch (error) {
+    release();
+    throw error;
+  }
+  const data = new Uint8Array(held.length * intValue.size);
+  held.forEach((value, i) => data.set(intValue.encode({ value }), i * intValue.size));
+  const control = encodeControl([{ level: SOL_SOCKET, type: SCM_RIGHTS, data }]);
+  return { control, [Symbol.dispose]: release };
+}
+
+/** Receives one message, or returns null if there is none yet. */
+export function receiveMessage(
+  fd: number,
+  data: Uint8Array<ArrayBuffer>,
+): FdMessage | null {
+  const control = new Uint8Array(new ArrayBuffer(CONTROL_SPACE));
+  const received = tryReceive(fd, data, control);
+  if (received.result === -Errno.EAGAIN) return null;
+  check("recvmsg", received.result);
+  const message = takeFds(decodeControl(control.subarray(0, received.controlLength)));
+  if (received.controlTruncated) {
+    discard(message);
+    throw lost(received);
+  }
+  return { data: data.subarray(0, received.result), ...message };
+}
+
+/** Takes over every descriptor in the control messages. */
+function takeFds(messages: ControlMessage[]): Pick<FdMessage, "fds" | "sender"> {
+  const fds: OwnedFd[] = [];
+  let sender: PidFd | null = null;
+  for (const { level, type, data } of messages) {
+    if (level !== SOL_SOCKET) continue;
+    const numbers = ints(data);
+    if (type === SCM_RIGHTS) fds.push(...numbers.map((fd) => new OwnedFd(fd)));
+    // The kernel puts an error's number there where it could make no pidfd.
+    if (type === SCM_PIDFD && numbers[0] >= 0) sender = PidFd.fromFd(numbers[0]);
+  }
+  return { fds, sender };
+}
+
+function ints(data: Uint8Array): number[] {
+  const count = Math.floor(data.length / intValue.size);
+  return Array.from(
+    { length: count },
+    (_, i) => intValue.decode(data.subarray(i * intValue.size, (i + 1) * intValue.size)).value,
+  );
+}
+
+function discard({ fds, sender }: Pick<FdMessage, "fds" | "sender">): void {
+  for (const fd of fds) fd.close();
+  sender?.close();
+}
+
+/** There was room for all that can come: what was missing were free numbers for descriptors. */
+function lost({ result }: Received): Error {
+  return failure("recvmsg", Errno.EMFILE, {
+    [Errno.EMFILE]: `descriptors were lost with ${result} bytes; those that arrived are closed`,
+  });
+}
