@@ -78,8 +78,8 @@ export function ready(fd: number, events: number, signal?: AbortSignal): Promise
   return new Promise((resolve, reject) => {
     signal?.throwIfAborted();
     const abort = () => {
-      leave(fd, waiter);
       reject(signal?.reason);
+      leave(fd, waiter);
     };
     const waiter: Waiter = {
       events,
@@ -93,7 +93,7 @@ export function ready(fd: number, events: number, signal?: AbortSignal): Promise
       },
     };
     join(fd, waiter);
-    signal?.addEventListener("abort", abort);
+    signal?.addEventListener("abort", abort, { once: true });
   });
 }
 
@@ -130,7 +130,6 @@ function join(fd: number, waiter: Waiter): void {
     }
   } catch (error) {
     registration?.waiters.delete(waiter);
-    stopIfIdle();
     throw error;
   }
 }

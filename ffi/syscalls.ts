@@ -23,7 +23,7 @@ import { EPOLLIN } from "../structs/epoll_event.ts";
 import { pollfd } from "../structs/pollfd.ts";
 import { u64 } from "../structs/scalars.ts";
 import { SI_QUEUE, siginfoChild, siginfoQueue } from "../structs/siginfo.ts";
-import { attempt, check, failure } from "./call.ts";
+import { attempt, check, failure, type Hints } from "./call.ts";
 import { Errno } from "./errno.ts";
 import { arch, libc } from "./libc.ts";
 
@@ -67,7 +67,7 @@ export function getpid(): number {
 }
 
 /** A pidfd for a process, or for a thread with PIDFD_THREAD. pidfd_open(2) */
-export function pidfdOpen(pid: number, flags: number): number {
+export function pidfdOpen(pid: number, flags: number, hints?: Hints): number {
   const number = NUMBERS[arch()].pidfd_open;
   return check(
     "pidfd_open",
@@ -79,6 +79,7 @@ export function pidfdOpen(pid: number, flags: number): number {
         ? "pidfds for threads need Linux 6.9"
         : `${pid} is a thread's ID, not a process's`,
       [Errno.EPERM]: "a sandbox, such as a container's seccomp filter, forbids pidfd_open",
+      ...hints,
     },
   );
 }

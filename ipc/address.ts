@@ -6,6 +6,7 @@
  */
 
 import { LONGEST_PATH, type SocketAddress, socketAddress } from "../ffi/sockets.ts";
+import { checkString } from "../pidfd/arguments.ts";
 
 /** What an abstract name begins with in the kernel's eyes. */
 const NUL = "\0";
@@ -14,7 +15,7 @@ const AT = "@";
 
 /** Reads a path, or an abstract name that begins with "@" or a NUL. */
 export function parseAddress(path: string): SocketAddress {
-  if (typeof path !== "string") throw new TypeError(`path must be a string: ${String(path)}`);
+  checkString("path", path);
   const abstract = isAbstract(path);
   const kernelPath = abstract ? NUL + path.slice(1) : path;
   if (!abstract && path.includes(NUL)) {

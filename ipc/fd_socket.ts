@@ -31,7 +31,13 @@ import {
   trySend,
 } from "../ffi/sockets.ts";
 import { poll } from "../ffi/syscalls.ts";
-import { checkAbortSignal, checkBoolean, checkFd, checkOneOf } from "../pidfd/arguments.ts";
+import {
+  checkAbortSignal,
+  checkBoolean,
+  checkFd,
+  checkInstance,
+  checkOneOf,
+} from "../pidfd/arguments.ts";
 import { FdHandle } from "../pidfd/fd_handle.ts";
 import type { OwnedFd } from "../pidfd/owned_fd.ts";
 import { PidFd } from "../pidfd/pidfd.ts";
@@ -262,7 +268,7 @@ export class FdSocket implements Disposable, AsyncDisposable {
     const { signal } = options;
     checkAbortSignal("options.signal", signal);
     const bytes = typeof data === "string" ? new TextEncoder().encode(data) : data;
-    if (!(bytes instanceof Uint8Array)) throw new TypeError(`data must be bytes: ${String(data)}`);
+    checkInstance("data", bytes, "bytes", Uint8Array);
     if (bytes.length === 0 && (this.#type === "stream" || fds.length === 0)) {
       throw new RangeError("data must not be empty");
     }

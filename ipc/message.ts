@@ -10,6 +10,7 @@ import { check, failure } from "../ffi/call.ts";
 import { Errno } from "../ffi/errno.ts";
 import { close, duplicate } from "../ffi/files.ts";
 import { type Received, SCM_MAX_FD, tryReceive } from "../ffi/sockets.ts";
+import { checkInstance } from "../pidfd/arguments.ts";
 import { fdNumber } from "../pidfd/fd_number.ts";
 import { OwnedFd } from "../pidfd/owned_fd.ts";
 import { PidFd } from "../pidfd/pidfd.ts";
@@ -49,7 +50,7 @@ export interface HeldFds extends Disposable {
 
 /** Duplicates the descriptors that are to be sent, so that they stay what they are now. */
 export function holdFds(fds: readonly (OwnedFd | PidFd | number)[]): HeldFds {
-  if (!Array.isArray(fds)) throw new TypeError(`fds must be an array: ${String(fds)}`);
+  checkInstance("fds", fds, "an array", Array);
   if (fds.length > SCM_MAX_FD) {
     throw new RangeError(`fds must be at most ${SCM_MAX_FD} descriptors: ${fds.length}`);
   }

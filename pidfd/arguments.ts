@@ -9,10 +9,16 @@
 const INT_MAX = 2 ** 31 - 1;
 const U64_MAX = 2n ** 64n - 1n;
 
-function show(value: unknown): string {
+/** A refused value, for the message. */
+export function show(value: unknown): string {
   if (typeof value === "bigint") return `${value}n`;
   if (typeof value === "string") return JSON.stringify(value);
-  return String(value);
+  try {
+    return String(value);
+  } catch {
+    // An object can be without a way to make it a string, or with one that throws.
+    return Object.prototype.toString.call(value);
+  }
 }
 
 /** Refuses everything but numbers. */
@@ -49,7 +55,7 @@ export function checkId(name: string, value: unknown): void {
 /** A span of time in milliseconds; Infinity is one, too. */
 export function checkDuration(name: string, value: unknown): void {
   checkNumber(name, value);
-  if (!(value >= 0)) throw new RangeError(`${name} must not be negative: ${value}`);
+  if (!(value >= 0)) throw new RangeError(`${name} must be 0 or more: ${value}`);
 }
 
 /** True or false, and nothing that is merely truthy. */
@@ -57,16 +63,30 @@ export function checkBoolean(name: string, value: unknown): void {
   if (typeof value !== "boolean") throw new TypeError(`${name} must be a boolean: ${show(value)}`);
 }
 
+/** An object of a class, which `what` names. */
+export function checkInstance(
+  name: string,
+  value: unknown,
+  what: string,
+  constructor: { [Symbol.hasInstance](value: unknown): boolean },
+): void {
+  if (value instanceof constructor) return;
+  throw new TypeError(`${name} must be ${what}: ${show(value)}`);
+}
+
 /** An AbortSignal, or none. */
 export function checkAbortSignal(name: string, value: unknown): void {
-  if (value !== undefined && !(value instanceof AbortSignal)) {
-    throw new TypeError(`${name} must be an AbortSignal: ${show(value)}`);
-  }
+  if (value !== undefined) checkInstance(name, value, "an AbortSignal", AbortSignal);
+}
+
+/** A text. */
+export function checkString(name: string, value: unknown): asserts value is string {
+  if (typeof value !== "string") throw new TypeError(`${name} must be a string: ${show(value)}`);
 }
 
 /** One of some words. */
 export function checkOneOf(name: string, value: unknown, words: readonly string[]): void {
-  if (typeof value !== "string") throw new TypeError(`${name} must be a string: ${show(value)}`);
+  checkString(name, value);
   if (!words.includes(value)) {
     throw new RangeError(`${name} must be one of ${words.join(", ")}: ${show(value)}`);
   }

@@ -12,7 +12,7 @@
 import { infoIoctl, pidfsIds } from "../ffi/capabilities.ts";
 import { failure } from "../ffi/call.ts";
 import { Errno } from "../ffi/errno.ts";
-import { UnsupportedError } from "../ffi/errors.ts";
+import { SyscallError, UnsupportedError } from "../ffi/errors.ts";
 import { AT_FDCWD, close, inode, O_PATH, openat, readFile } from "../ffi/files.ts";
 import { pidfdGetInfo } from "../ffi/syscalls.ts";
 import { PIDFD_INFO_CGROUPID, PIDFD_INFO_PID } from "../structs/pidfd_info.ts";
@@ -154,14 +154,32 @@ function cgroupIdFromProc(proc: ProcDir): bigint | null {
   if (path === null) return null;
   const mountinfo = new TextDecoder().decode(readFile(AT_FDCWD, "/proc/self/mountinfo"));
   for (const { root, point } of parseCgroupMounts(mountinfo)) {
-    const below = root === "/" ? path : path === root ? "/" : path.slice(root.length);
-    if (root !== "/" && path !== root && !path.startsWith(`${root}/`)) continue;
-    const fd = openat(AT_FDCWD, point + below, O_PATH);
+    const below = pathBelow(root, path);
+    if (below !== null) return folderId(point + below);
+  }
+  return null;
+}
+
+/** The path from a mount's root on, or null if the mount doesn't show it. */
+function pathBelow(root: string, path: string): string | null {
+  const prefix = root === "/" ? "" : root;
+  const below = path.slice(prefix.length);
+  const isBelow = path.startsWith(prefix) && (below === "" || below.startsWith("/"));
+  // Seen from within a cgroup namespace, what is outside of it begins with "/..".
+  return isBelow && !below.split("/").includes("..") ? below : null;
+}
+
+function folderId(path: string): bigint | null {
+  try {
+    const fd = openat(AT_FDCWD, path, O_PATH);
     try {
       return inode(fd);
     } finally {
       close(fd);
     }
+  } catch (error) {
+    // Removed since its path was read, as can happen to a zombie's.
+    if (error instanceof SyscallError && error.code === "ENOENT") return null;
+    throw error;
   }
-  return null;
 }

@@ -9,10 +9,11 @@
  */
 
 import { namespaceIoctls, setnsPidfd } from "../ffi/capabilities.ts";
-import { check, type Hints } from "../ffi/call.ts";
+import { check, failure, type Hints } from "../ffi/call.ts";
 import { Errno } from "../ffi/errno.ts";
+import { SyscallError } from "../ffi/errors.ts";
 import { AT_FDCWD, close, O_RDONLY, openat } from "../ffi/files.ts";
-import { pidfdGetNamespace, setns } from "../ffi/syscalls.ts";
+import { hasExited, pidfdGetNamespace, setns } from "../ffi/syscalls.ts";
 import { checkOneOf } from "./arguments.ts";
 import type { FdHandle } from "./fd_handle.ts";
 import { withProcDir } from "./proc_dir.ts";
@@ -83,7 +84,9 @@ export function openNamespace(handle: FdHandle, kind: NamespaceKind): number {
     return fd;
   } catch (error) {
     if (fd >= 0) close(fd);
-    throw error;
+    // A zombie's names are still there, and lead nowhere.
+    const isMissing = error instanceof SyscallError && error.code === "ENOENT";
+    throw isMissing && hasExited(pidfd) ? failure("openat", Errno.ESRCH, HINTS) : error;
   }
 }
 

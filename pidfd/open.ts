@@ -22,7 +22,7 @@ import {
 } from "../ffi/files.ts";
 import { getpid, openById, PIDFD_THREAD, pidfdOpen, waitidPidfd } from "../ffi/syscalls.ts";
 import { PID_FS_MAGIC } from "../structs/stat.ts";
-import { checkBoolean, checkFd, checkId, checkPid } from "./arguments.ts";
+import { checkBoolean, checkFd, checkId, checkInstance, checkPid } from "./arguments.ts";
 import { currentBootId, ProcessRef } from "./process_ref.ts";
 
 /** What a pidfd's link under /proc/self/fd reads before Linux 6.9. */
@@ -83,9 +83,7 @@ export function openId(id: bigint): number {
 /** A pidfd for the process that a reference was made of. */
 export function openRef(ref: ProcessRef | string): number {
   const isText = typeof ref === "string";
-  if (!isText && !(ref instanceof ProcessRef)) {
-    throw new TypeError(`ref must be a ProcessRef or its text: ${String(ref)}`);
-  }
+  if (!isText) checkInstance("ref", ref, "a ProcessRef or its text", ProcessRef);
   const { pid, id, bootId } = isText ? ProcessRef.parse(ref) : ref;
   if (bootId !== null && bootId !== currentBootId()) {
     throw failure("pidfd_open", Errno.ESTALE, {
@@ -97,17 +95,16 @@ export function openRef(ref: ProcessRef | string): number {
 
 /** A pidfd for a child of Deno's, which reaps its children by itself and at any await. */
 export function openChild(child: Deno.ChildProcess): number {
-  if (!(child instanceof Deno.ChildProcess)) {
-    throw new TypeError(`child must be a Deno.ChildProcess: ${String(child)}`);
-  }
-  const fd = pidfdOpen(child.pid, 0);
+  checkInstance("child", child, "a Deno.ChildProcess", Deno.ChildProcess);
+  const reaped = {
+    [Errno.ESRCH]: `Deno reaped its child ${child.pid}: take the handle right after spawn()`,
+  };
+  const fd = pidfdOpen(child.pid, 0, reaped);
   // Reaped before that, and the PID could have gone to anybody: the kernel knows whether it
   // is a child of ours, and Deno whether it is still this one.
   if (waitidPidfd(fd, false) === "ECHILD" || denoReaped(child)) {
     close(fd);
-    throw failure("pidfd_open", Errno.ESRCH, {
-      [Errno.ESRCH]: `Deno reaped its child ${child.pid}: take the handle right after spawn()`,
-    });
+    throw failure("pidfd_open", Errno.ESRCH, reaped);
   }
   return fd;
 }

@@ -16,6 +16,7 @@
  * @module
  */
 
+import { checkInstance } from "./arguments.ts";
 import type { ExitStatus } from "./exit_status.ts";
 import { FdHandle } from "./fd_handle.ts";
 import {
@@ -234,6 +235,7 @@ export class PidFd implements Disposable {
    * @throws {SyscallError} `ESRCH` before Linux 6.9, if one of them was reaped.
    */
   equals(other: PidFd): boolean {
+    checkInstance("other", other, "a PidFd", PidFd);
     return isSameProcess(this.#handle.use(), other.#handle.use());
   }
 

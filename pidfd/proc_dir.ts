@@ -22,6 +22,7 @@ import {
   readlinkat,
 } from "../ffi/files.ts";
 import { trySendSignal } from "../ffi/syscalls.ts";
+import { checkString, show } from "./arguments.ts";
 import { FdHandle } from "./fd_handle.ts";
 import { parseFdinfoPid } from "./proc_text.ts";
 
@@ -122,9 +123,9 @@ export function confirm(pidfd: number): void {
  * process's own from beginning to end. An asynchronous `use` keeps the directory open.
  */
 export function withProcDir<T>(handle: FdHandle, use: (proc: ProcDir) => T): T {
-  if (typeof use !== "function") throw new TypeError(`use must be a function: ${String(use)}`);
+  if (typeof use !== "function") throw new TypeError(`use must be a function: ${show(use)}`);
   const pid = pidOf(handle.use());
-  const dir = new FdHandle(openat(AT_FDCWD, procPath(pid), O_PATH), "ProcDir");
+  const dir = new FdHandle(openProc(handle.use(), pid), "ProcDir");
   let pending = false;
   try {
     confirm(handle.use());
@@ -144,6 +145,16 @@ export function withProcDir<T>(handle: FdHandle, use: (proc: ProcDir) => T): T {
   }
 }
 
+function openProc(pidfd: number, pid: number): number {
+  try {
+    return openat(AT_FDCWD, procPath(pid), O_PATH);
+  } catch (error) {
+    // Not found, because it was reaped a moment ago?
+    confirm(pidfd);
+    throw error;
+  }
+}
+
 function isPromise(value: unknown): value is PromiseLike<unknown> {
   return typeof (value as PromiseLike<unknown> | null)?.then === "function";
 }
@@ -154,7 +165,7 @@ function procPath(pid: number): string {
 
 /** Refuses names that would leave the directory; links inside it may still lead out. */
 function inside(name: string): string {
-  if (typeof name !== "string") throw new TypeError(`name must be a string: ${String(name)}`);
+  checkString("name", name);
   if (name === "" || name.startsWith("/") || name.split("/").includes("..")) {
     throw new RangeError(`name must be a path below /proc/PID: ${JSON.stringify(name)}`);
   }

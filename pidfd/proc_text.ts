@@ -53,12 +53,11 @@ export function parseStat(text: string): StatFields {
   return { state: match[1], ppid: Number(match[2]) };
 }
 
-/** The path in the unified hierarchy from /proc/PID/cgroup, or null where there is none. */
+/** The path in the unified hierarchy from /proc/PID/cgroup, or null where there is none any more. */
 export function parseCgroupPath(text: string): string | null {
   const line = text.split("\n").find((line) => line.startsWith("0::"));
-  if (line === undefined) return null;
-  // The kernel marks a cgroup that was removed under a process.
-  return line.slice("0::".length).replace(/ \(deleted\)$/, "");
+  // So the kernel marks a cgroup that was removed under a zombie: its path can be another's now.
+  return line === undefined || line.endsWith(" (deleted)") ? null : line.slice("0::".length);
 }
 
 /** A mount of the unified cgroup hierarchy. */

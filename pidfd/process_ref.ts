@@ -9,7 +9,7 @@
  */
 
 import { AT_FDCWD, readFile } from "../ffi/files.ts";
-import { checkId, checkPid } from "./arguments.ts";
+import { checkId, checkPid, checkString, show } from "./arguments.ts";
 
 /** The JSON form of a {@linkcode ProcessRef}: the id is a string, as JSON has no bigint. */
 export interface ProcessRefJson {
@@ -53,7 +53,7 @@ export class ProcessRef {
     checkPid("pid", pid);
     checkId("id", id);
     if (bootId !== null && typeof bootId !== "string") {
-      throw new TypeError(`bootId must be a string or null: ${String(bootId)}`);
+      throw new TypeError(`bootId must be a string or null: ${show(bootId)}`);
     }
     this.pid = pid;
     this.id = id;
@@ -78,7 +78,7 @@ export class ProcessRef {
    * @throws {SyntaxError} If `id` is not a number in decimal.
    */
   static fromJSON(json: ProcessRefJson): ProcessRef {
-    if (typeof json?.id !== "string") throw new TypeError(`id must be a string: ${json?.id}`);
+    checkString("id", json?.id);
     return new ProcessRef(json.pid, BigInt(json.id), json.bootId);
   }
 

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { checkInteger } from "./arguments.ts";
+import { checkInteger, show } from "./arguments.ts";
 
 /**
  * A signal: a name as Deno has them, or its number on Linux. Numbers reach what has no
@@ -69,7 +69,7 @@ export function signalNumber(name: string, signal: Signal): number {
     return number;
   }
   if (typeof signal !== "number") {
-    throw new TypeError(`${name} must be a signal's name or number: ${String(signal)}`);
+    throw new TypeError(`${name} must be a signal's name or number: ${show(signal)}`);
   }
   checkInteger(name, signal, 0, SIGRTMAX);
   return signal;

@@ -174,8 +174,10 @@ export class ExitWatch {
     const child = waitidPidfd(fd, reaping);
     if (child === null) return "running";
     if (child === "ECHILD") {
-      known.reaped = true;
-      return known.status ?? this.#lookFromAfar(fd);
+      const found = known.status ?? this.#lookFromAfar(fd);
+      // A stranger that still is there can yet become our child, where this program is a subreaper.
+      known.reaped = typeof found !== "string";
+      return found;
     }
     known.reaped = reaping;
     return known.status ??= fromChildExit(child);

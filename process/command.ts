@@ -9,6 +9,7 @@ import { failure } from "../ffi/call.ts";
 import { Errno } from "../ffi/errno.ts";
 import { isExecutable } from "../ffi/files.ts";
 import { environment } from "../ffi/libc.ts";
+import { checkInstance, checkString } from "../pidfd/arguments.ts";
 
 /** Where programs are looked for if the environment has no PATH: execvp(3)'s own default. */
 const DEFAULT_PATH = "/bin:/usr/bin";
@@ -36,7 +37,7 @@ export function resolveCommand(command: string | URL, options: CommandOptions): 
   const name = pathText("command", command);
   if (name === "") throw new TypeError("command must not be empty");
   const cwd = options.cwd === undefined ? undefined : pathText("options.cwd", options.cwd);
-  if (!Array.isArray(args)) throw new TypeError("options.args must be an array");
+  checkInstance("options.args", args, "an array", Array);
   args.forEach((arg, i) => checkText(`options.args[${i}]`, arg));
   if (argv0 !== undefined) checkText("options.argv0", argv0);
 
@@ -97,7 +98,7 @@ function pathText(name: string, path: string | URL): string {
 
 /** A string that C can hold. */
 function checkText(name: string, value: unknown): void {
-  if (typeof value !== "string") throw new TypeError(`${name} must be a string: ${String(value)}`);
+  checkString(name, value);
   if (value.includes("\0")) {
     throw new TypeError(`${name} must not have a NUL byte in it: ${JSON.stringify(value)}`);
   }

@@ -10,7 +10,7 @@ import { AT_FDCWD, close, exists, fileSystemType, O_PATH, openat } from "../ffi/
 import { prepare } from "../ffi/readiness.ts";
 import { spawn as startPlan, type SpawnPlan } from "../ffi/spawn.ts";
 import { setChildSubreaper } from "../ffi/syscalls.ts";
-import { checkAbortSignal, checkBoolean, checkInteger } from "../pidfd/arguments.ts";
+import { checkAbortSignal, checkBoolean, checkInteger, checkString } from "../pidfd/arguments.ts";
 import type { OwnedFd } from "../pidfd/owned_fd.ts";
 import { ownChild, type PidFd } from "../pidfd/pidfd.ts";
 import { CGROUP2_SUPER_MAGIC } from "../structs/stat.ts";
@@ -127,9 +127,7 @@ function start(plan: SpawnPlan): number {
 
 /** An fd of a cgroup's folder, if it is one. */
 function openCgroup(path: string): number {
-  if (typeof path !== "string") {
-    throw new TypeError(`options.cgroup must be a string: ${String(path)}`);
-  }
+  checkString("options.cgroup", path);
   const fd = openat(AT_FDCWD, path, O_PATH);
   if (fileSystemType(fd) === CGROUP2_SUPER_MAGIC) return fd;
   close(fd);

@@ -64,15 +64,19 @@ export function struct<const F extends Fields>(
     return values as Values<F>;
   }
 
+  function writeField(view: DataView, offset: number, key: string, value: unknown): void {
+    try {
+      fields[key].write(view, offset + offsets[key], value);
+    } catch (error) {
+      if (error instanceof RangeError) error.message = `${name}.${key}: ${error.message}`;
+      throw error;
+    }
+  }
+
   function write(view: DataView, offset: number, values: Partial<Values<F>>): void {
     for (const key of Object.keys(values)) {
       if (!Object.hasOwn(fields, key)) throw new TypeError(`${name} has no field "${key}"`);
-      try {
-        fields[key].write(view, offset + offsets[key], values[key]);
-      } catch (error) {
-        if (error instanceof RangeError) error.message = `${name}.${key}: ${error.message}`;
-        throw error;
-      }
+      writeField(view, offset, key, values[key]);
     }
   }
 
@@ -91,7 +95,7 @@ export function struct<const F extends Fields>(
             return type.read(this.#view, at);
           },
           set(this: Accessors, value) {
-            type.write(this.#view, at, value);
+            writeField(this.#view, 0, key, value);
           },
         });
       }

@@ -4,7 +4,9 @@
  * @module
  */
 
+import { assertEquals } from "@std/assert";
 import { fromFileUrl } from "@std/path";
+import { openOn } from "./fds.ts";
 
 /** The project's root folder. */
 export const ROOT: string = fromFileUrl(new URL("../../", import.meta.url));
@@ -19,6 +21,21 @@ export function openFds(): string[] {
   const own = [...Deno.readDirSync("/proc/self/fd")].map(({ name }) => name);
   // The one that was open for the reading is gone again.
   return own.filter((fd) => exists(`/proc/self/fd/${fd}`)).sort();
+}
+
+/** How many of this process's fds are epoll sets. Deno has some of its own. */
+function epollSets(): number {
+  return openFds().filter((fd) => openOn(Number(fd)) === "anon_inode:[eventpoll]").length;
+}
+
+const IDLE = epollSets();
+
+/**
+ * Resolves once no thread is parked for waits any more. An abort takes effect on it a moment
+ * later, which a test that ends with one has to wait for, as the sanitizers do not.
+ */
+export async function idle(): Promise<void> {
+  await eventually("the parked thread returned", () => epollSets() === IDLE);
 }
 
 /** How many threads this process has. */
@@ -61,28 +78,52 @@ export async function eventually(what: string, condition: () => boolean): Promis
   }
 }
 
+/** Options for `runProgram`. */
+export interface ProgramOptions {
+  flags?: string[];
+  env?: Record<string, string>;
+  /** A command that executes the one behind it: how it runs with other rights, or elsewhere. */
+  prefix?: readonly string[];
+}
+
 /**
  * Runs a program in a Deno of its own and returns what it printed. `@pidfd/util` and `@std` can
- * be imported in it as everywhere.
+ * be imported in it as everywhere. One that doesn't end is ended, and has the code of a SIGTERM.
  */
 export async function runProgram(
   code: string,
-  { flags = ["--allow-ffi"], env }: { flags?: string[]; env?: Record<string, string> } = {},
+  { flags = ["--allow-ffi"], env, prefix = [] }: ProgramOptions = {},
 ): Promise<{ code: number; stdout: string; stderr: string }> {
   const file = await Deno.makeTempFile({ suffix: ".ts" });
+  const late = new AbortController();
+  const timer = setTimeout(() => late.abort(), PATIENCE);
   try {
     await Deno.writeTextFile(file, code);
-    const command = new Deno.Command(Deno.execPath(), {
-      args: ["run", "--no-prompt", "--no-check", "--import-map", IMPORT_MAP, ...flags, file],
+    const [path, ...args] = [...prefix, Deno.execPath(), "run"];
+    const command = new Deno.Command(path, {
+      args: [...args, "--no-prompt", "--no-check", "--import-map", IMPORT_MAP, ...flags, file],
       env: { NO_COLOR: "1", ...env },
       stdin: "null",
+      signal: late.signal,
     });
     const { code: status, stdout, stderr } = await command.output();
     const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
     return { code: status, stdout: text(stdout), stderr: text(stderr) };
   } finally {
+    clearTimeout(timer);
     await Deno.remove(file);
   }
+}
+
+/** Runs a program that ends well, and returns the value that it printed as JSON. */
+export async function runForValue(
+  code: string,
+  flags?: string[],
+  prefix?: readonly string[],
+): Promise<unknown> {
+  const { code: status, stdout, stderr } = await runProgram(code, { flags, prefix });
+  assertEquals({ status, stderr }, { status: 0, stderr: "" });
+  return JSON.parse(stdout);
 }
 
 const IMPORT_MAP = `${ROOT}tests/std/import_map.json`;
@@ -96,32 +137,51 @@ export interface Stranger {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** Starts a shell command as a stranger to this process. */
-export async function startStranger(command: string): Promise<Stranger> {
+/**
+ * Starts a shell command as a stranger to this process.
+ *
+ * @param reaping Whether its parent needs to be told, or reaps it as soon as it ends: then the
+ *   test has to end it.
+ */
+export async function startStranger(
+  command: string,
+  reaping: "when told" | "at once" = "when told",
+): Promise<Stranger> {
   const parent = new Deno.Command("sh", {
     args: [
       "-c",
-      `sh -c "$0" <&- >&- 2>&- & echo $!; read _; wait $!; echo reaped; read _`,
+      `exec 3<&0; { read _ <&3; exec sh -c "$0" 3<&- <&- >&- 2>&-; } & ` +
+      "echo $!; wait $!; echo reaped; read _",
       command,
     ],
     stdin: "piped",
     stdout: "piped",
+    stderr: "null",
   }).spawn();
   const output = parent.stdout.pipeThrough(new TextDecoderStream()).getReader();
   const input = parent.stdin.getWriter();
   const pid = Number((await output.read()).value);
-  let told = false;
+  const isHeldBack = reaping === "when told";
+  if (isHeldBack) {
+    // Some shells reap whatever ends, at once. Not while they are stopped.
+    parent.kill("SIGSTOP");
+    await eventually("the parent stopped", () => readStat(parent.pid)?.state === "T");
+  }
+  await input.write(new TextEncoder().encode("\n"));
+  let reaped: Promise<unknown> | undefined;
   const reap = async () => {
-    if (told) return;
-    told = true;
-    await input.write(new TextEncoder().encode("\n"));
-    await output.read();
+    if (reaped === undefined) {
+      if (isHeldBack) parent.kill("SIGCONT");
+      reaped = output.read();
+    }
+    await reaped;
   };
   return {
     pid,
     reap,
     async [Symbol.asyncDispose]() {
-      if (!told) Deno.kill(pid, "SIGKILL");
+      // Held back, it still has its PID; reaped at once, that could be anybody's by now.
+      if (isHeldBack && reaped === undefined) Deno.kill(pid, "SIGKILL");
       await reap();
       await input.close();
       await output.cancel();
