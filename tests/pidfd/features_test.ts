@@ -1,0 +1,99 @@
+/**
+ * What the running system is said to offer.
+ *
+ * @module
+ */
+
+import { assertEquals } from "@std/assert";
+import * as capabilities from "../../ffi/capabilities.ts";
+import { type Features, features } from "../../mod.ts";
+import { watchCalls } from "../support/calls.ts";
+import { runProgram } from "../support/processes.ts";
+import { shadow } from "../support/shadow.ts";
+import { needing } from "../support/skip.ts";
+
+/** What each feature is an answer to. */
+const SOURCES: Record<keyof Features, { readonly available: boolean | undefined }> = {
+  pidfdOpen: capabilities.pidfdOpenCall,
+  waitid: capabilities.waitidCall,
+  getfd: capabilities.getfdCall,
+  setns: capabilities.setnsPidfd,
+  threads: capabilities.threadPidfds,
+  signalScopes: capabilities.signalScopes,
+  ids: capabilities.pidfsIds,
+  namespaceIoctls: capabilities.namespaceIoctls,
+  info: capabilities.infoIoctl,
+  exitInfo: capabilities.exitInfo,
+  idHandles: capabilities.idHandles,
+  peerPidfds: capabilities.peerPidfds,
+  pidfdSpawn: capabilities.pidfdSpawn,
+  cgroupSpawn: capabilities.cgroupSpawn,
+};
+
+Deno.test("features() has an answer for everything that a system may lack", () => {
+  assertEquals(Object.keys(features()).sort(), Object.keys(SOURCES).sort());
+  const everything = Object.values(capabilities).filter((value) => typeof value === "object");
+  assertEquals(everything.filter((one) => !Object.values(SOURCES).includes(one)), []);
+});
+
+for (const name of Object.keys(SOURCES) as (keyof Features)[]) {
+  Deno.test(`features().${name} is what it says it is`, () => {
+    const before = features();
+    using _ = shadow(SOURCES[name], "available", () => !before[name]);
+    // Without the ioctl there is nobody who could tell of a reaped process.
+    const consequences = name === "info" ? { exitInfo: !before.info } : {};
+    assertEquals(features(), { ...before, [name]: !before[name], ...consequences });
+  });
+}
+
+Deno.test("features().exitInfo is null as long as only a reaped process could tell", () => {
+  using _ = shadow(capabilities.exitInfo, "available", () => undefined);
+  assertEquals(features().exitInfo, null);
+});
+
+Deno.test("features() remembers what it has found out", () => {
+  const before = features();
+  using calls = watchCalls();
+  assertEquals(features(), before);
+  assertEquals(calls.names, []);
+});
+
+const [major, minor] = Deno.osRelease().split(".").map(Number);
+const isNew = major > 6 || (major === 6 && minor >= 16);
+const isFree = /^Seccomp:\s+0$/m.test(Deno.readTextFileSync("/proc/self/status"));
+
+Deno.test(
+  needing(
+    "Linux 6.16 without a seccomp filter",
+    isNew && isFree,
+    "features() finds all that the kernel has",
+  ),
+  () => {
+    // What is left is libc's.
+    const { pidfdSpawn: _, cgroupSpawn: __, ...kernel } = features();
+    assertEquals(Object.entries(kernel).filter(([, isThere]) => isThere !== true), []);
+  },
+);
+
+Deno.test("features() says which permission it needs", async () => {
+  const code = `
+    import { features } from "@pidfd/util";
+    try {
+      features();
+    } catch (error) {
+      console.log(error.name, error.message.includes("run with --allow-ffi"));
+    }
+  `;
+  const { stdout } = await runProgram(code, { flags: [] });
+  assertEquals(stdout.trim(), "NotCapable true");
+});
+
+Deno.test("features() offers nothing on another system than Linux", async () => {
+  const code = `
+    Object.defineProperty(Deno, "build", { value: { ...Deno.build, os: "darwin" } });
+    const { features } = await import("@pidfd/util");
+    console.log(Object.values(features()).every((isThere) => isThere === false));
+  `;
+  const { stdout, stderr } = await runProgram(code);
+  assertEquals([stdout.trim(), stderr], ["true", ""]);
+});
