@@ -106,12 +106,17 @@ export function prepare(): void {
   park ??= start();
 }
 
-/** Rejects every wait for an fd that is about to be closed. */
-export function forget(fd: number, reason: unknown): void {
-  const waiters = registrations.get(fd)?.waiters ?? [];
-  for (const waiter of [...waiters]) {
+/**
+ * Rejects every wait for an fd that is about to be closed.
+ *
+ * @param reason Makes the error, which is costly and mostly needed by nobody.
+ */
+export function forget(fd: number, reason: () => unknown): void {
+  const registration = registrations.get(fd);
+  if (registration === undefined) return;
+  for (const waiter of [...registration.waiters]) {
     leave(fd, waiter);
-    waiter.reject(reason);
+    waiter.reject(reason());
   }
 }
 
@@ -212,7 +217,7 @@ async function run({ epoll, wakeUp }: Park): Promise<void> {
       }
     }
   } catch (error) {
-    for (const fd of [...registrations.keys()]) forget(fd, error);
+    for (const fd of [...registrations.keys()]) forget(fd, () => error);
   } finally {
     park = undefined;
     close(wakeUp);

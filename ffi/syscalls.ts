@@ -69,19 +69,17 @@ export function getpid(): number {
 /** A pidfd for a process, or for a thread with PIDFD_THREAD. pidfd_open(2) */
 export function pidfdOpen(pid: number, flags: number, hints?: Hints): number {
   const number = NUMBERS[arch()].pidfd_open;
-  return check(
-    "pidfd_open",
-    attempt(() => libc().syscall_pidfd_open(number, pid, flags)),
-    {
-      [Errno.ESRCH]: `there is no process ${pid}`,
-      [Errno.ENOENT]: `${pid} is a thread's ID, not a process's: use { thread: true }`,
-      [Errno.EINVAL]: flags === PIDFD_THREAD
-        ? "pidfds for threads need Linux 6.9"
-        : `${pid} is a thread's ID, not a process's`,
-      [Errno.EPERM]: "a sandbox, such as a container's seccomp filter, forbids pidfd_open",
-      ...hints,
-    },
-  );
+  const result = attempt(() => libc().syscall_pidfd_open(number, pid, flags));
+  if (result >= 0) return result;
+  throw failure("pidfd_open", -result, {
+    [Errno.ESRCH]: `there is no process ${pid}`,
+    [Errno.ENOENT]: `${pid} is a thread's ID, not a process's: use { thread: true }`,
+    [Errno.EINVAL]: flags === PIDFD_THREAD
+      ? "pidfds for threads need Linux 6.9"
+      : `${pid} is a thread's ID, not a process's`,
+    [Errno.EPERM]: "a sandbox, such as a container's seccomp filter, forbids pidfd_open",
+    ...hints,
+  });
 }
 
 /** Sends a signal; 0 only asks whether one could be sent. pidfd_send_signal(2) */
@@ -166,7 +164,9 @@ export function waitidPidfd(pidfd: number, reap: boolean): ChildExit | null | "E
   childInfo.fields.si_pid = 0;
   const result = attempt(() => libc().waitid(P_PIDFD, pidfd, childInfo.bytes, options));
   if (result === -Errno.ECHILD) return "ECHILD";
-  check("waitid", result, { [Errno.EINVAL]: "waiting on a pidfd needs Linux 5.4" });
+  if (result < 0) {
+    throw failure("waitid", -result, { [Errno.EINVAL]: "waiting on a pidfd needs Linux 5.4" });
+  }
   const { si_pid, si_code, si_status } = childInfo.fields;
   return si_pid === 0 ? null : { code: si_code, status: si_status };
 }
@@ -204,7 +204,7 @@ export function setChildSubreaper(on: boolean): void {
  * Blocks this thread until the fd has one of the events (EPOLLHUP is always one of
  * them), and returns what it has, or 0 if the deadline came first. poll(2)
  *
- * @param deadline In `performance.now()` time; Infinity for none.
+ * @param deadline In `performance.now()` time; 0 to only look; Infinity for none.
  */
 export function poll(fd: number, events: number, deadline: number): number {
   polled.fields.fd = fd;
@@ -212,7 +212,7 @@ export function poll(fd: number, events: number, deadline: number): number {
   for (;;) {
     const ready = check("poll", attempt(() => libc().poll(polled.bytes, 1n, remaining(deadline))));
     if (ready > 0) return polled.fields.revents;
-    if (performance.now() >= deadline) return 0;
+    if (deadline === 0 || performance.now() >= deadline) return 0;
   }
 }
 
@@ -223,6 +223,7 @@ export function hasExited(pidfd: number): boolean {
 
 /** A timeout for poll(2), whose longest finite one is shorter than a deadline may be. */
 function remaining(deadline: number): number {
+  if (deadline === 0) return 0;
   if (deadline === Infinity) return -1;
   return Math.min(Math.max(Math.ceil(deadline - performance.now()), 0), 2 ** 31 - 1);
 }

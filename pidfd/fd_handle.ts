@@ -18,7 +18,7 @@
 
 import { failure } from "../ffi/call.ts";
 import { Errno } from "../ffi/errno.ts";
-import { close, duplicate, setCloseOnExec } from "../ffi/files.ts";
+import { close, duplicate, inode, setCloseOnExec } from "../ffi/files.ts";
 import { forget } from "../ffi/readiness.ts";
 import { checkBoolean } from "./arguments.ts";
 
@@ -31,6 +31,7 @@ const dropped = new FinalizationRegistry<number>(close);
 export class FdHandle {
   #fd: number;
   #closed = false;
+  #inode: bigint | undefined;
   readonly #holder: string;
 
   /**
@@ -60,28 +61,33 @@ export class FdHandle {
   /** The fd for a call. */
   use(): number {
     this.check();
-    if (this.#fd === NONE) throw failure("pidfd", Errno.ESRCH, REAPED);
+    if (this.#fd === NONE) throw reaped();
     return this.#fd;
+  }
+
+  /** The inode number of the open file, which stays the same as long as that is open. */
+  inode(): bigint {
+    return this.#inode ??= inode(this.use());
   }
 
   /** Closes the fd and rejects whoever waits for it. Does nothing on a closed handle. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#drop(this.#bad());
+    this.#drop(() => this.#bad());
   }
 
   /** Closes the fd of a process that was reaped. */
   retire(): void {
     this.check();
-    this.#drop(failure("pidfd", Errno.ESRCH, REAPED));
+    this.#drop(reaped);
   }
 
   /** Gives the fd away: its closing is now the caller's duty. */
   release(): number {
     const fd = this.use();
     this.#closed = true;
-    this.#let(this.#bad());
+    this.#let(() => this.#bad());
     return fd;
   }
 
@@ -97,14 +103,14 @@ export class FdHandle {
     setCloseOnExec(this.use(), on);
   }
 
-  #drop(reason: Error): void {
+  #drop(reason: () => Error): void {
     const fd = this.#fd;
     if (fd === NONE) return;
     this.#let(reason);
     close(fd);
   }
 
-  #let(reason: Error): void {
+  #let(reason: () => Error): void {
     forget(this.#fd, reason);
     dropped.unregister(this);
     this.#fd = NONE;
@@ -115,4 +121,6 @@ export class FdHandle {
   }
 }
 
-const REAPED = { [Errno.ESRCH]: "the process was reaped" };
+function reaped(): Error {
+  return failure("pidfd", Errno.ESRCH, { [Errno.ESRCH]: "the process was reaped" });
+}

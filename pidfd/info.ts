@@ -74,15 +74,15 @@ export function getFacts(handle: FdHandle): Facts {
 }
 
 /** The id; UnsupportedError before Linux 6.9. */
-export function getId(pidfd: number): bigint {
+export function getId(handle: FdHandle): bigint {
   pidfsIds.require();
-  return inode(pidfd);
+  return handle.inode();
 }
 
 /** All of it. */
 export function getInfo(handle: FdHandle): ProcessInfo {
   const { pid, tgid, ppid, cgroupId, creds } = getFacts(handle);
-  const id = pidfsIds.available ? inode(handle.use()) : null;
+  const id = pidfsIds.available ? handle.inode() : null;
   return { pid, tgid, ppid, id, cgroupId, creds };
 }
 
@@ -98,12 +98,12 @@ export function getCgroupId(handle: FdHandle): bigint {
 }
 
 /** Whether two pidfds stand for the same process; before Linux 6.9 ESRCH if one was reaped. */
-export function isSameProcess(a: number, b: number): boolean {
-  if (pidfsIds.available) return inode(a) === inode(b);
-  const same = pidOf(a) === pidOf(b);
+export function isSameProcess(a: FdHandle, b: FdHandle): boolean {
+  if (pidfsIds.available) return a.inode() === b.inode();
+  const same = pidOf(a.use()) === pidOf(b.use());
   // Two that are still there at the same time can't have had the same PID in turn.
-  confirm(a);
-  confirm(b);
+  confirm(a.use());
+  confirm(b.use());
   return same;
 }
 

@@ -9,7 +9,6 @@
  * @module
  */
 
-import { inode } from "../ffi/files.ts";
 import { pidfdGetfd } from "../ffi/syscalls.ts";
 import { checkFd } from "./arguments.ts";
 import { FdHandle } from "./fd_handle.ts";
@@ -89,7 +88,7 @@ export class OwnedFd implements Disposable {
 
   /** The inode number of the file: two namespaces are the same if their inodes are. */
   inode(): bigint {
-    return inode(this.#handle.use());
+    return this.#handle.inode();
   }
 
   /**

@@ -236,7 +236,7 @@ export class PidFd implements Disposable {
    */
   equals(other: PidFd): boolean {
     checkInstance("other", other, "a PidFd", PidFd);
-    return isSameProcess(this.#handle.use(), other.#handle.use());
+    return isSameProcess(this.#handle, other.#handle);
   }
 
   /**
@@ -267,7 +267,7 @@ export class PidFd implements Disposable {
    * @throws {UnsupportedError} Before.
    */
   getId(): bigint {
-    return getId(this.#handle.use());
+    return getId(this.#handle);
   }
 
   /**

@@ -58,7 +58,7 @@ Deno.test("ready() is woken once when an aborted wait is followed by another", a
     const stays = ready(read, EPOLLIN);
     await rounds(20);
     console.log(parked.returned);
-    forget(read, new Error("closed"));
+    forget(read, () => new Error("closed"));
     await stays.catch(() => {});
   `);
   // The wake-up can come together with the first event.
@@ -76,8 +76,8 @@ Deno.test("ready() isn't woken by events that nobody waits for any more", async 
     const before = parked.returned;
     await rounds(20);
     console.log(parked.returned - before);
-    forget(near, new Error("closed"));
-    forget(far, new Error("closed"));
+    forget(near, () => new Error("closed"));
+    forget(far, () => new Error("closed"));
     await Promise.allSettled([reads, hangup]);
   `);
   assertEquals(returned, 20);
@@ -116,7 +116,7 @@ Deno.test("ready() drops a late event of an fd whose number has a new owner", as
     write(old.write, BYTE);
     while (parked.returned === 0) await new Promise((resolve) => setTimeout(resolve, 1));
     // The event is on its way. Now its fd goes, and another comes.
-    forget(old.read, new Error("closed"));
+    forget(old.read, () => new Error("closed"));
     close(old.read);
     const fresh = pipe();
     let isReady = false;

@@ -194,7 +194,7 @@ Deno.test("ready() goes on for one waiter of an fd when another with other event
     const another = ready(near, EPOLLIN);
     assertEquals(await deadline(another, PATIENCE), EPOLLIN);
     assert(await isPending(stays));
-    forget(near, new Error("closed"));
+    forget(near, () => new Error("closed"));
     await deadline(assertRejects(() => stays, Error, "closed"), PATIENCE);
     await idle();
   } finally {
@@ -244,14 +244,14 @@ Deno.test("forget() rejects the waits for one fd, and only those", async () => {
   const reason = new Error("closed");
   const waits = [ready(one.read, EPOLLIN), ready(one.read, 0)];
   const stays = ready(other.read, EPOLLIN);
-  forget(one.read, reason);
+  forget(one.read, () => reason);
   const results = await deadline(Promise.allSettled(waits), PATIENCE);
   assertEquals(results, Array(2).fill({ status: "rejected", reason }));
-  forget(one.read, reason);
+  forget(one.read, () => reason);
   assert(await isPending(stays));
   other.fill();
   assertEquals(await deadline(stays, PATIENCE), EPOLLIN);
-  forget(other.read, reason);
+  forget(other.read, () => reason);
 });
 
 Deno.test("ready() can be given up after its fd was closed behind its back", async () => {
@@ -270,7 +270,7 @@ Deno.test("ready() for an fd that has a closed one's number waits for the new on
   using old = new Pipe();
   const wait = assertRejects(() => ready(old.read, EPOLLIN), Error, "closed");
   old.fill();
-  forget(old.read, new Error("closed"));
+  forget(old.read, () => new Error("closed"));
   old.close("read");
   using fresh = new Pipe();
   assertEquals(fresh.read, old.read);
