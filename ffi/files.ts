@@ -31,10 +31,14 @@ export const O_WRONLY = 1;
 /** A handle on a place in the file tree, which can't be read itself. */
 export const O_PATH = 0o10000000;
 const O_CLOEXEC = 0o2000000;
+const O_NONBLOCK = 0o4000;
 
+const F_GETFD = 1;
 const F_SETFD = 2;
 const F_GETFL = 3;
+const F_SETFL = 4;
 const F_DUPFD_CLOEXEC = 1030;
+const F_SETPIPE_SZ = 1031;
 const FD_CLOEXEC = 1;
 const O_ACCMODE = 3;
 /** Duplicates stay clear of standard input, output and error, should those be closed. */
@@ -73,13 +77,9 @@ export function close(fd: number): void {
   }
 }
 
-/**
- * Another fd of the same open file, close-on-exec. fcntl(2), F_DUPFD_CLOEXEC
- *
- * @param lowest Its number is not below this one.
- */
-export function duplicate(fd: number, lowest = LOWEST_DUPLICATE): number {
-  return check("fcntl", attempt(() => libc().fcntl(fd, F_DUPFD_CLOEXEC, lowest)));
+/** Another fd of the same open file, close-on-exec. fcntl(2), F_DUPFD_CLOEXEC */
+export function duplicate(fd: number): number {
+  return check("fcntl", attempt(() => libc().fcntl(fd, F_DUPFD_CLOEXEC, LOWEST_DUPLICATE)));
 }
 
 /** A pipe, close-on-exec: an fd to read from and one to write to. pipe2(2) */
@@ -108,6 +108,11 @@ export function exists(path: string): boolean {
   return attempt(() => libc().faccessat(AT_FDCWD, name, F_OK, 0)) === 0;
 }
 
+/** Whether an fd is open. fcntl(2), F_GETFD */
+export function isOpen(fd: number): boolean {
+  return attempt(() => libc().fcntl(fd, F_GETFD, 0)) >= 0;
+}
+
 /** Whether the fd is closed in programs that this one executes. fcntl(2), F_SETFD */
 export function setCloseOnExec(fd: number, on: boolean): void {
   check("fcntl", attempt(() => libc().fcntl(fd, F_SETFD, on ? FD_CLOEXEC : 0)));
@@ -118,18 +123,41 @@ export function accessMode(fd: number): number {
   return check("fcntl", attempt(() => libc().fcntl(fd, F_GETFL, 0))) & O_ACCMODE;
 }
 
+/**
+ * Makes a pipe hold more than its 64 KiB, if this user may have that much memory in pipes: a
+ * matter of speed, which nothing depends on. Does nothing to what is no pipe. fcntl(2),
+ * F_SETPIPE_SZ
+ */
+export function tryEnlargePipe(fd: number, size: number): void {
+  attempt(() => libc().fcntl(fd, F_SETPIPE_SZ, size));
+}
+
+/** Makes calls on the open file fail with EAGAIN where they would wait. fcntl(2), O_NONBLOCK */
+export function setNonblocking(fd: number): void {
+  const flags = check("fcntl", attempt(() => libc().fcntl(fd, F_GETFL, 0)));
+  check("fcntl", attempt(() => libc().fcntl(fd, F_SETFL, flags | O_NONBLOCK)));
+}
+
 /** Reads what there is, up to the buffer's length; 0 at the end. read(2) */
 export function read(fd: number, buffer: Uint8Array<ArrayBuffer>): number {
+  return check("read", tryRead(fd, buffer), { [Errno.ESRCH]: "the process was reaped" });
+}
+
+/** As read, but returns the length or −errno. */
+export function tryRead(fd: number, buffer: Uint8Array<ArrayBuffer>): number {
   const size = BigInt(buffer.length);
-  return check("read", attempt(() => Number(libc().read(fd, buffer, size))), {
-    [Errno.ESRCH]: "the process was reaped",
-  });
+  return attempt(() => Number(libc().read(fd, buffer, size)));
 }
 
 /** Writes what it can, and returns how much that was. write(2) */
 export function write(fd: number, buffer: Uint8Array<ArrayBuffer>): number {
+  return check("write", tryWrite(fd, buffer));
+}
+
+/** As write, but returns the length or −errno. */
+export function tryWrite(fd: number, buffer: Uint8Array<ArrayBuffer>): number {
   const size = BigInt(buffer.length);
-  return check("write", attempt(() => Number(libc().write(fd, buffer, size))));
+  return attempt(() => Number(libc().write(fd, buffer, size)));
 }
 
 /** Reads to the end. */

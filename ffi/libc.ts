@@ -14,7 +14,7 @@
  * @module
  */
 
-import { fromCString } from "../structs/cstring.ts";
+import { cString, fromCString } from "../structs/cstring.ts";
 import { u64 } from "../structs/scalars.ts";
 import { UnsupportedError } from "./errors.ts";
 import { SYMBOLS } from "./symbols.ts";
@@ -73,20 +73,46 @@ export function addressOf({ buffer, byteOffset, length }: Uint8Array<ArrayBuffer
   return libc().memcpy_address(bytes, bytes, 0n);
 }
 
-/** The program's environment as it is now: lines of the form `NAME=value`. environ(7) */
+/**
+ * Where the program's environment is now: pointers to lines of the form `NAME=value`, and a
+ * NULL behind them. setenv(3) may move it. environ(7)
+ */
+export function environmentAddress(): bigint {
+  const slot = pointerSlot();
+  libc().memcpy(slot.bytes, libc().environ, POINTER_SIZE);
+  return slot.value;
+}
+
+/** The program's environment as it is now: lines of the form `NAME=value`. */
 export function environment(): string[] {
   const lines: string[] = [];
-  const slot = new Uint8Array(new ArrayBuffer(u64.size));
-  const view = new DataView(slot.buffer);
-  const size = BigInt(u64.size);
-  libc().memcpy(slot, libc().environ, size);
-  // setenv(3) may move the array, so its address is good for this loop only.
-  for (let entry = u64.read(view, 0);; entry += size) {
-    libc().memcpy_from_address(slot, entry, size);
-    const line = u64.read(view, 0);
-    if (line === 0n) return lines;
-    lines.push(stringAt(line));
+  const slot = pointerSlot();
+  for (let entry = environmentAddress(); entry !== 0n; entry += POINTER_SIZE) {
+    libc().memcpy_from_address(slot.bytes, entry, POINTER_SIZE);
+    if (slot.value === 0n) break;
+    lines.push(stringAt(slot.value));
   }
+  return lines;
+}
+
+/** One variable of the program's environment. getenv(3) */
+export function environmentVariable(name: string): string | undefined {
+  const address = libc().getenv(cString(name, "name"));
+  return address === 0n ? undefined : stringAt(address);
+}
+
+const POINTER_SIZE = BigInt(u64.size);
+
+/** Memory that a pointer is copied into. */
+function pointerSlot() {
+  const bytes = new Uint8Array(new ArrayBuffer(u64.size));
+  const view = new DataView(bytes.buffer);
+  return {
+    bytes,
+    get value() {
+      return u64.read(view, 0);
+    },
+  };
 }
 
 function stringAt(address: bigint): string {

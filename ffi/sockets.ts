@@ -177,8 +177,8 @@ function withMessage(
 /** Ends the sending half: the peer reads to the end. shutdown(2) */
 export function shutdownSending(fd: number): void {
   const result = attempt(() => libc().shutdown(fd, SHUT_WR));
-  // A peer that is gone needs no end.
-  if (result !== -Errno.ENOTCONN) check("shutdown", result);
+  // A peer that is gone needs no end, and what is no socket has none of its own.
+  if (result !== -Errno.ENOTCONN && result !== -Errno.ENOTSOCK) check("shutdown", result);
 }
 
 /** Whether an fd is a UNIX socket, and of which type; null for any other. */

@@ -20,7 +20,7 @@ import { cgroupSpawn } from "./capabilities.ts";
 import { Errno } from "./errno.ts";
 import { UnsupportedError } from "./errors.ts";
 import { AT_FDCWD, close, O_RDONLY, openat, readDirectory } from "./files.ts";
-import { addressOf, libc } from "./libc.ts";
+import { addressOf, environmentAddress, libc } from "./libc.ts";
 import { pidfdOpen } from "./syscalls.ts";
 
 const POSIX_SPAWN_SETPGROUP = 0x02;
@@ -40,8 +40,8 @@ export interface SpawnPlan {
   /** The program's file. */
   readonly path: string;
   readonly argv: readonly string[];
-  /** Lines of the form `NAME=value`. */
-  readonly envp: readonly string[];
+  /** Lines of the form `NAME=value`; without them, this program's own environment. */
+  readonly envp?: readonly string[];
   /** Where it starts; without it, where this program is. */
   readonly cwd?: string;
   /** Each fd that it gets, and what it is a duplicate of: an fd of ours, or the null device. */
@@ -62,14 +62,19 @@ export function spawn(plan: SpawnPlan): number {
   if (plan.cgroup !== undefined) cgroupSpawn.require();
   const path = cString(plan.path, "command");
   const argv = cStringArray(plan.argv, "args", addressOf);
-  const envp = cStringArray(plan.envp, "env", addressOf);
+  const envp = plan.envp && cStringArray(plan.envp, "env", addressOf);
   const out = outInt.allocate();
   return withObject("posix_spawn_file_actions", spawnFileActions.size, (actions) => {
     addActions(actions, plan);
     return withObject("posix_spawnattr", spawnAttributes.size, (attributes) => {
       setAttributes(attributes, plan);
-      const start = (name: "posix_spawn" | "pidfd_spawn") =>
-        libc()[name]?.(out.bytes, path, actions, attributes, argv, envp) ?? Errno.ENOSYS;
+      const start = (name: "posix_spawn" | "pidfd_spawn") => {
+        const command = [out.bytes, path, actions, attributes, argv] as const;
+        const errno = envp
+          ? libc()[name]?.(...command, envp)
+          : libc()[`${name}_inheriting`]?.(...command, environmentAddress());
+        return errno ?? Errno.ENOSYS;
+      };
 
       const errno = start("pidfd_spawn");
       if (errno === 0) return out.fields.value;
@@ -106,11 +111,12 @@ function addActions(actions: Uint8Array<ArrayBuffer>, plan: SpawnPlan): void {
     posix_spawn_file_actions_addchdir_np: addChdir,
   } = libc();
   for (const [target, source] of plan.fds) {
+    const name = `fd ${target}`;
     if (source === "null") {
-      succeed("addopen", addOpen(actions, target, cString(NULL_DEVICE, "path"), O_RDWR, 0));
+      succeed("addopen", addOpen(actions, target, cString(NULL_DEVICE, "path"), O_RDWR, 0), name);
     } else {
       // Where both are the same fd, this is what lets it through the execution.
-      succeed("adddup2", addDup2(actions, source, target));
+      succeed("adddup2", addDup2(actions, source, target), name);
     }
   }
   addCloses(actions, plan.fds);
@@ -133,7 +139,10 @@ function addCloses(actions: Uint8Array<ArrayBuffer>, kept: SpawnPlan["fds"]): vo
       succeed("addclose", addClose(actions, fd));
     }
   }
-  if (addCloseFrom) succeed("addclosefrom_np", addCloseFrom(actions, end));
+  if (!addCloseFrom) return;
+  const errno = addCloseFrom(actions, end);
+  // Where the last number that the limit allows is taken, none can follow.
+  if (errno !== Errno.EBADF) succeed("addclosefrom_np", errno);
 }
 
 /** The fds that this program has open, and one that was closed again. */
@@ -154,12 +163,11 @@ function setAttributes(attributes: Uint8Array<ArrayBuffer>, plan: SpawnPlan): vo
     posix_spawnattr_setsigmask: setSigmask,
     posix_spawnattr_setpgroup: setPgroup,
     posix_spawnattr_setcgroup_np: setCgroup,
-    sigfillset,
   } = libc();
   let flags = POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK;
-  // Deno ignores SIGPIPE; a program that doesn't would never end behind `| head`.
-  const all = sigset.allocate().bytes;
-  sigfillset(all);
+  // Deno ignores SIGPIPE; a program that doesn't would never end behind `| head`. And libc's own
+  // sigfillset leaves out two signals, which posix_spawn would have the child ignore.
+  const all = sigset.allocate().bytes.fill(0xff);
   succeed("setsigdefault", setSigdefault(attributes, all));
   succeed("setsigmask", setSigmask(attributes, sigset.allocate().bytes));
   if (plan.session) flags |= POSIX_SPAWN_SETSID;
@@ -190,6 +198,6 @@ function withObject<T>(
 }
 
 /** These functions return the error's number themselves. */
-function succeed(name: string, errno: number): void {
-  if (errno !== 0) throw failure(name, errno);
+function succeed(name: string, errno: number, what = ""): void {
+  if (errno !== 0) throw failure(name, errno, { [errno]: what });
 }

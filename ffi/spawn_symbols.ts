@@ -12,23 +12,41 @@
 /** Functions that take nothing but the object that they work on. */
 const ACTIONS = { parameters: ["buffer"], result: "i32" } as const;
 
-const SPAWN_PARAMETERS = [
+const COMMAND = [
   "buffer", // pid_t *pid, or int *pidfd
   "buffer", // const char *path
   "buffer", // const posix_spawn_file_actions_t *file_actions
   "buffer", // const posix_spawnattr_t *attrp
   "buffer", // char *const argv[]
-  "buffer", // char *const envp[]
 ] as const;
+
+const WITH_ENVIRONMENT = {
+  parameters: [
+    ...COMMAND,
+    "buffer", // char *const envp[]
+  ],
+  result: "i32",
+} as const;
+
+/** The same, for an environment that is in libc's memory already. */
+const INHERITING = {
+  parameters: [
+    ...COMMAND,
+    "usize", // char *const envp[], as an address
+  ],
+  result: "i32",
+} as const;
 
 export const SPAWN_SYMBOLS = {
   // char **environ;
   environ: { type: "pointer" },
 
   // int posix_spawn(pid_t *pid, const char *path, …);
-  posix_spawn: { parameters: SPAWN_PARAMETERS, result: "i32" },
+  posix_spawn: WITH_ENVIRONMENT,
+  posix_spawn_inheriting: { name: "posix_spawn", ...INHERITING },
   // int pidfd_spawn(int *pidfd, const char *path, …);
-  pidfd_spawn: { parameters: SPAWN_PARAMETERS, result: "i32", optional: true },
+  pidfd_spawn: { ...WITH_ENVIRONMENT, optional: true },
+  pidfd_spawn_inheriting: { name: "pidfd_spawn", ...INHERITING, optional: true },
 
   // int posix_spawn_file_actions_init(posix_spawn_file_actions_t *file_actions);
   posix_spawn_file_actions_init: ACTIONS,
@@ -126,6 +144,4 @@ export const SPAWN_SYMBOLS = {
     result: "i32",
     optional: true,
   },
-  // int sigfillset(sigset_t *set);
-  sigfillset: ACTIONS,
 } as const;

@@ -71,12 +71,14 @@ export function pidfdOpen(pid: number, flags: number, hints?: Hints): number {
   const number = NUMBERS[arch()].pidfd_open;
   const result = attempt(() => libc().syscall_pidfd_open(number, pid, flags));
   if (result >= 0) return result;
+  const wrongKind = flags === PIDFD_THREAD
+    ? "pidfds for threads need Linux 6.9"
+    : `${pid} is a thread's ID, not a process's: { thread: true } is for those, from Linux 6.9 on`;
   throw failure("pidfd_open", -result, {
     [Errno.ESRCH]: `there is no process ${pid}`,
-    [Errno.ENOENT]: `${pid} is a thread's ID, not a process's: use { thread: true }`,
-    [Errno.EINVAL]: flags === PIDFD_THREAD
-      ? "pidfds for threads need Linux 6.9"
-      : `${pid} is a thread's ID, not a process's`,
+    // Before Linux 6.15 EINVAL, from then on ENOENT.
+    [Errno.EINVAL]: wrongKind,
+    [Errno.ENOENT]: wrongKind,
     [Errno.EPERM]: "a sandbox, such as a container's seccomp filter, forbids pidfd_open",
     ...hints,
   });

@@ -84,6 +84,21 @@ export function checkString(name: string, value: unknown): asserts value is stri
   if (typeof value !== "string") throw new TypeError(`${name} must be a string: ${show(value)}`);
 }
 
+/** A text that C can hold. */
+export function checkCText(name: string, value: unknown): void {
+  checkString(name, value);
+  if (value.includes("\0")) {
+    throw new TypeError(`${name} must not have a NUL byte in it: ${show(value)}`);
+  }
+}
+
+/** An object with properties of the user's choice. */
+export function checkRecord(name: string, value: unknown): void {
+  if (typeof value !== "object" || value === null) {
+    throw new TypeError(`${name} must be an object: ${show(value)}`);
+  }
+}
+
 /** One of some words. */
 export function checkOneOf(name: string, value: unknown, words: readonly string[]): void {
   checkString(name, value);

@@ -1,79 +1,178 @@
 /**
  * Web streams on an fd.
  *
- * Pipes, sockets and terminals are served by Deno's event loop, through `node:net`'s Socket:
- * it needs no permission and no thread, keeps back-pressure, and closes the fd when both
- * directions have ended. The module is loaded at first use, because loading takes longer
- * than all the rest of the library.
+ * No call on it blocks: the fd is nonblocking, and where a call says EAGAIN the stream waits
+ * on the one thread that is parked for all. What is ready is moved at once, straight between
+ * the kernel and the bytes that users see. Regular files are always ready.
  *
- * A regular file is always ready, so that reading it directly never waits; Socket refuses it.
+ * Back-pressure is the kernel's own: nothing is read before somebody asks for it, so that a
+ * pipe that nobody reads fills up and holds up its writer.
  *
  * @module
  */
 
-import { accessMode, close, isRegularFile, O_RDONLY, O_WRONLY, read, write } from "../ffi/files.ts";
+import { check } from "../ffi/call.ts";
+import { Errno } from "../ffi/errno.ts";
+import {
+  accessMode,
+  O_RDONLY,
+  O_WRONLY,
+  setNonblocking,
+  tryEnlargePipe,
+  tryRead,
+  tryWrite,
+} from "../ffi/files.ts";
+import { ready } from "../ffi/readiness.ts";
+import { shutdownSending } from "../ffi/sockets.ts";
+import { EPOLLIN, EPOLLOUT } from "../structs/epoll_event.ts";
+import { checkInstance } from "./arguments.ts";
+import { FdHandle } from "./fd_handle.ts";
+
+/** How much is read at a time: what a pipe holds by default. */
+const CHUNK = 64 * 1024;
+
+/**
+ * What a pipe holds once much came through it, so that its two ends need to meet less often.
+ * Not more: a user may have 64 MiB in pipes, before the kernel makes all further ones small.
+ */
+const LARGE_PIPE = 256 * 1024;
+
+/** How much is read in one turn of the event loop, so that a fast writer can't keep it busy. */
+const TURN = 8 * 1024 * 1024;
 
 /** The two directions of an fd, and an early end for both. */
 export interface FdStreams {
-  readonly readable: ReadableStream<Uint8Array<ArrayBuffer>>;
+  readonly readable: Deno.SubprocessReadableStream;
   readonly writable: WritableStream<Uint8Array<ArrayBuffer>>;
-  destroy(): void;
+  /** What is pending, and what is tried from then on, fails with BadResource. */
+  close(): void;
 }
 
-const CHUNK = 64 * 1024;
-
-/** Makes streams of an fd and takes it over; where that fails, the fd is the caller's still. */
-export function openStreams(fd: number): FdStreams {
-  return isRegularFile(fd) ? fileStreams(fd) : socketStreams(fd);
-}
-
-function socketStreams(fd: number): FdStreams {
-  const { Socket } = process.getBuiltinModule("node:net");
-  const { Duplex } = process.getBuiltinModule("node:stream");
-  const mode = accessMode(fd);
-  const socket = new Socket({
-    fd,
-    readable: mode !== O_WRONLY,
-    writable: mode !== O_RDONLY,
-    allowHalfOpen: true,
-  });
-  const { readable, writable } = Duplex.toWeb(socket);
+/** Makes streams of an fd, which is theirs from then on: closed when both directions ended. */
+export function openStreams(given: FdHandle): FdStreams {
+  const mode = accessMode(given.use());
+  setNonblocking(given.use());
+  const handle = new FdHandle(given.release(), "stream");
+  const open = new Set([
+    ...mode === O_WRONLY ? [] : ["reading"],
+    ...mode === O_RDONLY ? [] : ["writing"],
+  ]);
+  const begin = <T>(direction: string, make: (handle: FdHandle, end: () => void) => T): T => {
+    if (!open.has(direction)) throw new TypeError(`the descriptor is not open for ${direction}`);
+    return make(handle, () => {
+      open.delete(direction);
+      if (open.size === 0) handle.close();
+    });
+  };
+  let readable: FdStreams["readable"] | undefined;
+  let writable: FdStreams["writable"] | undefined;
   return {
-    readable: readable as FdStreams["readable"],
-    writable: writable as FdStreams["writable"],
-    destroy: () => void socket.destroy(),
+    get readable() {
+      return readable ??= begin("reading", makeReadable);
+    },
+    get writable() {
+      return writable ??= begin("writing", makeWritable);
+    },
+    close: () => handle.close(),
   };
 }
 
-function fileStreams(fd: number): FdStreams {
-  let open = true;
-  const destroy = () => {
-    if (open) close(fd);
-    open = false;
-  };
-  const guard = () => {
-    if (!open) throw new Deno.errors.BadResource("the file was closed");
-  };
-  return {
-    readable: new ReadableStream({
-      pull(controller) {
-        guard();
-        const bytes = new Uint8Array(new ArrayBuffer(CHUNK));
-        const length = read(fd, bytes);
-        if (length > 0) return controller.enqueue(bytes.subarray(0, length));
-        destroy();
+/** A stream that can be read to its end at once, as those of `Deno.ChildProcess` can. */
+class ByteStream extends ReadableStream<Uint8Array<ArrayBuffer>>
+  implements Deno.SubprocessReadableStream {
+  arrayBuffer(): Promise<ArrayBuffer> {
+    return new Response(this).arrayBuffer();
+  }
+
+  bytes(): Promise<Uint8Array<ArrayBuffer>> {
+    return new Response(this).bytes();
+  }
+
+  json(): ReturnType<Deno.SubprocessReadableStream["json"]> {
+    return new Response(this).json();
+  }
+
+  text(): Promise<string> {
+    return new Response(this).text();
+  }
+}
+
+function makeReadable(handle: FdHandle, end: () => void): FdStreams["readable"] {
+  const canceled = new AbortController();
+  let buffer = new Uint8Array(new ArrayBuffer(CHUNK));
+  let thisTurn = 0;
+  let enlarged = false;
+
+  async function read(): Promise<number> {
+    for (;;) {
+      if (thisTurn > TURN) {
+        thisTurn = 0;
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      const length = tryRead(handle.use(), buffer);
+      if (length !== -Errno.EAGAIN) return check("read", length);
+      thisTurn = 0;
+      await ready(handle.use(), EPOLLIN, canceled.signal);
+    }
+  }
+
+  function take(length: number): Uint8Array<ArrayBuffer> {
+    thisTurn += length;
+    // A little is copied, so that it doesn't hold a whole buffer.
+    if (length < buffer.length / 2) return buffer.slice(0, length);
+    if (!enlarged) tryEnlargePipe(handle.use(), LARGE_PIPE);
+    enlarged = true;
+    const full = buffer.subarray(0, length);
+    buffer = new Uint8Array(new ArrayBuffer(CHUNK));
+    return full;
+  }
+
+  return new ByteStream({
+    async pull(controller) {
+      try {
+        const length = await read();
+        if (length > 0) return controller.enqueue(take(length));
+        end();
         controller.close();
-      },
-      cancel: destroy,
-    }),
-    writable: new WritableStream({
-      write(chunk) {
-        guard();
-        for (let rest = chunk; rest.length > 0;) rest = rest.subarray(write(fd, rest));
-      },
-      close: destroy,
-      abort: destroy,
-    }),
-    destroy,
-  };
+      } catch (error) {
+        end();
+        throw error;
+      }
+    },
+    cancel(reason) {
+      canceled.abort(reason);
+      end();
+    },
+  }, { highWaterMark: 0 });
+}
+
+function makeWritable(handle: FdHandle, end: () => void): FdStreams["writable"] {
+  let enlarged = false;
+  return new WritableStream({
+    async write(chunk, { signal }) {
+      try {
+        checkInstance("chunk", chunk, "bytes", Uint8Array);
+        for (let rest = chunk; rest.length > 0;) {
+          const length = tryWrite(handle.use(), rest);
+          if (length !== -Errno.EAGAIN) {
+            rest = rest.subarray(check("write", length));
+          } else if (!enlarged) {
+            tryEnlargePipe(handle.use(), LARGE_PIPE);
+            enlarged = true;
+          } else {
+            await ready(handle.use(), EPOLLOUT, signal);
+          }
+        }
+      } catch (error) {
+        end();
+        throw error;
+      }
+    },
+    close() {
+      // The other end of a socket learns of it even while this one still reads.
+      shutdownSending(handle.use());
+      end();
+    },
+    abort: end,
+  });
 }

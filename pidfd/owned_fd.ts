@@ -54,7 +54,7 @@ export class OwnedFd implements Disposable {
 
   /** Closes the descriptor, or ends the streams that own it. A second call does nothing. */
   close(): void {
-    this.#streams?.destroy();
+    this.#streams?.close();
     this.#handle.close();
   }
 
@@ -96,12 +96,11 @@ export class OwnedFd implements Disposable {
    * and `writable` from the first use of either: it is closed when both have ended, or by
    * {@linkcode OwnedFd.close}.
    *
-   * Works for pipes, sockets, terminals and regular files. All but files are switched to
-   * nonblocking mode, which everyone sees who shares the open file.
+   * It is switched to nonblocking mode, which everyone sees who shares the open file.
    *
-   * @throws {TypeError} If the descriptor is of another type.
+   * @throws {TypeError} If the descriptor is not open for reading.
    */
-  get readable(): ReadableStream<Uint8Array<ArrayBuffer>> {
+  get readable(): Deno.SubprocessReadableStream {
     return this.#open().readable;
   }
 
@@ -109,18 +108,14 @@ export class OwnedFd implements Disposable {
    * Where to write to the descriptor, as a stream; see {@linkcode OwnedFd.readable}. Closing
    * the stream closes a pipe's end.
    *
-   * @throws {TypeError} If the descriptor is of another type.
+   * @throws {TypeError} If the descriptor is not open for writing.
    */
   get writable(): WritableStream<Uint8Array<ArrayBuffer>> {
     return this.#open().writable;
   }
 
   #open(): FdStreams {
-    if (this.#streams === undefined) {
-      this.#streams = openStreams(this.#handle.use());
-      this.#handle.release();
-    }
-    return this.#streams;
+    return this.#streams ??= openStreams(this.#handle);
   }
 }
 

@@ -97,7 +97,7 @@ export class Child implements AsyncDisposable {
    *
    * @throws {TypeError} If it isn't piped.
    */
-  get stdout(): ReadableStream<Uint8Array<ArrayBuffer>> {
+  get stdout(): Deno.SubprocessReadableStream {
     return this.#end("stdout").readable;
   }
 
@@ -106,7 +106,7 @@ export class Child implements AsyncDisposable {
    *
    * @throws {TypeError} If it isn't piped.
    */
-  get stderr(): ReadableStream<Uint8Array<ArrayBuffer>> {
+  get stderr(): Deno.SubprocessReadableStream {
     return this.#end("stderr").readable;
   }
 
@@ -172,6 +172,6 @@ export class Child implements AsyncDisposable {
 
   async #collect(name: "stdout" | "stderr"): Promise<Uint8Array<ArrayBuffer>> {
     const end = this.#ends[name];
-    return end ? await new Response(end.readable).bytes() : new Uint8Array();
+    return end ? await end.readable.bytes() : new Uint8Array();
   }
 }

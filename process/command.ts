@@ -8,8 +8,8 @@
 import { failure } from "../ffi/call.ts";
 import { Errno } from "../ffi/errno.ts";
 import { isExecutable } from "../ffi/files.ts";
-import { environment } from "../ffi/libc.ts";
-import { checkInstance, checkString } from "../pidfd/arguments.ts";
+import { environment, environmentVariable } from "../ffi/libc.ts";
+import { checkBoolean, checkCText, checkInstance, checkRecord } from "../pidfd/arguments.ts";
 
 /** Where programs are looked for if the environment has no PATH: execvp(3)'s own default. */
 const DEFAULT_PATH = "/bin:/usr/bin";
@@ -27,7 +27,8 @@ export interface CommandOptions {
 export interface ResolvedCommand {
   readonly path: string;
   readonly argv: readonly string[];
-  readonly envp: readonly string[];
+  /** Lines of the form `NAME=value`; undefined for this program's own environment. */
+  readonly envp?: readonly string[];
   readonly cwd?: string;
 }
 
@@ -38,30 +39,30 @@ export function resolveCommand(command: string | URL, options: CommandOptions): 
   if (name === "") throw new TypeError("command must not be empty");
   const cwd = options.cwd === undefined ? undefined : pathText("options.cwd", options.cwd);
   checkInstance("options.args", args, "an array", Array);
-  args.forEach((arg, i) => checkText(`options.args[${i}]`, arg));
-  if (argv0 !== undefined) checkText("options.argv0", argv0);
+  args.forEach((arg, i) => checkCText(`options.args[${i}]`, arg));
+  if (argv0 !== undefined) checkCText("options.argv0", argv0);
+  checkRecord("options.env", env);
+  checkBoolean("options.clearEnv", clearEnv);
 
-  const variables = mergeEnvironment(env, clearEnv);
-  const path = findProgram(name, cwd, variables.get("PATH") ?? DEFAULT_PATH);
-  return {
-    path,
-    argv: [argv0 ?? path, ...args],
-    envp: [...variables].map(([name, value]) => `${name}=${value}`),
-    cwd,
-  };
+  const variables = clearEnv || Object.keys(env).length > 0
+    ? mergeEnvironment(env, clearEnv)
+    : undefined;
+  const searchPath = () => variables ? variables.get("PATH") : environmentVariable("PATH");
+  const path = name.includes("/") ? name : findProgram(name, cwd, searchPath() ?? DEFAULT_PATH);
+  const envp = variables && [...variables].map(([name, value]) => `${name}=${value}`);
+  return { path, argv: [argv0 ?? path, ...args], envp, cwd };
 }
 
-/** A program is what has a slash in it, or else the first executable of its name in PATH. */
+/** The first executable of that name in the folders of PATH. */
 function findProgram(name: string, cwd: string | undefined, searchPath: string): string {
-  if (name.includes("/")) return fromFolder(cwd, name);
   for (const folder of searchPath.split(":")) {
-    const path = fromFolder(cwd, `${folder || "."}/${name}`);
-    if (isExecutable(path)) return path;
+    const path = `${folder || "."}/${name}`;
+    if (isExecutable(fromFolder(cwd, path))) return path;
   }
   throw failure("posix_spawn", Errno.ENOENT, { [Errno.ENOENT]: `${name} is not in the PATH` });
 }
 
-/** A relative path starts where the child does. */
+/** Where a path leads in the child, which reads it from its own folder. */
 function fromFolder(folder: string | undefined, path: string): string {
   return folder === undefined || path.startsWith("/") ? path : `${folder}/${path}`;
 }
@@ -77,8 +78,8 @@ function mergeEnvironment(
     if (equals > 0) variables.set(line.slice(0, equals), line.slice(equals + 1));
   }
   for (const [name, value] of Object.entries(env)) {
-    checkText("options.env", name);
-    checkText(`options.env.${name}`, value);
+    checkCText("options.env", name);
+    checkCText(`options.env.${name}`, value);
     if (name === "" || name.includes("=")) {
       throw new TypeError(`options.env must not have the name ${JSON.stringify(name)}`);
     }
@@ -90,16 +91,8 @@ function mergeEnvironment(
 function pathText(name: string, path: string | URL): string {
   if (path instanceof URL) {
     if (path.protocol !== "file:") throw new TypeError(`${name} must be a file URL: ${path}`);
-    return decodeURIComponent(path.pathname);
+    path = decodeURIComponent(path.pathname);
   }
-  checkText(name, path);
+  checkCText(name, path);
   return path;
-}
-
-/** A string that C can hold. */
-function checkText(name: string, value: unknown): void {
-  checkString(name, value);
-  if (value.includes("\0")) {
-    throw new TypeError(`${name} must not have a NUL byte in it: ${JSON.stringify(value)}`);
-  }
 }

@@ -10,7 +10,7 @@ import { AT_FDCWD, close, exists, fileSystemType, O_PATH, openat } from "../ffi/
 import { prepare } from "../ffi/readiness.ts";
 import { spawn as startPlan, type SpawnPlan } from "../ffi/spawn.ts";
 import { setChildSubreaper } from "../ffi/syscalls.ts";
-import { checkAbortSignal, checkBoolean, checkInteger, checkString } from "../pidfd/arguments.ts";
+import { checkAbortSignal, checkBoolean, checkCText, checkInteger } from "../pidfd/arguments.ts";
 import type { OwnedFd } from "../pidfd/owned_fd.ts";
 import { ownChild, type PidFd } from "../pidfd/pidfd.ts";
 import { CGROUP2_SUPER_MAGIC } from "../structs/stat.ts";
@@ -94,7 +94,7 @@ export function spawn(command: string | URL, options: SpawnOptions = {}): Child 
     const folder = cgroup === undefined ? undefined : openCgroup(cgroup);
     try {
       const plan = { ...resolved, fds, session: detached, processGroup, cgroup: folder };
-      return createChild(ownChild(start(plan)), ends, cgroup, signal);
+      return hold(start(plan), (owner) => createChild(owner, ends, cgroup, signal));
     } finally {
       if (folder !== undefined) close(folder);
     }
@@ -103,6 +103,19 @@ export function spawn(command: string | URL, options: SpawnOptions = {}): Child 
     throw error;
   } finally {
     release();
+  }
+}
+
+/** A child that can't be held after all does not stay. */
+function hold(pidfd: number, use: (owner: PidFd) => Child): Child {
+  const owner = ownChild(pidfd);
+  try {
+    return use(owner);
+  } catch (error) {
+    owner.kill();
+    owner.waitSync();
+    owner.close();
+    throw error;
   }
 }
 
@@ -117,8 +130,8 @@ function start(plan: SpawnPlan): number {
     if (error.code === "ENOEXEC") {
       return startPlan({ ...plan, path: SHELL, argv: [SHELL, plan.path, ...plan.argv.slice(1)] });
     }
-    // A missing folder and a missing file are one error; only a look tells them apart.
-    if (plan.cwd === undefined || exists(plan.cwd)) throw error;
+    // What is wrong with the folder or with the file is one error; only a look tells them apart.
+    if (plan.cwd === undefined || exists(`${plan.cwd}/.`)) throw error;
     throw failure(error.syscall, error.errno, {
       [error.errno]: `the working directory ${plan.cwd}`,
     });
@@ -127,7 +140,7 @@ function start(plan: SpawnPlan): number {
 
 /** An fd of a cgroup's folder, if it is one. */
 function openCgroup(path: string): number {
-  checkString("options.cgroup", path);
+  checkCText("options.cgroup", path);
   const fd = openat(AT_FDCWD, path, O_PATH);
   if (fileSystemType(fd) === CGROUP2_SUPER_MAGIC) return fd;
   close(fd);

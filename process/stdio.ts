@@ -4,8 +4,10 @@
  * @module
  */
 
-import { close, duplicate, pipe } from "../ffi/files.ts";
-import { checkInteger } from "../pidfd/arguments.ts";
+import { failure } from "../ffi/call.ts";
+import { Errno } from "../ffi/errno.ts";
+import { close, duplicate, isOpen, pipe } from "../ffi/files.ts";
+import { checkInteger, checkRecord } from "../pidfd/arguments.ts";
 import { fdNumber } from "../pidfd/fd_number.ts";
 import { OwnedFd } from "../pidfd/owned_fd.ts";
 import type { PidFd } from "../pidfd/pidfd.ts";
@@ -54,7 +56,8 @@ export function wire(options: StdioOptions): Wiring {
       if (stdio === "null") {
         fds.set(target, "null");
       } else if (stdio === "inherit") {
-        fds.set(target, target);
+        // What this program has closed is closed there, too.
+        if (isOpen(target)) fds.set(target, target);
       } else if (stdio === "piped") {
         const { read, write } = pipe();
         const [theirs, ours] = name === "stdin" ? [read, write] : [write, read];
@@ -65,18 +68,19 @@ export function wire(options: StdioOptions): Wiring {
         fds.set(target, source(`options.${name}`, stdio));
       }
     });
-    for (const [key, value] of Object.entries(options.fds ?? {})) {
+    const { fds: more = {} } = options;
+    checkRecord("options.fds", more);
+    for (const [key, value] of Object.entries(more)) {
       const target = Number(key);
       checkInteger(`options.fds: ${key}`, target, STREAMS.length, 2 ** 31 - 1);
       fds.set(target, source(`options.fds[${key}]`, value));
     }
     // The process makes its duplicates one after another: what is to be duplicated must not
     // have a number that gets another meaning before.
-    const above = Math.max(...fds.keys()) + 1;
     for (const [target, from] of fds) {
       if (from === "null" || from === target || !fds.has(from)) continue;
-      const moved = duplicate(from, above);
-      temporary.push(moved);
+      let moved: number;
+      do temporary.push(moved = duplicate(from)); while (fds.has(moved));
       fds.set(target, moved);
     }
     return { fds, ends, release };
@@ -93,7 +97,11 @@ export function closeEnds(ends: PipeEnds): void {
 }
 
 function source(name: string, value: OwnedFd | PidFd | number): number {
-  if (typeof value !== "string") return fdNumber(name, value);
-  const words = '"piped", "inherit", "null"';
-  throw new RangeError(`${name} must be ${words} or a descriptor: ${JSON.stringify(value)}`);
+  if (typeof value === "string") {
+    const words = '"piped", "inherit", "null"';
+    throw new RangeError(`${name} must be ${words} or a descriptor: ${JSON.stringify(value)}`);
+  }
+  const fd = fdNumber(name, value);
+  if (isOpen(fd)) return fd;
+  throw failure("posix_spawn", Errno.EBADF, { [Errno.EBADF]: `${name}: ${fd} is not open` });
 }

@@ -9,6 +9,7 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { deadline } from "@std/async";
 import { OwnedFd, PidFd, spawn, SyscallError } from "../mod.ts";
 import { startHeld, startShell } from "./support/children.ts";
+import { collected, collectedUntil } from "./support/garbage.ts";
 import { eventually, openFds, PATIENCE, threads, zombies } from "./support/processes.ts";
 
 /** Runs something, and checks that it left no fd, no zombie and no thread behind. */
@@ -95,10 +96,7 @@ Deno.test("PidFd and OwnedFd are closed by the garbage collector when they are d
     }
   })();
   assertEquals(openFds().length, before.length + 300);
-  await eventually("the garbage is collected", () => {
-    gc();
-    return `${openFds()}` === `${before}`;
-  });
+  await collectedUntil(() => `${openFds()}` === `${before}`);
 });
 
 Deno.test("PidFd that was closed or given away isn't closed again by the garbage collector", async () => {
@@ -125,20 +123,6 @@ Deno.test("PidFd isn't collected while somebody waits for its process", async ()
   assertEquals((await deadline(wait, PATIENCE)).code, 7);
   await held.child.status;
 });
-
-declare const gc: () => void;
-
-/** Resolves once a handle that is dropped here has been closed. */
-async function collected(): Promise<void> {
-  const before = openFds();
-  (function drop() {
-    assert(!PidFd.fromSelf().closed);
-  })();
-  await eventually("the garbage is collected", () => {
-    gc();
-    return `${openFds()}` === `${before}`;
-  });
-}
 
 async function assertAborts(pidfd: PidFd): Promise<void> {
   const controller = new AbortController();

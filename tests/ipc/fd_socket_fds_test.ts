@@ -8,7 +8,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { deadline } from "@std/async";
 import { libc } from "../../ffi/libc.ts";
 import { type FdMessage, FdSocket, PidFd } from "../../mod.ts";
-import { startHeld } from "../support/children.ts";
+import { startUnreaped } from "../support/children.ts";
 import { isCloseOnExec, openOn } from "../support/fds.ts";
 import { works } from "../support/privileges.ts";
 import { isRoot, openFds, PATIENCE, ROOT, runForValue } from "../support/processes.ts";
@@ -23,21 +23,19 @@ function linksOf(message: FdMessage | null): (string | null)[] {
 
 for (const type of TYPES) {
   Deno.test(`FdSocket passes a pidfd on over a ${type} socket, and it works`, async () => {
-    await using held = startHeld();
-    using pidfd = PidFd.fromChild(held.child);
+    using child = startUnreaped("exec sleep 60");
     using pair = new Pair(type);
-    await pair.near.send("the child", [pidfd]);
+    await pair.near.send("the child", [child.pidfd]);
     const message = await deadline(pair.far.receive(), PATIENCE);
     assertEquals([textOf(message), message?.fds.length], ["the child", 1]);
     assert(isCloseOnExec(message!.fds[0].fd));
     using received = PidFd.fromFd(message!.fds[0].intoFd());
-    assert(received.fd !== pidfd.fd);
-    assert(received.equals(pidfd));
-    assertEquals([received.getPid(), received.getId()], [held.child.pid, pidfd.getId()]);
+    assert(received.fd !== child.pidfd.fd);
+    assert(received.equals(child.pidfd));
+    assertEquals(received.getPid(), child.pid);
     received.sendSignal("SIGTERM");
     const { signal } = await deadline(received.wait(), PATIENCE);
     assertEquals(signal, "SIGTERM");
-    await held.child.status;
   });
 
   Deno.test(`FdSocket passes several descriptors over a ${type} socket, in their order`, async () => {

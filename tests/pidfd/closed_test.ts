@@ -72,6 +72,9 @@ for (const [end, finish] of Object.entries(ENDS)) {
     Deno.test(`${name} refuses everything after ${end}, without asking the kernel`, async () => {
       using child = startUnreaped("exec sleep 60");
       const handle: Handle = open(child.pidfd);
+      // What it remembers of that is no answer later on.
+      if (handle instanceof OwnedFd) handle.inode();
+      else assert(handle.equals(child.pidfd));
       finish(handle);
       using calls = watchCalls();
       for (const key of ending(handle)) {

@@ -8,6 +8,7 @@
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { PidFd } from "../../mod.ts";
 import { parseFdinfoPid, parseStat, parseStatus } from "../../pidfd/proc_text.ts";
+import { eventually } from "../support/processes.ts";
 
 function fdinfo(...lines: string[]): string {
   return ["pos:\t0", "flags:\t02000002", "mnt_id:\t15", "ino:\t8", ...lines, ""].join("\n");
@@ -155,6 +156,8 @@ async function withProcess(name: string, use: (pid: number) => void): Promise<vo
     await Deno.writeTextFile(file, "#!/bin/sh\nread _\n", { mode: 0o755 });
     const child = new Deno.Command(file, { stdin: "piped" }).spawn();
     try {
+      const comm = `/proc/${child.pid}/comm`;
+      await eventually("it executes it", () => Deno.readTextFileSync(comm) === `${name}\n`);
       use(child.pid);
     } finally {
       await child.stdin.close();

@@ -15,13 +15,15 @@ import {
   startShell,
   startUnreaped,
 } from "../support/children.ts";
-import { PATIENCE, readStat } from "../support/processes.ts";
+import { eventually, PATIENCE, readStat } from "../support/processes.ts";
 import { without } from "../support/shadow.ts";
 
 Deno.test("PidFd.waitSync() blocks until the process ends", async () => {
-  const child = startShell("sleep 0.1; exit 7");
+  const child = startShell("kill -STOP $$; sleep 0.1; exit 7");
   using pidfd = PidFd.fromChild(child);
+  await eventually("it stopped", () => readStat(child.pid)?.state === "T");
   assertEquals(pidfd.tryWait(), null);
+  pidfd.sendSignal("SIGCONT");
   assertEquals(pidfd.waitSync().code, 7);
   assertEquals(pidfd.tryWait()?.code, 7);
   assertEquals((await child.status).code, 7);

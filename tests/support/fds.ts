@@ -4,7 +4,8 @@
  * @module
  */
 
-import { AT_FDCWD, close, duplicate, O_RDONLY, openat } from "../../ffi/files.ts";
+import { AT_FDCWD, close, O_RDONLY, openat } from "../../ffi/files.ts";
+import { libc } from "../../ffi/libc.ts";
 
 const O_CLOEXEC = 0o2000000;
 
@@ -32,11 +33,13 @@ export function openFile(path: string, flags = O_RDONLY): number {
   return openat(AT_FDCWD, path, flags);
 }
 
+const F_DUPFD_CLOEXEC = 1030;
+
 /** Opens /dev/null under a number that is free, as could happen to any number that was closed. */
 export function openAs(fd: number): void {
   const file = openFile("/dev/null");
   if (file === fd) return;
-  const next = duplicate(file, fd);
+  const next = libc().fcntl(file, F_DUPFD_CLOEXEC, fd);
   close(file);
   if (next !== fd) throw new Error(`fd ${fd} isn't free`);
 }

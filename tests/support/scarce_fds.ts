@@ -31,5 +31,5 @@ export function takeAll(): number {
 
 /** Gives some of them back. */
 export function giveBack(count: number): void {
-  taken.splice(-count).forEach(close);
+  taken.splice(Math.max(taken.length - count, 0)).forEach(close);
 }
