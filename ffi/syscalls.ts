@@ -121,7 +121,7 @@ export function trySendSignal(
 /** A duplicate of another process's fd, close-on-exec. pidfd_getfd(2) */
 export function pidfdGetfd(pidfd: number, targetFd: number): number {
   return check("pidfd_getfd", tryGetfd(pidfd, targetFd), {
-    [Errno.ESRCH]: "the process was reaped",
+    [Errno.ESRCH]: "the process ended",
     [Errno.EBADF]: `the process has no file descriptor ${targetFd}`,
     [Errno.EPERM]: "this needs the right to ptrace the process (PTRACE_MODE_ATTACH_REALCREDS)",
   });

@@ -67,6 +67,7 @@ export class FdHandle {
 
   /** The inode number of the open file, which stays the same as long as that is open. */
   inode(): bigint {
+    this.check();
     return this.#inode ??= inode(this.use());
   }
 

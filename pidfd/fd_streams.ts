@@ -48,17 +48,29 @@ export interface FdStreams {
   close(): void;
 }
 
+/** What an fd can be open for. */
+type Direction = "reading" | "writing";
+
+/** Throws TypeError if an fd of this access mode isn't open for a direction. */
+export function checkOpenFor(mode: number, direction: Direction): void {
+  if (!isOpenFor(mode, direction)) {
+    throw new TypeError(`the descriptor is not open for ${direction}`);
+  }
+}
+
+function isOpenFor(mode: number, direction: Direction): boolean {
+  return mode !== (direction === "reading" ? O_WRONLY : O_RDONLY);
+}
+
 /** Makes streams of an fd, which is theirs from then on: closed when both directions ended. */
 export function openStreams(given: FdHandle): FdStreams {
-  const mode = accessMode(given.use());
-  setNonblocking(given.use());
+  const fd = given.use();
+  const mode = accessMode(fd);
+  const open = new Set((["reading", "writing"] as const).filter((one) => isOpenFor(mode, one)));
+  setNonblocking(fd);
   const handle = new FdHandle(given.release(), "stream");
-  const open = new Set([
-    ...mode === O_WRONLY ? [] : ["reading"],
-    ...mode === O_RDONLY ? [] : ["writing"],
-  ]);
-  const begin = <T>(direction: string, make: (handle: FdHandle, end: () => void) => T): T => {
-    if (!open.has(direction)) throw new TypeError(`the descriptor is not open for ${direction}`);
+  const begin = <T>(direction: Direction, make: (handle: FdHandle, end: () => void) => T): T => {
+    checkOpenFor(mode, direction);
     return make(handle, () => {
       open.delete(direction);
       if (open.size === 0) handle.close();

@@ -9,10 +9,11 @@
  * @module
  */
 
+import { accessMode } from "../ffi/files.ts";
 import { pidfdGetfd } from "../ffi/syscalls.ts";
 import { checkFd } from "./arguments.ts";
 import { FdHandle } from "./fd_handle.ts";
-import { type FdStreams, openStreams } from "./fd_streams.ts";
+import { checkOpenFor, type FdStreams, openStreams } from "./fd_streams.ts";
 
 /**
  * A file descriptor with one owner, close-on-exec unless told otherwise. It is closed once:
@@ -101,7 +102,7 @@ export class OwnedFd implements Disposable {
    * @throws {TypeError} If the descriptor is not open for reading.
    */
   get readable(): Deno.SubprocessReadableStream {
-    return this.#open().readable;
+    return this.#open("reading").readable;
   }
 
   /**
@@ -111,11 +112,15 @@ export class OwnedFd implements Disposable {
    * @throws {TypeError} If the descriptor is not open for writing.
    */
   get writable(): WritableStream<Uint8Array<ArrayBuffer>> {
-    return this.#open().writable;
+    return this.#open("writing").writable;
   }
 
-  #open(): FdStreams {
-    return this.#streams ??= openStreams(this.#handle);
+  #open(direction: "reading" | "writing"): FdStreams {
+    if (this.#streams === undefined) {
+      checkOpenFor(accessMode(this.#handle.use()), direction);
+      this.#streams = openStreams(this.#handle);
+    }
+    return this.#streams;
   }
 }
 

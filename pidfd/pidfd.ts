@@ -60,6 +60,9 @@ let create: (fd: number, origin: Origin) => PidFd;
 /** Closes the fd of a handle whose process was reaped; what is known of it can still be asked. */
 export let retire: (pidfd: PidFd) => void;
 
+/** The fd of a handle for a call; throws ESRCH where it is closed since the process was reaped. */
+export let fdOf: (pidfd: PidFd) => number;
+
 /** The handle of a child that nothing else reaps. */
 export function ownChild(fd: number): PidFd {
   return create(fd, { owned: true });
@@ -104,6 +107,7 @@ export class PidFd implements Disposable {
       return new PidFd(handle, new ExitWatch(handle, origin));
     };
     retire = (pidfd) => pidfd.#handle.retire();
+    fdOf = (pidfd) => pidfd.#handle.use();
   }
 
   /**

@@ -61,8 +61,10 @@ const PROGRAM = `
   self.getInfo();
   self.isAlive();
   attempt(() => self.getCgroupId());
-  attempt(() => PidFd.fromId(self.getId()).close());
-  attempt(() => PidFd.fromRef(self.ref()).close());
+  const id = attempt(() => self.getId());
+  attempt(() => PidFd.fromId(id ?? 1n).close());
+  const ref = attempt(() => self.ref());
+  attempt(() => PidFd.fromRef(ref ?? "1:1").close());
   attempt(() => self.setNamespace("uts"));
   attempt(() => PidFd.fromPid(2 ** 31 - 1));
   self.sendSignal(0);
