@@ -186,16 +186,6 @@ export function readFile(dirFd: number, path: string): Uint8Array<ArrayBuffer> {
   }
 }
 
-/** Opens a file that exists and writes to it, all in one piece. */
-export function writeFile(path: string, text: string): void {
-  const fd = openat(AT_FDCWD, path, O_WRONLY);
-  try {
-    write(fd, new TextEncoder().encode(text));
-  } finally {
-    close(fd);
-  }
-}
-
 /** Removes a name from a directory. unlink(2) */
 export function unlink(path: string): void {
   const name = cString(path, "path");

@@ -6,14 +6,14 @@
 
 import { failure } from "../ffi/call.ts";
 import { SyscallError } from "../ffi/errors.ts";
-import { AT_FDCWD, close, exists, fileSystemType, O_PATH, openat } from "../ffi/files.ts";
+import { exists } from "../ffi/files.ts";
 import { prepare } from "../ffi/readiness.ts";
 import { spawn as startPlan, type SpawnPlan } from "../ffi/spawn.ts";
 import { setChildSubreaper } from "../ffi/syscalls.ts";
-import { checkAbortSignal, checkBoolean, checkCText, checkInteger } from "../pidfd/arguments.ts";
+import { checkAbortSignal, checkBoolean, checkInteger } from "../pidfd/arguments.ts";
 import type { OwnedFd } from "../pidfd/owned_fd.ts";
 import { ownChild, type PidFd } from "../pidfd/pidfd.ts";
-import { CGROUP2_SUPER_MAGIC } from "../structs/stat.ts";
+import { Cgroup } from "./cgroup.ts";
 import { type Child, createChild } from "./child.ts";
 import { resolveCommand } from "./command.ts";
 import { closeEnds, type Stdio, wire } from "./stdio.ts";
@@ -91,13 +91,9 @@ export function spawn(command: string | URL, options: SpawnOptions = {}): Child 
   prepare();
   const { fds, ends, release } = wire(options);
   try {
-    const folder = cgroup === undefined ? undefined : openCgroup(cgroup);
-    try {
-      const plan = { ...resolved, fds, session: detached, processGroup, cgroup: folder };
-      return hold(start(plan), (owner) => createChild(owner, ends, cgroup, signal));
-    } finally {
-      if (folder !== undefined) close(folder);
-    }
+    using group = cgroup === undefined ? undefined : new Cgroup(cgroup);
+    const plan = { ...resolved, fds, session: detached, processGroup, cgroup: group?.folder };
+    return hold(start(plan), (owner) => createChild(owner, ends, cgroup, signal));
   } catch (error) {
     closeEnds(ends);
     throw error;
@@ -136,15 +132,6 @@ function start(plan: SpawnPlan): number {
       [error.errno]: `the working directory ${plan.cwd}`,
     });
   }
-}
-
-/** An fd of a cgroup's folder, if it is one. */
-function openCgroup(path: string): number {
-  checkCText("options.cgroup", path);
-  const fd = openat(AT_FDCWD, path, O_PATH);
-  if (fileSystemType(fd) === CGROUP2_SUPER_MAGIC) return fd;
-  close(fd);
-  throw new TypeError(`options.cgroup must be the folder of a cgroup (version 2): ${path}`);
 }
 
 /**

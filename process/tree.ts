@@ -16,12 +16,12 @@
 import { SyscallError } from "../ffi/errors.ts";
 import { AT_FDCWD, close, O_RDONLY, openat, readDirectory, readFile } from "../ffi/files.ts";
 import { getpid } from "../ffi/syscalls.ts";
-import { checkDuration } from "../pidfd/arguments.ts";
+import { checkDuration, checkInstance } from "../pidfd/arguments.ts";
 import { PidFd } from "../pidfd/pidfd.ts";
 import { parseStat } from "../pidfd/proc_text.ts";
 import { type Signal, signalNumber } from "../pidfd/signals.ts";
 import { DEFAULT_GRACE, within } from "../pidfd/terminate.ts";
-import { killCgroup } from "./cgroup.ts";
+import { Cgroup } from "./cgroup.ts";
 
 /** Options for {@linkcode killTree}. */
 export interface KillTreeOptions {
@@ -99,6 +99,9 @@ export async function killTree(root: PidFd, options: KillTreeOptions = {}): Prom
   const { signal = "SIGTERM", grace = DEFAULT_GRACE, cgroup } = options;
   const number = signalNumber("options.signal", signal);
   checkDuration("options.grace", grace);
+  checkInstance("root", root, "a PidFd", PidFd);
+  using group = cgroup === undefined ? undefined : new Cgroup(cgroup);
+  group?.requireKill();
   using tree = new Tree(root);
   await tree.stop();
   if (number !== SIGKILL && grace > 0) {
@@ -108,7 +111,7 @@ export async function killTree(root: PidFd, options: KillTreeOptions = {}): Prom
     await tree.stop();
   }
   tree.send(SIGKILL);
-  if (cgroup !== undefined) await killCgroup(cgroup);
+  await group?.kill();
   await Promise.all(tree.members.map(({ pidfd }) => pidfd.exited()));
   return tree.result();
 }

@@ -28,7 +28,6 @@ import {
   readlinkat,
   unlink,
   write,
-  writeFile,
 } from "../../ffi/files.ts";
 import { SyscallError } from "../../mod.ts";
 import { runForValue } from "../support/processes.ts";
@@ -161,16 +160,6 @@ Deno.test("readAll() goes on where the kernel gives less than it is asked for", 
 Deno.test("readFile() reads a file of /proc, whose size is given as 0", () => {
   const bytes = readFile(AT_FDCWD, "/proc/self/status");
   assert(new TextDecoder().decode(bytes).includes(`\nPid:\t${Deno.pid}\n`));
-});
-
-Deno.test("writeFile() writes to a file that exists, and makes none", () => {
-  using folder = new Folder();
-  const path = folder.file("file", "before");
-  writeFile(path, "äfter!");
-  assertEquals(Deno.readTextFileSync(path), "äfter!");
-  const missing = join(folder.path, "missing");
-  assertThrows(() => writeFile(missing, ""), SyscallError, "openat: ENOENT");
-  assertEquals(exists(missing), false);
 });
 
 Deno.test("unlink() removes a file, and says which one isn't there", () => {

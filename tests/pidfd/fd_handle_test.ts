@@ -8,6 +8,7 @@
 import { assert, assertEquals, assertNotEquals, assertRejects, assertThrows } from "@std/assert";
 import { deadline } from "@std/async";
 import { close, inode, pipe } from "../../ffi/files.ts";
+import { libc } from "../../ffi/libc.ts";
 import { ready } from "../../ffi/readiness.ts";
 import { SyscallError } from "../../mod.ts";
 import { FdHandle } from "../../pidfd/fd_handle.ts";
@@ -16,6 +17,7 @@ import { watchCalls } from "../support/calls.ts";
 import { isCloseOnExec, openAs, openFile, openOn } from "../support/fds.ts";
 import { collected } from "../support/garbage.ts";
 import { idle, openFds, PATIENCE } from "../support/processes.ts";
+import { shadow } from "../support/shadow.ts";
 
 function open(): FdHandle {
   return new FdHandle(openFile("/dev/null"), "Thing");
@@ -185,13 +187,20 @@ for (const [name, [end, errorClass, message]] of Object.entries(ENDS)) {
 }
 
 Deno.test("FdHandle that is dropped is closed by the garbage collector, and a retired one isn't", async () => {
+  const { close } = libc();
+  const closed: unknown[] = [];
+  using _ = shadow(libc(), "close", () => (fd) => {
+    closed.push(fd);
+    return close(fd);
+  });
   const fd = (function drop() {
     const retired = open();
     retired.retire();
-    // Has no fd from the beginning: closing it would fail, and the test with it.
+    // It has no fd from the beginning.
     assertRetired(retired.clone());
     return open().use();
   })();
   await collected();
   assertEquals(openOn(fd), null);
+  assertEquals(closed.includes(-1), false);
 });

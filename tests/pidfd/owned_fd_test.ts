@@ -13,6 +13,7 @@ import { OwnedFd } from "../../mod.ts";
 import { watchCalls } from "../support/calls.ts";
 import { isCloseOnExec, openFile, openOn } from "../support/fds.ts";
 import { idle, PATIENCE, ROOT } from "../support/processes.ts";
+import { nextTurn } from "../support/promises.ts";
 import { shadow } from "../support/shadow.ts";
 import { encode, someFd } from "../support/sockets.ts";
 
@@ -143,6 +144,7 @@ Deno.test("OwnedFd.close() ends the streams that own the descriptor", async () =
   const { reading, writing } = ownedPipe();
   const { fd } = reading;
   const pending = reading.readable.getReader().read();
+  await nextTurn();
   reading.close();
   assertEquals(openOn(fd), null);
   await deadline(assertRejects(() => pending, Deno.errors.BadResource), PATIENCE);

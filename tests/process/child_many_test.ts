@@ -8,7 +8,7 @@
 import { assertEquals, assertLessOrEqual, assertThrows } from "@std/assert";
 import { deadline } from "@std/async";
 import { type Child, spawn, SyscallError } from "../../mod.ts";
-import { eventually, openFds, PATIENCE, threads, zombies } from "../support/processes.ts";
+import { eventually, idle, openFds, PATIENCE, threads, zombies } from "../support/processes.ts";
 import { needing } from "../support/skip.ts";
 import { nextTurn } from "../support/promises.ts";
 import { encode } from "../support/sockets.ts";
@@ -44,6 +44,7 @@ Deno.test({
     `spawn() starts ${AT_ONCE} children at once, with no more threads than for one`,
   ),
   async fn() {
+    await idle();
     const before = openFds();
     const one = start(0);
     const output = one.output();
@@ -69,6 +70,7 @@ const POOL = 2;
 
 /** Runs something often, and checks that it left no fd, no zombie and no thread behind. */
 async function leavesNothing(run: () => Promise<void>): Promise<void> {
+  await idle();
   const before = { fds: openFds(), zombies: zombies(), threads: threads() };
   await run();
   await eventually("the fds are closed", () => `${openFds()}` === `${before.fds}`);
@@ -136,6 +138,7 @@ for (
 declare const gc: () => void;
 
 Deno.test("Child whose pipes nobody uses costs nothing once it is garbage", async () => {
+  await idle();
   const before = openFds();
   const statuses = Array.from({ length: 50 }, () => spawn("true", PIPES).status);
   await deadline(Promise.all(statuses), PATIENCE);

@@ -10,7 +10,7 @@ import { deadline } from "@std/async";
 import { type Child, PidFd, spawn, type SpawnOptions, SyscallError } from "../../mod.ts";
 import { blockUntilEnded } from "../support/children.ts";
 import { isCloseOnExec } from "../support/fds.ts";
-import { eventually, openFds, PATIENCE, readStat } from "../support/processes.ts";
+import { eventually, idle, openFds, PATIENCE, readStat } from "../support/processes.ts";
 import { encode } from "../support/sockets.ts";
 
 const PIPES = { stdin: "piped", stdout: "piped", stderr: "piped" } as const;
@@ -56,6 +56,7 @@ Deno.test("Child has streams that can be read to the end at once, as Deno's can"
   };
   const args = ["-c", `echo ä; echo '{ "a": 1 }' >&2`];
   const [ours, theirs] = startBoth("sh", { args, stdout: "piped", stderr: "piped" });
+  await using _child = ours;
   const expected = await read(theirs);
   assertEquals(await deadline(read(ours as unknown as Deno.ChildProcess), PATIENCE), expected);
 });
@@ -105,6 +106,7 @@ Deno.test("Child is reaped though nobody asks for its status", async () => {
 });
 
 Deno.test("Child costs no fd once it has ended", async () => {
+  await idle();
   const before = openFds();
   const children = Array.from({ length: 10 }, () => spawn("true"));
   await deadline(Promise.all(children.map(({ status }) => status)), PATIENCE);

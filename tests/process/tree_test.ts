@@ -292,6 +292,7 @@ Deno.test("killTree() refuses a root that is none", async () => {
 });
 
 Deno.test("killTree() leaves no fd behind", async () => {
+  await idle();
   const before = openFds();
   await using mark = new Mark();
   const tree = await startBranching(mark, 2, 3);

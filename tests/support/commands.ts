@@ -57,6 +57,7 @@ export async function fdsOf(options: SpawnOptions): Promise<Record<string, strin
 
 /** Calls something, and checks that it leaves neither an fd nor a child behind. */
 export async function leavesNothing(call: () => void): Promise<void> {
+  await idle();
   const before = { fds: openFds(), children: childrenOf(Deno.pid) };
   call();
   await idle();
