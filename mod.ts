@@ -37,13 +37,13 @@ export type { NamespaceKind } from "./pidfd/namespaces.ts";
 export { OwnedFd } from "./pidfd/owned_fd.ts";
 export type { FromPidOptions } from "./pidfd/open.ts";
 export { PidFd } from "./pidfd/pidfd.ts";
-export type { ProcDir } from "./pidfd/proc_dir.ts";
+export { ProcDir } from "./pidfd/proc_dir.ts";
 export { ProcessRef, type ProcessRefJson } from "./pidfd/process_ref.ts";
 export type { Signal } from "./pidfd/signals.ts";
 export type { SendSignalOptions } from "./pidfd/send_signal.ts";
 export type { TerminateOptions } from "./pidfd/terminate.ts";
 export type { ExitedOptions, TryWaitOptions, WaitOptions, WaitSyncOptions } from "./pidfd/wait.ts";
-export type { Child, ChildOutput } from "./process/child.ts";
+export { Child, type ChildOutput } from "./process/child.ts";
 export { setSubreaper, spawn, type SpawnOptions } from "./process/spawn.ts";
 export type { Stdio } from "./process/stdio.ts";
 export {

@@ -11,9 +11,9 @@ await using child = spawn("sleep", { args: ["1000"] });
 const pidfd = child.pidfd;
 
 const { pid, ppid, id, cgroupId, creds } = pidfd.getInfo();
-const command = pidfd.accessProc((proc) => proc.readTextFile("cmdline"));
+const program = pidfd.accessProc((proc) => proc.readLink("exe"));
 heading(`Started, and held as file descriptor ${pidfd.fd}`);
-row("command", command.replaceAll("\0", " ").trimEnd());
+row("program", program);
 row("pid", pid);
 row("parent", `${ppid} (this program)`);
 row("id", id === null ? "needs Linux 6.9" : `${id}, unique until the next boot`);

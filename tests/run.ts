@@ -40,5 +40,5 @@ const files = separator < 0 ? Deno.args : Deno.args.slice(0, separator);
 const extra = separator < 0 ? [] : Deno.args.slice(separator + 1);
 const targets = files.length > 0
   ? files
-  : ["--doc", "mod.ts", "ffi/", "pidfd/", "structs/", "process/", "ipc/", "tests/"];
+  : ["--doc", "README.md", "mod.ts", "ffi/", "pidfd/", "structs/", "process/", "ipc/", "tests/"];
 Deno.exit(await deno(["test", ...options, ...extra, ...targets]));

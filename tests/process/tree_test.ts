@@ -278,13 +278,13 @@ for (const [type, options] of BAD_OPTIONS) {
 }
 
 Deno.test("killTree() refuses a root that is none", async () => {
-  for (const root of [undefined, null, 1, {}, new OwnedFd(openFile("/dev/null"))]) {
+  using file = new OwnedFd(openFile("/dev/null"));
+  for (const root of [undefined, null, 1, {}, file]) {
     await assertRejects(
       () => killTree(root as unknown as PidFd),
       TypeError,
       "root must be a PidFd",
     );
-    if (root instanceof OwnedFd) root.close();
   }
   const closed = PidFd.fromSelf();
   closed.close();
