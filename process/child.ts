@@ -8,10 +8,12 @@
  * @module
  */
 
+import { ready } from "../ffi/readiness.ts";
 import type { ExitStatus } from "../pidfd/exit_status.ts";
 import type { OwnedFd } from "../pidfd/owned_fd.ts";
-import { type PidFd, retire } from "../pidfd/pidfd.ts";
+import { fdOf, type PidFd, retire } from "../pidfd/pidfd.ts";
 import type { Signal } from "../pidfd/signals.ts";
+import { EPOLLIN } from "../structs/epoll_event.ts";
 import { closeEnds, type PipeEnds } from "./stdio.ts";
 import { killTree } from "./tree.ts";
 
@@ -151,7 +153,9 @@ export class Child implements AsyncDisposable {
 
   /** Reaps the child, and ends it if the signal aborts before. */
   #watch(signal: AbortSignal | undefined): Promise<ExitStatus> {
-    const status = this.#owner.wait().finally(() => retire(this.#owner));
+    // By way of the event loop: in the turn of its birth the child is there, if only as a zombie.
+    const ended = ready(fdOf(this.#owner), EPOLLIN);
+    const status = ended.then(() => this.#owner.wait()).finally(() => retire(this.#owner));
     if (!signal) return status;
     return new Promise((resolve, reject) => {
       const terminate = async () => {

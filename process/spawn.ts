@@ -55,7 +55,8 @@ export interface SpawnOptions {
 }
 
 /**
- * Starts a process. Its handle is there from the first instant, and is the one that reaps it.
+ * Starts a process. Its handle is there from the first instant, and reaps it when it has ended,
+ * but not in the same turn of the event loop: until then the PID is the process's in any case.
  *
  * It gets default signal actions, no blocked signal, and no descriptor but its standard
  * streams and those in `fds`.

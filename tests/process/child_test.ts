@@ -100,6 +100,15 @@ Deno.test("Child is waited for and reaped whatever becomes of its pidfd", async 
   assertEquals(readStat(child.pid)?.ppid === Deno.pid, false);
 });
 
+Deno.test("Child is not reaped in the turn of its birth, even if it has ended", async () => {
+  const child = spawn("true");
+  using pidfd = child.pidfd;
+  blockUntilEnded(child.pid);
+  await Promise.resolve();
+  assertEquals(pidfd.getInfo().pid, child.pid);
+  assertEquals((await deadline(child.status, PATIENCE)).success, true);
+});
+
 Deno.test("Child is reaped though nobody asks for its status", async () => {
   const { pid } = spawn("true");
   await eventually("the child was reaped", () => readStat(pid)?.ppid !== Deno.pid);

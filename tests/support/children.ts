@@ -85,9 +85,18 @@ export function startUnreaped(command: string, cwd?: string): UnreapedChild {
  * zombies then for certain.
  */
 export function blockUntilEnded(pid: number): void {
+  blockUntil(`the end of ${pid}`, () => isZombie(pid));
+}
+
+/** Blocks until a stranger has ended and its parent has reaped it. */
+export function blockUntilReaped(pid: number): void {
+  blockUntil(`the reaping of ${pid}`, () => readStat(pid) === null);
+}
+
+function blockUntil(what: string, condition: () => boolean): void {
   const end = performance.now() + PATIENCE;
-  while (!isZombie(pid)) {
-    if (performance.now() > end) throw new Error(`waited in vain for the end of ${pid}`);
+  while (!condition()) {
+    if (performance.now() > end) throw new Error(`waited in vain for ${what}`);
   }
 }
 
