@@ -24,7 +24,6 @@ import {
   socketpair,
   type SocketType,
   socketType,
-  tryConnect,
   tryPassPidfd,
   tryPeekLength,
   tryPeerPidfd,
@@ -43,6 +42,7 @@ import type { OwnedFd } from "../pidfd/owned_fd.ts";
 import { PidFd } from "../pidfd/pidfd.ts";
 import { EPOLLIN, EPOLLOUT, EPOLLRDHUP } from "../structs/epoll_event.ts";
 import { parseAddress } from "./address.ts";
+import { connect } from "./connect.ts";
 import { FdListener } from "./fd_listener.ts";
 import { type FdMessage, holdFds, NO_CONTROL, receiveMessage } from "./message.ts";
 import { Queue } from "./queue.ts";
@@ -94,9 +94,6 @@ export interface PeerCredentials {
 
 /** How much of a stream one receive takes at most, in bytes. */
 const STREAM_CHUNK = 64 * 1024;
-
-/** How long to wait before another attempt at a listener whose queue is full, in milliseconds. */
-const CONNECT_AGAIN = 5;
 
 /**
  * A UNIX socket that carries file descriptors along with data: the way to hand a process's
@@ -160,20 +157,8 @@ export class FdSocket implements Disposable, AsyncDisposable {
     signal?.throwIfAborted();
     const connection = new FdSocket(socket(type), type);
     try {
-      for (;;) {
-        const result = tryConnect(connection.#handle.use(), address);
-        if (result !== -Errno.EAGAIN) {
-          check("connect", result, {
-            [Errno.ECONNREFUSED]: `nobody listens at ${address.name}`,
-            [Errno.EPROTOTYPE]: `${address.name} is not a ${type} socket`,
-            [Errno.ENOENT]: address.name,
-            [Errno.EACCES]: address.name,
-          });
-          return connection;
-        }
-        // A full queue of connections is the one thing that epoll can't wait for.
-        await pause(CONNECT_AGAIN, signal);
-      }
+      await connect(connection.#handle, type, address, signal);
+      return connection;
     } catch (error) {
       connection.close();
       throw error;
@@ -386,18 +371,4 @@ export class FdSocket implements Disposable, AsyncDisposable {
 function checkType({ type = "stream" }: FdSocketOptions): SocketType {
   checkOneOf("options.type", type, ["stream", "seqpacket"]);
   return type;
-}
-
-function pause(ms: number, signal?: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const abort = () => {
-      clearTimeout(timer);
-      reject(signal?.reason);
-    };
-    const timer = setTimeout(() => {
-      signal?.removeEventListener("abort", abort);
-      resolve();
-    }, ms);
-    signal?.addEventListener("abort", abort, { once: true });
-  });
 }
