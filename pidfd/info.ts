@@ -75,6 +75,7 @@ export function getFacts(handle: FdHandle): Facts {
 
 /** The id; UnsupportedError before Linux 6.9. */
 export function getId(handle: FdHandle): bigint {
+  handle.check();
   pidfsIds.require();
   return handle.inode();
 }

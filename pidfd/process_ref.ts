@@ -27,13 +27,15 @@ export interface ProcessRefJson {
  *
  * @example
  * ```ts
- * import { PidFd, ProcessRef } from "@pidfd/util";
+ * import { features, PidFd, ProcessRef } from "@pidfd/util";
  *
- * using self = PidFd.fromSelf();
- * const stored = JSON.stringify(self.ref());
+ * if (features().ids) { // Linux 6.9
+ *   using self = PidFd.fromSelf();
+ *   const stored = JSON.stringify(self.ref());
  *
- * using found = PidFd.fromRef(ProcessRef.fromJSON(JSON.parse(stored)));
- * console.log(found.equals(self)); // true
+ *   using found = PidFd.fromRef(ProcessRef.fromJSON(JSON.parse(stored)));
+ *   console.log(found.equals(self)); // true
+ * }
  * ```
  */
 export class ProcessRef {
