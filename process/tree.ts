@@ -2,9 +2,10 @@
  * Ending a process together with all its descendants.
  *
  * Linux keeps no list of descendants, only each process's parent, and a tree can grow while
- * it is being looked at. So the walk stops what it finds: a stopped process can't fork, and
- * a look at all processes that finds no new child of the stopped ones has found them all.
- * SIGSTOP takes effect on a fork in progress, too: fork(2) starts anew if a signal comes in.
+ * it is being looked at. So the walk stops what it finds, at once and on its way down, which is
+ * faster than processes can start others; a stopped process can't fork, and a look at all
+ * processes that finds no new child of the stopped ones has found them all. SIGSTOP takes
+ * effect on a fork in progress, too: fork(2) starts anew if a signal comes in.
  *
  * Nothing is done by PID. A process belongs to the tree if, *held by a pidfd*, it names a
  * member as its parent, and that member is seen unreaped *afterwards*: as long as it is,
@@ -61,7 +62,10 @@ interface Member {
 /** How often the tree is searched for newcomers while it has its grace, in milliseconds. */
 const LOOK_AGAIN = 50;
 
-/** How long a process may take to stop, in milliseconds, before it is taken as it is. */
+/**
+ * How long it may take until all has stopped, in milliseconds, before it is taken as it is: one
+ * that refuses to be stopped can go on starting others for ever.
+ */
 const STOP_LIMIT = 2000;
 
 const SIGKILL = signalNumber("signal", "SIGKILL");
@@ -103,12 +107,18 @@ export async function killTree(root: PidFd, options: KillTreeOptions = {}): Prom
   using group = cgroup === undefined ? undefined : new Cgroup(cgroup);
   group?.requireKill();
   using tree = new Tree(root);
-  await tree.stop();
-  if (number !== SIGKILL && grace > 0) {
-    tree.send(number);
-    tree.send(SIGCONT);
-    await tree.givenTime(grace, number);
+  try {
     await tree.stop();
+    if (number !== SIGKILL && grace > 0) {
+      tree.send(number);
+      tree.send(SIGCONT);
+      await tree.givenTime(grace, number);
+      await tree.stop();
+    }
+  } catch (error) {
+    // No descriptors left for so large a tree, say: nobody stays stopped.
+    tree.send(SIGCONT);
+    throw error;
   }
   tree.send(SIGKILL);
   await group?.kill();
@@ -116,23 +126,27 @@ export async function killTree(root: PidFd, options: KillTreeOptions = {}): Prom
   return tree.result();
 }
 
-/** The processes found so far, each held by a handle of the tree's own. */
+/** The processes found so far, each held by a handle of the tree's own until it was reaped. */
 class Tree implements Disposable {
   readonly #found: Member[] = [];
+  readonly #held = new Set<Member>();
   readonly #self = getpid();
 
   constructor(root: PidFd) {
     if (!root.isAlive()) return;
-    const pid = root.getPid();
-    if (ancestors(this.#self).includes(pid)) {
-      throw new RangeError(`root must not be an ancestor of this program: PID ${pid}`);
-    }
-    this.#found.push(describe(root.clone()));
+    unlessGone(() => {
+      const pid = root.getPid();
+      if (ancestors(this.#self).includes(pid)) {
+        throw new RangeError(`root must not be an ancestor of this program: PID ${pid}`);
+      }
+      const member = hold(root.clone(), () => true);
+      if (member) this.#add(member);
+    });
   }
 
   /** Those that run, stopped or not, and that may be signalled. */
   get members(): Member[] {
-    return this.#found.filter((member) => !this.#isSpared(member) && member.pidfd.isAlive());
+    return [...this.#held].filter((member) => !this.#isSpared(member) && member.pidfd.isAlive());
   }
 
   /** Stops all members, and all that are found to belong to them, until there is nothing new. */
@@ -142,11 +156,10 @@ class Tree implements Disposable {
     for (;;) {
       // In this order: what was stopped before the search can't have forked behind its back.
       const stopped = this.members.every(isStopped);
-      const found = this.#search();
-      found.forEach((member) => this.#signal(member, SIGSTOP));
-      if (found.length > 0) continue;
-      if (stopped || performance.now() > limit) return;
-      await new Promise((resolve) => setTimeout(resolve, 1));
+      const isLarger = this.#search(SIGSTOP);
+      if ((stopped && !isLarger) || performance.now() > limit) return;
+      // Others get their turn, and who was told to stop the time to do so.
+      await new Promise((resolve) => setTimeout(resolve, isLarger ? 0 : 1));
     }
   }
 
@@ -159,7 +172,7 @@ class Tree implements Disposable {
       const exits = (signal: AbortSignal) =>
         Promise.all(this.members.map(({ pidfd }) => pidfd.exited({ signal })));
       await within(left, exits);
-      this.#search().forEach((member) => this.#signal(member, signal));
+      this.#search(signal);
     }
   }
 
@@ -179,7 +192,21 @@ class Tree implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    for (const { pidfd } of this.#found) pidfd.close();
+    for (const { pidfd } of this.#held) pidfd.close();
+  }
+
+  #add(member: Member): void {
+    this.#found.push(member);
+    this.#held.add(member);
+  }
+
+  /** Lets go of those that were reaped: a tree can have seen more of them than there are fds. */
+  #prune(): void {
+    for (const member of this.#held) {
+      if (isUnreaped(member)) continue;
+      this.#held.delete(member);
+      member.pidfd.close();
+    }
   }
 
   #isSelf({ process }: Member): boolean {
@@ -201,43 +228,58 @@ class Tree implements Disposable {
     }
   }
 
-  /** Looks at all processes once, and takes in those whose parent is a member. */
-  #search(): Member[] {
-    const byPid = new Map(
-      this.#found.filter(isUnreaped).map((member) => [member.process.pid, member]),
-    );
-    const found: Member[] = [];
-    for (const { pid, ppid } of allProcesses()) {
-      const parent = byPid.get(ppid);
-      if (!parent || byPid.has(pid)) continue;
-      const member = takeIn(pid, parent);
-      if (member) found.push(member);
+  /** Takes in every descendant that can be seen, with a signal at once. Returns whether any is new. */
+  #search(signal: number): boolean {
+    const before = this.#found.length;
+    this.#prune();
+    const known = new Set([...this.#held].map(({ process }) => process.pid));
+    const everyone = Map.groupBy(allProcesses(), ({ ppid }) => ppid);
+    // The set grows while it is gone through: whoever is new is asked for children, too.
+    for (const parent of this.#held) {
+      const { pid } = parent.process;
+      const all = everyone.get(pid)?.map(({ pid }) => pid) ?? [];
+      for (const child of new Set([...latestChildren(pid), ...all])) {
+        const member = known.has(child) ? undefined : takeIn(child, parent);
+        if (!member) continue;
+        known.add(child);
+        this.#add(member);
+        this.#signal(member, signal);
+      }
     }
-    this.#found.push(...found);
-    return found;
+    return this.#found.length > before;
   }
+}
+
+/**
+ * The children that the first thread of whoever has this PID has started. A short cut, where
+ * the kernel was built with it: most trees grow here, and a look at all processes takes longer
+ * than some need to start another one.
+ */
+function latestChildren(pid: number): number[] {
+  const path = `/proc/${pid}/task/${pid}/children`;
+  const text = unlessGone(() => new TextDecoder().decode(readFile(AT_FDCWD, path))) ?? "";
+  return text.split(" ").filter((word) => word !== "").map(Number);
 }
 
 /** Holds a process, if it really is the parent's child. */
 function takeIn(pid: number, parent: Member): Member | undefined {
   return unlessGone(() => {
     const pidfd = PidFd.fromPid(pid);
-    try {
-      if (pidfd.getPpid() === parent.process.pid && isUnreaped(parent)) return describe(pidfd);
-    } catch (error) {
-      pidfd.close();
-      throw error;
-    }
-    pidfd.close();
+    return hold(pidfd, () => pidfd.getPpid() === parent.process.pid && isUnreaped(parent));
   });
 }
 
-function describe(pidfd: PidFd): Member {
+/** Makes a member of a handle, or closes it. */
+function hold(pidfd: PidFd, belongs: () => boolean): Member | undefined {
+  using handles = new DisposableStack();
+  handles.use(pidfd);
+  if (!belongs()) return undefined;
   const { pid, id } = pidfd.getInfo();
   const command = pidfd.accessProc((proc) =>
     proc.readTextFile("cmdline").replaceAll("\0", " ").trimEnd() ||
     `[${proc.readTextFile("comm").trimEnd()}]`
   );
+  handles.move();
   return { pidfd, process: { pid, id, command }, refused: false };
 }
 

@@ -1,0 +1,107 @@
+/**
+ * Descendants that lose their parent: whose they are then, and who ends and reaps them.
+ *
+ * @module
+ */
+
+import { assertEquals, assertNotEquals } from "@std/assert";
+import { ROOT, runForValue } from "../support/processes.ts";
+import { Mark } from "../support/trees.ts";
+
+/** A shell's command that prints the PID of a process that outlives it. */
+const ORPHANING = "sleep 60 & echo $!";
+
+/** Runs a program with a function that starts an orphan. */
+async function run(mark: Mark, code: string): Promise<unknown> {
+  const program = `
+    import { killTree, PidFd, setSubreaper } from "@pidfd/util";
+    import { eventually, readStat, zombies } from "${ROOT}tests/support/processes.ts";
+    import { startTree } from "${ROOT}tests/support/trees.ts";
+
+    /** Resolves with the PID of a process whose parent has ended. */
+    async function orphan() {
+      const mark = { env: ${JSON.stringify(mark.env)} };
+      const { child, lines } = startTree(mark, ${JSON.stringify(ORPHANING)});
+      const [pid] = (await lines(1)).map(Number);
+      await child.status;
+      await eventually("it has another parent", () => readStat(pid).ppid !== child.pid);
+      return pid;
+    }
+    ${code}
+    Deno.exit();
+  `;
+  return await runForValue(program, ["--allow-all"]);
+}
+
+/** Registers a test about processes with a mark. */
+function test(name: string, fn: (mark: Mark) => Promise<void>): void {
+  Deno.test(name, async () => {
+    await using mark = new Mark();
+    await fn(mark);
+  });
+}
+
+test("setSubreaper() makes this program the parent of orphans, until it is turned off", async (mark) => {
+  const facts = await run(
+    mark,
+    `
+    const parents = [];
+    for (const on of [null, true, true, false]) {
+      if (on !== null) setSubreaper(on);
+      parents.push(readStat(await orphan()).ppid === Deno.pid);
+    }
+    console.log(JSON.stringify(parents));
+  `,
+  );
+  assertEquals(facts, [false, true, true, false]);
+});
+
+test("setSubreaper() lets killTree() find orphans, where they would escape without", async (mark) => {
+  const facts = await run(
+    mark,
+    `
+    const found = [];
+    using self = PidFd.fromSelf();
+    for (const on of [false, true]) {
+      setSubreaper(on);
+      const pid = await orphan();
+      const { ended } = await killTree(self, { grace: 1000 });
+      found.push(ended.some((process) => process.pid === pid), readStat(pid)?.state ?? "Z");
+    }
+    console.log(JSON.stringify(found));
+  `,
+  ) as unknown[];
+  assertEquals([facts[0], facts[2], facts[3]], [false, true, "Z"]);
+  assertNotEquals(facts[1], "Z");
+});
+
+test("setSubreaper() makes orphans children that this program reaps like others", async (mark) => {
+  const facts = await run(
+    mark,
+    `
+    setSubreaper(true);
+    using pidfd = PidFd.fromPid(await orphan());
+    pidfd.kill("SIGTERM");
+    const peeked = (await pidfd.wait()).signal;
+    const { length: before } = zombies();
+    const { signal } = await pidfd.wait({ reap: true });
+    console.log(JSON.stringify([peeked, before, signal, zombies().length]));
+  `,
+  );
+  assertEquals(facts, ["SIGTERM", 1, "SIGTERM", 0]);
+});
+
+test("setSubreaper() turned on after a wait began makes no difference to the wait", async (mark) => {
+  const facts = await run(
+    mark,
+    `
+    setSubreaper(true);
+    using pidfd = PidFd.fromPid(await orphan());
+    const wait = pidfd.wait({ reap: true });
+    setSubreaper(false);
+    pidfd.kill();
+    console.log(JSON.stringify((await wait).signal));
+  `,
+  );
+  assertEquals(facts, "SIGKILL");
+});

@@ -1,0 +1,114 @@
+/**
+ * Trees with processes in them that this program has no right to signal: all others end, and
+ * those are reported and left as they were.
+ *
+ * @module
+ */
+
+import { assertEquals, assertLess } from "@std/assert";
+import { withoutCapability, works } from "../support/privileges.ts";
+import { isRoot, ROOT, runForValue } from "../support/processes.ts";
+import { needing } from "../support/skip.ts";
+import { Folder } from "../support/sockets.ts";
+import { Mark } from "../support/trees.ts";
+
+const withoutKill = withoutCapability("kill");
+const canRefuse = isRoot && works(withoutKill);
+
+/** The beginning of a shell's command: another one follows, as another user. */
+const AS_OTHER = "setpriv --reuid=65534 --clear-groups sh -c";
+
+/** Runs a program that may start processes of other users, but not signal them. */
+async function run(mark: Mark, code: string): Promise<unknown> {
+  const program = `
+    import { killTree, PidFd, spawn } from "@pidfd/util";
+    import { readStat } from "${ROOT}tests/support/processes.ts";
+    import { startTree } from "${ROOT}tests/support/trees.ts";
+    const mark = { env: ${JSON.stringify(mark.env)} };
+    ${code}
+    Deno.exit();
+  `;
+  return await runForValue(program, ["--allow-all"], withoutKill);
+}
+
+/** Registers a test that needs processes which can't be signalled. */
+function test(name: string, fn: (mark: Mark) => Promise<void>): void {
+  Deno.test({
+    ...needing("root and setpriv", canRefuse, name),
+    async fn() {
+      await using mark = new Mark();
+      await fn(mark);
+    },
+  });
+}
+
+test("killTree() ends all that it may, and names those that refuse", async (mark) => {
+  const facts = await run(
+    mark,
+    `
+    const script = \`
+      sleep 60 & echo $!
+      ${AS_OTHER} 'sleep 60 & echo $!; echo $$; exec sleep 60' &
+      read _
+    \`;
+    const tree = startTree(mark, script, [], { stdin: "piped" });
+    const [mine, ...theirs] = (await tree.lines(3)).map(Number);
+    while (await Deno.readTextFile(\`/proc/\${theirs[1]}/comm\`) !== "sleep\\n");
+    const { ended, refused } = await killTree(tree.child.pidfd, { grace: 100 });
+    const pids = (list) => list.map(({ pid }) => pid).sort((a, b) => a - b);
+    console.log(JSON.stringify({
+      ended: [pids(ended), [tree.child.pid, mine]],
+      refused: [pids(refused), theirs.sort((a, b) => a - b)],
+      commands: refused.map(({ command }) => command),
+      states: theirs.map((pid) => readStat(pid).state),
+    }));
+  `,
+  ) as Record<string, unknown[]>;
+  assertEquals(facts.ended[0], facts.ended[1]);
+  assertEquals(facts.refused[0], facts.refused[1]);
+  assertEquals(facts.commands, ["sleep 60", "sleep 60"]);
+  assertEquals(facts.states, ["S", "S"]);
+});
+
+test("killTree() resolves though the root refuses", async (mark) => {
+  const facts = await run(
+    mark,
+    `
+    const child = spawn("setpriv", {
+      args: ["--reuid=65534", "--clear-groups", "sh", "-c", "echo; exec sleep 60"],
+      stdout: "piped",
+      stderr: "null",
+      ...mark,
+    });
+    await child.stdout.getReader().read();
+    const { ended, refused } = await killTree(child.pidfd);
+    const isIt = refused[0].pid === child.pid;
+    console.log(JSON.stringify([ended, refused.length, isIt, child.pidfd.isAlive()]));
+  `,
+  );
+  assertEquals(facts, [[], 1, true, true]);
+});
+
+test("killTree() resolves though who refuses goes on starting others", async (mark) => {
+  using folder = new Folder();
+  const gate = folder.at("gate");
+  Deno.chmodSync(folder.path, 0o755);
+  Deno.writeTextFileSync(gate, "");
+  const limit = 5_000;
+  const value = await run(
+    mark,
+    `
+    const loop = "while [ -e ${gate} ] && [ $i -lt ${limit} ]";
+    const forker = \`i=0; \${loop}; do i=$((i + 1)); sleep 0.05 & echo; done; wait\`;
+    const tree = startTree(mark, \`for i in 1 2; do ${AS_OTHER} '\${forker}' & done; wait\`);
+    await tree.lines(100);
+    const { refused } = await killTree(tree.child.pidfd, { grace: 100 });
+    const isAny = refused.length > 0;
+    Deno.removeSync("${gate}");
+    console.log(JSON.stringify({ isAny, started: 100 + (await tree.rest()).length }));
+  `,
+  );
+  const { isAny, started } = value as { isAny: boolean; started: number };
+  assertEquals(isAny, true);
+  assertLess(started, 2 * limit);
+});

@@ -1,0 +1,64 @@
+/**
+ * Trees with more processes than this program can have descriptors: an error, and nobody is left
+ * stopped; but processes that have come and gone cost none.
+ *
+ * @module
+ */
+
+import { assertEquals } from "@std/assert";
+import { ROOT, runForValue } from "../support/processes.ts";
+import { Mark } from "../support/trees.ts";
+
+const LIMITED = ["sh", "-c", 'ulimit -n 64; exec "$@"', "sh"];
+
+Deno.test("killTree() throws EMFILE for too large a tree, and leaves nobody stopped", async () => {
+  await using mark = new Mark();
+  const value = await runForValue(
+    `
+    import { killTree } from "@pidfd/util";
+    import { startTree } from "${ROOT}tests/support/trees.ts";
+    import { readStat } from "${ROOT}tests/support/processes.ts";
+    const mark = { env: ${JSON.stringify(mark.env)} };
+    const script = "for i in $(seq 80); do sleep 60 & echo $!; done; wait";
+    const tree = startTree(mark, script, []);
+    const pids = (await tree.lines(80)).map(Number);
+    let code;
+    try {
+      await killTree(tree.child.pidfd);
+    } catch (error) {
+      code = error.code;
+    }
+    // Who was told to go on does so a moment later.
+    while (pids.some((pid) => readStat(pid).state === "T"));
+    console.log(JSON.stringify(code));
+    Deno.exit();
+  `,
+    ["--allow-all"],
+    LIMITED,
+  );
+  assertEquals(value, "EMFILE");
+  assertEquals(mark.pids().length, 81);
+});
+
+Deno.test("killTree() holds no descriptor of who has come and gone meanwhile", async () => {
+  await using mark = new Mark();
+  const value = await runForValue(
+    `
+    import { killTree } from "@pidfd/util";
+    import { startTree } from "${ROOT}tests/support/trees.ts";
+    const mark = { env: ${JSON.stringify(mark.env)} };
+    // It goes on through its grace, in which many more come and go than there are descriptors.
+    const script = "trap : TERM; i=0; while [ $i -lt 400 ]; do i=$((i + 1)); sleep 0.01; echo; done";
+    const tree = startTree(mark, script, []);
+    await tree.lines(1);
+    const free = 64 - [...Deno.readDirSync("/proc/self/fd")].length;
+    const { ended } = await killTree(tree.child.pidfd, { grace: 60_000 });
+    console.log(JSON.stringify([ended[0].pid === tree.child.pid, ended.length > free]));
+    Deno.exit();
+  `,
+    ["--allow-all"],
+    LIMITED,
+  );
+  assertEquals(value, [true, true]);
+  assertEquals(mark.pids(), []);
+});
