@@ -17,7 +17,7 @@ import { PID_FS_MAGIC } from "../structs/stat.ts";
 import { failure } from "./call.ts";
 import { Errno } from "./errno.ts";
 import { SyscallError, UnsupportedError } from "./errors.ts";
-import { close, fileSystemType, inode } from "./files.ts";
+import { discard, fileSystemType, inode } from "./files.ts";
 import { libc } from "./libc.ts";
 import { socketpair, tryPeerPidfd } from "./sockets.ts";
 import {
@@ -68,7 +68,7 @@ export class Capability {
       try {
         return this.probe(self);
       } finally {
-        close(self);
+        discard(self);
       }
     } catch (error) {
       if (error instanceof UnsupportedError) return false;
@@ -86,7 +86,7 @@ function known(syscall: string, result: number, proof?: number): boolean {
 
 /** As `known`, for calls that return an fd, which nobody needs. */
 function knownByFd(syscall: string, fd: number): boolean {
-  if (fd >= 0) close(fd);
+  if (fd >= 0) discard(fd);
   return known(syscall, fd);
 }
 
@@ -117,7 +117,7 @@ export const setnsPidfd = new Capability(
 );
 
 export const threadPidfds = new Capability("PIDFD_THREAD", "Linux 6.9", () => {
-  close(pidfdOpen(getpid(), PIDFD_THREAD));
+  discard(pidfdOpen(getpid(), PIDFD_THREAD));
   return true;
 });
 
@@ -184,8 +184,8 @@ export const peerPidfds = new Capability("SO_PEERPIDFD", "Linux 6.5", () => {
   try {
     return knownByFd("getsockopt(SO_PEERPIDFD)", tryPeerPidfd(one));
   } finally {
-    close(one);
-    close(other);
+    discard(one);
+    discard(other);
   }
 });
 

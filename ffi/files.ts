@@ -64,16 +64,38 @@ export function openat(dirFd: number, path: string, flags: number): number {
   );
 }
 
-/** Closes an fd. This is the only place that does. close(2) */
+/**
+ * Closes an fd that users hold. close(2)
+ *
+ * @throws {SyscallError} `EBADF` if it was not there any more: some other code closes fds that
+ *   it does not own.
+ */
 export function close(fd: number): void {
-  // Whatever close reports, Linux has freed the number: a second try could hit
-  // somebody else's fd. So this call alone is not attempted again after EINTR, and
-  // the one error to report is that the fd was not there any more.
-  if (libc().close(fd) === -1) {
-    const errno = lastErrno();
-    if (errno === Errno.EBADF) {
-      throw failure("close", errno, { [errno]: `something else closed fd ${fd}` });
-    }
+  const errno = tryClose(fd);
+  if (errno === Errno.EBADF) {
+    throw failure("close", errno, { [errno]: `something else closed fd ${fd}` });
+  }
+}
+
+/** Closes an fd that was never shown to anybody, or in a place that must go on. */
+export function discard(fd: number): void {
+  tryClose(fd);
+}
+
+/** The only place that closes fds. */
+function tryClose(fd: number): number {
+  // Whatever close reports, Linux has freed the number: a second try could hit somebody else's
+  // fd. So this call alone is not attempted again after EINTR.
+  return libc().close(fd) === -1 ? lastErrno() : 0;
+}
+
+/** Closes an fd if what follows its opening fails. */
+export function closeOnError<T>(fd: number, use: (fd: number) => T): T {
+  try {
+    return use(fd);
+  } catch (error) {
+    discard(fd);
+    throw error;
   }
 }
 
@@ -98,7 +120,7 @@ export function isExecutable(path: string): boolean {
     // A folder counts as executable, too.
     return isRegularFile(fd);
   } finally {
-    close(fd);
+    discard(fd);
   }
 }
 
@@ -182,7 +204,7 @@ export function readFile(dirFd: number, path: string): Uint8Array<ArrayBuffer> {
   try {
     return readAll(fd);
   } finally {
-    close(fd);
+    discard(fd);
   }
 }
 

@@ -84,14 +84,17 @@ export function socketAddress(path: Uint8Array, name: string): SocketAddress {
   return { bytes, length: sockaddrUn.offsets.sun_path + end, name };
 }
 
-/** Binds a socket and listens. bind(2), listen(2) */
-export function bindAndListen(fd: number, address: SocketAddress, backlog: number): void {
-  const { bytes, length, name } = address;
+/** Gives a socket its address. bind(2) */
+export function bind(fd: number, { bytes, length, name }: SocketAddress): void {
   check("bind", attempt(() => libc().bind(fd, bytes, length)), {
     [Errno.EADDRINUSE]: `${name} is there already`,
     [Errno.ENOENT]: name,
     [Errno.EACCES]: name,
   });
+}
+
+/** Lets others connect. listen(2) */
+export function listen(fd: number, backlog: number): void {
   check("listen", attempt(() => libc().listen(fd, backlog)));
 }
 
@@ -184,9 +187,11 @@ export function shutdownSending(fd: number): void {
 /** Whether an fd is a UNIX socket, and of which type; null for any other. */
 export function socketType(fd: number): SocketType | null {
   const domain = tryGetInt(fd, SO_DOMAIN);
-  if (domain.result === -Errno.ENOTSOCK || domain.value !== AF_UNIX) return null;
+  if (domain.result === -Errno.ENOTSOCK) return null;
   check("getsockopt", domain.result);
-  const { value } = tryGetInt(fd, SO_TYPE);
+  if (domain.value !== AF_UNIX) return null;
+  const { result, value } = tryGetInt(fd, SO_TYPE);
+  check("getsockopt", result);
   return value === SOCK_STREAM ? "stream" : value === SOCK_SEQPACKET ? "seqpacket" : null;
 }
 

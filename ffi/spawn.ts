@@ -19,7 +19,7 @@ import { attempt, failure } from "./call.ts";
 import { cgroupSpawn } from "./capabilities.ts";
 import { Errno } from "./errno.ts";
 import { UnsupportedError } from "./errors.ts";
-import { AT_FDCWD, close, O_RDONLY, openat, readDirectory } from "./files.ts";
+import { AT_FDCWD, discard, O_RDONLY, openat, readDirectory } from "./files.ts";
 import { addressOf, environmentAddress, libc } from "./libc.ts";
 import { pidfdOpen } from "./syscalls.ts";
 
@@ -83,7 +83,7 @@ export function spawn(plan: SpawnPlan): number {
       // An fd for the pidfd is put by first: a child that can't be held must not be born.
       const reserved = openat(AT_FDCWD, NULL_DEVICE, O_RDONLY);
       const failed = start("posix_spawn");
-      close(reserved);
+      discard(reserved);
       if (failed !== 0) throw failure("posix_spawn", failed, { [failed]: plan.path });
       return pidfdOfChild(out.fields.value);
     });
@@ -151,7 +151,7 @@ function ownFds(): number[] {
   try {
     return readDirectory(directory).map(Number);
   } finally {
-    close(directory);
+    discard(directory);
   }
 }
 

@@ -6,9 +6,9 @@
 
 import { check } from "../ffi/call.ts";
 import { Errno } from "../ffi/errno.ts";
-import { AT_FDCWD, close, inode, O_PATH, openat, unlink } from "../ffi/files.ts";
+import { AT_FDCWD, discard, inode, O_PATH, openat, unlink } from "../ffi/files.ts";
 import { ready } from "../ffi/readiness.ts";
-import { bindAndListen, socket, type SocketType, tryAccept } from "../ffi/sockets.ts";
+import { bind, listen, socket, type SocketType, tryAccept } from "../ffi/sockets.ts";
 import { checkAbortSignal } from "../pidfd/arguments.ts";
 import { FdHandle } from "../pidfd/fd_handle.ts";
 import { EPOLLIN } from "../structs/epoll_event.ts";
@@ -53,11 +53,15 @@ export class FdListener implements AsyncIterable<FdSocket>, Disposable, AsyncDis
     this.path = path;
     this.#wrap = wrap;
     this.#handle = new FdHandle(socket(type), "FdListener");
+    let hasFile = false;
     try {
-      bindAndListen(this.#handle.use(), address, BACKLOG);
-      this.#file = isAbstract(path) ? null : inodeAt(path);
+      bind(this.#handle.use(), address);
+      hasFile = !isAbstract(path);
+      this.#file = hasFile ? inodeAt(path) : null;
+      listen(this.#handle.use(), BACKLOG);
     } catch (error) {
       this.#handle.close();
+      if (hasFile) unlink(path);
       throw error;
     }
   }
@@ -140,6 +144,6 @@ function inodeAt(path: string): bigint | null {
   try {
     return inode(fd);
   } finally {
-    close(fd);
+    discard(fd);
   }
 }

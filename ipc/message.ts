@@ -8,7 +8,7 @@
 
 import { check, failure } from "../ffi/call.ts";
 import { Errno } from "../ffi/errno.ts";
-import { close, duplicate } from "../ffi/files.ts";
+import { discard, duplicate } from "../ffi/files.ts";
 import { type Received, SCM_MAX_FD, tryReceive } from "../ffi/sockets.ts";
 import { checkInstance } from "../pidfd/arguments.ts";
 import { fdNumber } from "../pidfd/fd_number.ts";
@@ -57,7 +57,7 @@ export function holdFds(fds: readonly (OwnedFd | PidFd | number)[]): HeldFds {
   const numbers = fds.map((value, i) => fdNumber(`fds[${i}]`, value));
   if (numbers.length === 0) return { control: NO_CONTROL, [Symbol.dispose]() {} };
   const held: number[] = [];
-  const release = () => held.splice(0).forEach(close);
+  const release = () => held.splice(0).forEach(discard);
   try {
     for (const fd of numbers) held.push(duplicate(fd));
   } catch (error) {
@@ -81,7 +81,7 @@ export function receiveMessage(
   check("recvmsg", received.result);
   const message = takeFds(decodeControl(control.subarray(0, received.controlLength)));
   if (received.controlTruncated) {
-    discard(message);
+    drop(message);
     throw lost(received);
   }
   return { data: data.subarray(0, received.result), ...message };
@@ -109,7 +109,7 @@ function ints(data: Uint8Array): number[] {
   );
 }
 
-function discard({ fds, sender }: Pick<FdMessage, "fds" | "sender">): void {
+function drop({ fds, sender }: Pick<FdMessage, "fds" | "sender">): void {
   for (const fd of fds) fd.close();
   sender?.close();
 }

@@ -18,14 +18,14 @@
 
 import { failure } from "../ffi/call.ts";
 import { Errno } from "../ffi/errno.ts";
-import { close, duplicate, inode, setCloseOnExec } from "../ffi/files.ts";
+import { close, discard, duplicate, inode, setCloseOnExec } from "../ffi/files.ts";
 import { forget } from "../ffi/readiness.ts";
 import { checkBoolean } from "./arguments.ts";
 
 /** What `fd` reads where there is none: no call accepts it. */
 const NONE = -1;
 
-const dropped = new FinalizationRegistry<number>(close);
+const dropped = new FinalizationRegistry<number>(discard);
 
 /** An fd and the duty to close it. */
 export class FdHandle {

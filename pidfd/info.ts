@@ -13,7 +13,7 @@ import { infoIoctl, pidfsIds } from "../ffi/capabilities.ts";
 import { failure } from "../ffi/call.ts";
 import { Errno } from "../ffi/errno.ts";
 import { SyscallError, UnsupportedError } from "../ffi/errors.ts";
-import { AT_FDCWD, close, inode, O_PATH, openat, readFile } from "../ffi/files.ts";
+import { AT_FDCWD, discard, inode, O_PATH, openat, readFile } from "../ffi/files.ts";
 import { pidfdGetInfo } from "../ffi/syscalls.ts";
 import { PIDFD_INFO_CGROUPID, PIDFD_INFO_PID } from "../structs/pidfd_info.ts";
 import type { FdHandle } from "./fd_handle.ts";
@@ -176,7 +176,7 @@ function folderId(path: string): bigint | null {
     try {
       return inode(fd);
     } finally {
-      close(fd);
+      discard(fd);
     }
   } catch (error) {
     // Removed since its path was read, as can happen to a zombie's.

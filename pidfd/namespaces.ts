@@ -12,7 +12,7 @@ import { namespaceIoctls, setnsPidfd } from "../ffi/capabilities.ts";
 import { check, failure, type Hints } from "../ffi/call.ts";
 import { Errno } from "../ffi/errno.ts";
 import { SyscallError } from "../ffi/errors.ts";
-import { AT_FDCWD, close, O_RDONLY, openat } from "../ffi/files.ts";
+import { AT_FDCWD, discard, O_RDONLY, openat } from "../ffi/files.ts";
 import { hasExited, pidfdGetNamespace, setns } from "../ffi/syscalls.ts";
 import { checkOneOf } from "./arguments.ts";
 import type { FdHandle } from "./fd_handle.ts";
@@ -83,7 +83,7 @@ export function openNamespace(handle: FdHandle, kind: NamespaceKind): number {
     });
     return fd;
   } catch (error) {
-    if (fd >= 0) close(fd);
+    if (fd >= 0) discard(fd);
     // A zombie's names are still there, and lead nowhere.
     const isMissing = error instanceof SyscallError && error.code === "ENOENT";
     throw isMissing && hasExited(pidfd) ? failure("openat", Errno.ESRCH, HINTS) : error;
@@ -109,6 +109,6 @@ export function enterNamespaces(handle: FdHandle, kinds: NamespaceKind[]): void 
     }
     for (const { fd, type } of opened) check("setns", setns(fd, type), HINTS);
   } finally {
-    for (const { fd } of opened) close(fd);
+    for (const { fd } of opened) discard(fd);
   }
 }

@@ -14,7 +14,8 @@ import { Errno } from "../ffi/errno.ts";
 import {
   accessMode,
   AT_FDCWD,
-  close,
+  closeOnError,
+  discard,
   fileSystemType,
   inode,
   readlinkat,
@@ -58,11 +59,13 @@ export function openPid(
   if (thread) threadPidfds.require();
   if (id !== undefined) pidfsIds.require();
   const fd = pidfdOpen(pid, thread ? PIDFD_THREAD : 0);
-  const found = id === undefined ? id : inode(fd);
-  if (found === id) return fd;
-  close(fd);
-  throw failure("pidfd_open", changed, {
-    [changed]: `the process with id ${id} is gone; PID ${pid} now belongs to id ${found}`,
+  if (id === undefined) return fd;
+  return closeOnError(fd, () => {
+    const found = inode(fd);
+    if (found === id) return fd;
+    throw failure("pidfd_open", changed, {
+      [changed]: `the process with id ${id} is gone; PID ${pid} now belongs to id ${found}`,
+    });
   });
 }
 
@@ -76,7 +79,7 @@ export function openId(id: bigint): number {
       [Errno.ESTALE]: `the process with id ${id} was reaped, or never was`,
     });
   } finally {
-    close(self);
+    discard(self);
   }
 }
 
@@ -100,13 +103,13 @@ export function openChild(child: Deno.ChildProcess): number {
     [Errno.ESRCH]: `Deno reaped its child ${child.pid}: take the handle right after spawn()`,
   };
   const fd = pidfdOpen(child.pid, 0, reaped);
-  // Reaped before that, and the PID could have gone to anybody: the kernel knows whether it
-  // is a child of ours, and Deno whether it is still this one.
-  if (waitidPidfd(fd, false) === "ECHILD" || denoReaped(child)) {
-    close(fd);
+  return closeOnError(fd, () => {
+    // Reaped before that, and the PID could have gone to anybody: the kernel knows whether it
+    // is a child of ours, and Deno whether it is still this one.
+    const isOurs = waitidPidfd(fd, false) !== "ECHILD" && !denoReaped(child);
+    if (isOurs) return fd;
     throw failure("pidfd_open", Errno.ESRCH, reaped);
-  }
-  return fd;
+  });
 }
 
 /** Whether Deno has already taken its child's status. */
@@ -116,8 +119,8 @@ function denoReaped(child: Deno.ChildProcess): boolean {
     child.kill(0 as unknown as Deno.Signal);
     return false;
   } catch (error) {
-    if (error instanceof TypeError) return true;
-    throw error;
+    // Any other error is about a child that is there: EPERM, if it has another user's rights.
+    return error instanceof TypeError;
   }
 }
 

@@ -13,7 +13,7 @@ import { check, failure } from "../ffi/call.ts";
 import { Errno } from "../ffi/errno.ts";
 import {
   AT_FDCWD,
-  close,
+  discard,
   O_PATH,
   O_RDONLY,
   openat,
@@ -93,7 +93,7 @@ export class ProcDir {
     try {
       return readDirectory(fd);
     } finally {
-      close(fd);
+      discard(fd);
     }
   }
 }

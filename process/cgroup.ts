@@ -9,7 +9,7 @@
 import { SyscallError, UnsupportedError } from "../ffi/errors.ts";
 import {
   AT_FDCWD,
-  close,
+  discard,
   fileSystemType,
   O_PATH,
   O_RDONLY,
@@ -32,17 +32,17 @@ export class Cgroup implements Disposable {
     checkCText("options.cgroup", path);
     this.folder = openat(AT_FDCWD, path, O_PATH);
     if (fileSystemType(this.folder) === CGROUP2_SUPER_MAGIC) return;
-    close(this.folder);
+    discard(this.folder);
     throw new TypeError(`options.cgroup must be the folder of a cgroup (version 2): ${path}`);
   }
 
   [Symbol.dispose](): void {
-    close(this.folder);
+    discard(this.folder);
   }
 
   /** Throws UnsupportedError if its processes can't be killed together. */
   requireKill(): void {
-    close(this.#openKill());
+    discard(this.#openKill());
   }
 
   /** Kills every process in the cgroup and below it; resolves once there is none. */
@@ -51,7 +51,7 @@ export class Cgroup implements Disposable {
     try {
       write(fd, new TextEncoder().encode("1"));
     } finally {
-      close(fd);
+      discard(fd);
     }
     while (await this.#isPopulated());
   }
@@ -77,7 +77,7 @@ export class Cgroup implements Disposable {
       await ready(fd, EPOLLPRI);
       return true;
     } finally {
-      close(fd);
+      discard(fd);
     }
   }
 }

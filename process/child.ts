@@ -71,6 +71,8 @@ export class Child implements AsyncDisposable {
     this.#ends = ends;
     this.#cgroup = cgroup;
     this.status = this.#watch(signal);
+    // Whoever asks is told; that nobody does must not end the program.
+    this.status.catch(() => {});
   }
 
   static {
@@ -142,8 +144,7 @@ export class Child implements AsyncDisposable {
    */
   async [Symbol.asyncDispose](): Promise<void> {
     try {
-      using root = this.#owner.clone();
-      await killTree(root, { cgroup: this.#cgroup });
+      await this.#endTree();
       await this.status;
     } finally {
       closeEnds(this.#ends);
@@ -151,18 +152,28 @@ export class Child implements AsyncDisposable {
     }
   }
 
+  async #endTree(): Promise<void> {
+    try {
+      using root = this.#owner.clone();
+      await killTree(root, { cgroup: this.#cgroup });
+    } catch (error) {
+      // Where the others can't be found, for want of descriptors, say, the child ends at least.
+      if (this.#owner.isAlive()) this.#owner.kill();
+      throw error;
+    }
+  }
+
   /** Reaps the child, and ends it if the signal aborts before. */
   #watch(signal: AbortSignal | undefined): Promise<ExitStatus> {
     // By way of the event loop: in the turn of its birth the child is there, if only as a zombie.
     const ended = ready(fdOf(this.#owner), EPOLLIN);
-    const status = ended.then(() => this.#owner.wait()).finally(() => retire(this.#owner));
+    const status = ended.then(() => this.#owner.wait()).then((status) => {
+      retire(this.#owner);
+      return status;
+    });
     if (!signal) return status;
     return new Promise((resolve, reject) => {
-      const terminate = async () => {
-        using handle = this.#owner.clone();
-        await handle.terminate();
-      };
-      const abort = () => terminate().catch(reject);
+      const abort = () => this.#owner.terminate().catch(reject);
       signal.addEventListener("abort", abort);
       status.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
     });

@@ -109,9 +109,12 @@ function hold(pidfd: number, use: (owner: PidFd) => Child): Child {
   try {
     return use(owner);
   } catch (error) {
-    owner.kill();
-    owner.waitSync();
-    owner.close();
+    try {
+      owner.kill();
+      owner.waitSync();
+    } finally {
+      owner.close();
+    }
     throw error;
   }
 }

@@ -6,7 +6,7 @@
 
 import { failure } from "../ffi/call.ts";
 import { Errno } from "../ffi/errno.ts";
-import { close, duplicate, isOpen, pipe } from "../ffi/files.ts";
+import { discard, duplicate, isOpen, pipe } from "../ffi/files.ts";
 import { checkInteger, checkRecord } from "../pidfd/arguments.ts";
 import { fdNumber } from "../pidfd/fd_number.ts";
 import { OwnedFd } from "../pidfd/owned_fd.ts";
@@ -49,7 +49,7 @@ export function wire(options: StdioOptions): Wiring {
   const fds = new Map<number, number | "null">();
   const ends: PipeEnds = {};
   const temporary: number[] = [];
-  const release = () => temporary.splice(0).forEach(close);
+  const release = () => temporary.splice(0).forEach(discard);
   try {
     STREAMS.forEach((name, target) => {
       const stdio = options[name] ?? "inherit";

@@ -15,7 +15,7 @@
  */
 
 import { SyscallError } from "../ffi/errors.ts";
-import { AT_FDCWD, close, O_RDONLY, openat, readDirectory, readFile } from "../ffi/files.ts";
+import { AT_FDCWD, discard, O_RDONLY, openat, readDirectory, readFile } from "../ffi/files.ts";
 import { getpid } from "../ffi/syscalls.ts";
 import { checkDuration, checkInstance } from "../pidfd/arguments.ts";
 import { PidFd } from "../pidfd/pidfd.ts";
@@ -309,7 +309,7 @@ function allProcesses(): { pid: number; ppid: number }[] {
       return stat === undefined ? [] : [{ pid: Number(name), ppid: parseStat(stat).ppid }];
     });
   } finally {
-    close(proc);
+    discard(proc);
   }
 }
 

@@ -10,7 +10,8 @@ import { Errno } from "../../ffi/errno.ts";
 import { close, pipe } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
 import {
-  bindAndListen,
+  bind,
+  listen,
   LONGEST_PATH,
   peerCredentials,
   SCM_MAX_FD,
@@ -98,15 +99,16 @@ Deno.test("LONGEST_PATH and SCM_MAX_FD are the kernel's own limits", () => {
   // One name of the greatest length, and two that differ in what would be its next byte.
   const name = encode("\0" + "x".repeat(LONGEST_PATH - 4) + crypto.randomUUID().slice(0, 4));
   const [first, second] = fds.add(socket("stream"), socket("stream"));
-  bindAndListen(first, socketAddress(name, "@x"), 1);
+  bind(first, socketAddress(name, "@x"));
+  listen(first, 1);
   const error = assertThrows(
-    () => bindAndListen(second, socketAddress(name, "@x"), 1),
+    () => bind(second, socketAddress(name, "@x")),
     SyscallError,
     "@x is there already",
   );
   assertEquals(error.code, "EADDRINUSE");
   const tooLong = { ...socketAddress(name, "@x"), length: 2 + LONGEST_PATH + 2 };
-  assertThrows(() => bindAndListen(second, tooLong, 1), SyscallError, "EINVAL");
+  assertThrows(() => bind(second, tooLong), SyscallError, "EINVAL");
 
   const [one, other] = fds.add(...socketpair("seqpacket"));
   const send = (count: number) => trySend(one, encode("x"), rights(...Array(count).fill(one)));
@@ -152,7 +154,8 @@ Deno.test("tryConnect() and tryAccept() don't wait", () => {
   const [listener, ...clients] = fds.add(...Array.from({ length: 3 }, () => socket("stream")));
   assertEquals(tryConnect(clients[0], address), -Errno.ECONNREFUSED);
   // So short a queue takes one.
-  bindAndListen(listener, address, 0);
+  bind(listener, address);
+  listen(listener, 0);
   assertEquals(tryAccept(listener), -Errno.EAGAIN);
   assertEquals(clients.map((fd) => tryConnect(fd, address)), [0, -Errno.EAGAIN]);
   const [server] = fds.add(tryAccept(listener));

@@ -9,7 +9,7 @@ import { deadline } from "@std/async";
 import { attempt, check } from "../../ffi/call.ts";
 import { close, pipe, setCloseOnExec } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
-import { bindAndListen, socket, tryAccept, tryConnect } from "../../ffi/sockets.ts";
+import { bind, listen, socket, tryAccept, tryConnect } from "../../ffi/sockets.ts";
 import { parseAddress } from "../../ipc/address.ts";
 import { FdSocket, PidFd, SyscallError } from "../../mod.ts";
 import { isCloseOnExec, openFile, openOn } from "../support/fds.ts";
@@ -58,7 +58,8 @@ Deno.test("FdSocket.connect() says why nobody answers", async () => {
   Deno.writeTextFileSync(file, "");
   // The file outlives whoever bound it.
   const fd = socket("stream");
-  bindAndListen(fd, parseAddress(stale), 1);
+  bind(fd, parseAddress(stale));
+  listen(fd, 1);
   close(fd);
   using _listener = FdSocket.listen(other, { type: "seqpacket" });
   const before = openFds();
@@ -125,7 +126,8 @@ class FullListener implements Disposable {
 
   constructor() {
     const address = parseAddress(this.path);
-    bindAndListen(this.#listener, address, 0);
+    bind(this.#listener, address);
+    listen(this.#listener, 0);
     const first = socket("stream");
     this.#connections.push(first);
     check("connect", tryConnect(first, address));

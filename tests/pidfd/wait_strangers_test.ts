@@ -6,7 +6,7 @@
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { deadline } from "@std/async";
-import { exitInfo } from "../../ffi/capabilities.ts";
+import { exitInfo, pidfsIds } from "../../ffi/capabilities.ts";
 import { libc } from "../../ffi/libc.ts";
 import { PidFd, SyscallError } from "../../mod.ts";
 import { PIDFD_INFO_EXIT, pidfdInfoVer1 } from "../../structs/pidfd_info.ts";
@@ -166,22 +166,29 @@ Deno.test(
   },
 );
 
-Deno.test("PidFd.wait() learns that a kernel can't tell from the first reaped process", async () => {
-  using _ = kernelThatLeavesItOpen();
-  using _older = shadow(libc(), "ioctl", () => ioctlBefore615);
-  {
-    await using first = await startStranger("exit 7");
-    using pidfd = PidFd.fromPid(first.pid);
-    await deadline(pidfd.exited(), PATIENCE);
-    const wait = assertRejects(() => pidfd.wait(), SyscallError, ADVICE);
-    await first.reap();
-    await deadline(wait, PATIENCE);
-    assertEquals(exitInfo.available, false);
-  }
-  await using second = await startStranger("exit 7");
-  using pidfd = PidFd.fromPid(second.pid);
-  await deadline(assertRejects(() => pidfd.wait(), SyscallError, ADVICE), PATIENCE);
-});
+Deno.test(
+  needing(
+    "Linux 6.9",
+    pidfsIds.available,
+    "PidFd.wait() learns that a kernel can't tell from the first reaped process",
+  ),
+  async () => {
+    using _ = kernelThatLeavesItOpen();
+    using _older = shadow(libc(), "ioctl", () => ioctlBefore615);
+    {
+      await using first = await startStranger("exit 7");
+      using pidfd = PidFd.fromPid(first.pid);
+      await deadline(pidfd.exited(), PATIENCE);
+      const wait = assertRejects(() => pidfd.wait(), SyscallError, ADVICE);
+      await first.reap();
+      await deadline(wait, PATIENCE);
+      assertEquals(exitInfo.available, false);
+    }
+    await using second = await startStranger("exit 7");
+    using pidfd = PidFd.fromPid(second.pid);
+    await deadline(assertRejects(() => pidfd.wait(), SyscallError, ADVICE), PATIENCE);
+  },
+);
 
 /** As from Linux 6.13 to 6.15, where no process can find out by asking about itself. */
 function kernelThatLeavesItOpen(): Disposable {

@@ -91,17 +91,22 @@ test("setSubreaper() makes orphans children that this program reaps like others"
   assertEquals(facts, ["SIGTERM", 1, "SIGTERM", 0]);
 });
 
-test("setSubreaper() turned on after a wait began makes no difference to the wait", async (mark) => {
+test("setSubreaper() has a wait reap a process that becomes a child meanwhile", async (mark) => {
   const facts = await run(
     mark,
     `
     setSubreaper(true);
-    using pidfd = PidFd.fromPid(await orphan());
+    const script = "sleep 60 & echo $!; read _";
+    const tree = startTree({ env: ${JSON.stringify(mark.env)} }, script, [], { stdin: "piped" });
+    using pidfd = PidFd.fromPid(Number(await tree.lines(1)));
     const wait = pidfd.wait({ reap: true });
-    setSubreaper(false);
+    const { ppid } = readStat(pidfd.getPid());
+    await tree.child.stdin.close();
+    await tree.child.status;
     pidfd.kill();
-    console.log(JSON.stringify((await wait).signal));
+    const { signal } = await wait;
+    console.log(JSON.stringify([ppid === tree.child.pid, signal, zombies().length]));
   `,
   );
-  assertEquals(facts, "SIGKILL");
+  assertEquals(facts, [true, "SIGKILL", 0]);
 });

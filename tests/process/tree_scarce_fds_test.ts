@@ -62,3 +62,40 @@ Deno.test("killTree() holds no descriptor of who has come and gone meanwhile", a
   assertEquals(value, [true, true]);
   assertEquals(mark.pids(), []);
 });
+
+/** How many fds are left: none to begin with, none for all processes, and enough for most. */
+const FREE = [0, 1, 4, 12];
+
+Deno.test("killTree() that runs out of fds says so, and leaves no process stopped and no fd open", async () => {
+  await using mark = new Mark();
+  const facts = await runForValue(
+    `
+    import { killTree } from "@pidfd/util";
+    import { eventually, readStat } from "${ROOT}tests/support/processes.ts";
+    import { giveBack, takeAll } from "${ROOT}tests/support/scarce_fds.ts";
+    import { startBranching } from "${ROOT}tests/support/trees.ts";
+
+    const { child, pids } = await startBranching({ env: ${JSON.stringify(mark.env)} }, 2, 4);
+    using root = child.pidfd;
+    const results = [];
+    for (const free of ${JSON.stringify(FREE)}) {
+      takeAll();
+      giveBack(free);
+      const result = await killTree(root, { grace: 1000 }).catch(({ code }) => code);
+      const left = takeAll();
+      giveBack(100);
+      const states = pids.map((pid) => readStat(pid)?.state ?? "X").filter((state) => state === "T");
+      results.push({ result, left, stopped: states.length });
+    }
+    const { ended } = await killTree(root);
+    console.log(JSON.stringify({ results, ended: ended.length === pids.length }));
+    Deno.exit();
+  `,
+    ["--allow-all"],
+  );
+  assertEquals(facts, {
+    results: FREE.map((left) => ({ result: "EMFILE", left, stopped: 0 })),
+    ended: true,
+  });
+  assertEquals(mark.pids(), []);
+});

@@ -91,11 +91,12 @@ export function startTree(
     stderr: "null",
     ...options,
   });
-  const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  const reader = child.stdout.getReader();
+  const decoder = new TextDecoder();
   let text = "";
   const more = async () => {
     const { value, done } = await deadline(reader.read(), PATIENCE);
-    text += value ?? "";
+    text += decoder.decode(value, { stream: !done });
     return !done;
   };
   return {
