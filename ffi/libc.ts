@@ -8,8 +8,9 @@
  * - Under `--allow-ffi=PATH` Deno also refuses to read through pointers
  *   (`Deno.UnsafePointerView`, `Deno.UnsafePointer.of`), but not to call functions
  *   with them: so memory behind a pointer is fetched by libc's own memcpy.
- * - errno belongs to the thread. After a synchronous call it is this thread's own;
- *   after a nonblocking call it is another thread's and must not be read.
+ * - errno belongs to the thread. After a synchronous call it is this thread's own, until the
+ *   garbage collector runs, whose calls change it; after a nonblocking call it is another
+ *   thread's and must not be read.
  *
  * @module
  */
@@ -53,11 +54,16 @@ export function arch(): Arch {
   return arch;
 }
 
+// Nothing may be allocated between a call and the reading of its errno: the garbage collector
+// would make calls of its own on this thread.
+const errnoBytes = new Uint8Array(new ArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
+const errnoView = new DataView(errnoBytes.buffer);
+const ERRNO_SIZE = BigInt(errnoBytes.length);
+
 /** errno of the last synchronous call. Right only directly behind it. */
 export function lastErrno(): number {
-  const bytes = new Uint8Array(new ArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
-  libc().memcpy(bytes, errnoLocation, BigInt(bytes.length));
-  return new DataView(bytes.buffer).getInt32(0, true);
+  libc().memcpy(errnoBytes, errnoLocation, ERRNO_SIZE);
+  return errnoView.getInt32(0, true);
 }
 
 /** libc's words for an error: "No such process". */

@@ -116,7 +116,10 @@ Deno.test({
   async fn() {
     using folder = new Folder();
     const closed = folder.at("closed");
-    Deno.mkdirSync(closed, { mode: 0 });
+    Deno.mkdirSync(closed);
+    using stack = new DisposableStack();
+    stack.defer(() => Deno.chmodSync(closed, 0o700));
+    Deno.chmodSync(closed, 0);
     await leavesNothing(() => {
       const error = assertThrows(() => spawn("/bin/true", { cwd: closed, ...PIPES }), SyscallError);
       assertEquals(error.code, "EACCES");

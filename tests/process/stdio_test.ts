@@ -11,7 +11,14 @@ import { close, O_WRONLY, pipe } from "../../ffi/files.ts";
 import { OwnedFd, spawn, type SpawnOptions } from "../../mod.ts";
 import { fdsOf, run } from "../support/commands.ts";
 import { isCloseOnExec, openFile, openOn } from "../support/fds.ts";
-import { eventually, PATIENCE, readStat, runForValue, runProgram } from "../support/processes.ts";
+import {
+  eventually,
+  PATIENCE,
+  readStat,
+  ROOT,
+  runForValue,
+  runProgram,
+} from "../support/processes.ts";
 import { Folder } from "../support/sockets.ts";
 
 const STREAMS = ["stdin", "stdout", "stderr"] as const;
@@ -201,6 +208,25 @@ Deno.test("spawn() gives the child this program's streams in another order", asy
   `;
   const { stdout, stderr } = await runProgram(program);
   assertEquals({ stdout, stderr }, { stdout: "err\n0\n0\n", stderr: "out\nout\nerr\n" });
+});
+
+Deno.test("spawn() gives the child no input if this program has closed its own", async () => {
+  const program = `
+    import { close } from "${ROOT}ffi/files.ts";
+    import { spawn } from "@pidfd/util";
+    close(0);
+    const run = async (args, options) => {
+      const child = spawn("sh", { args, stdout: "piped", ...options });
+      if (options.stdin) await child.stdin.close();
+      return new TextDecoder().decode((await child.output()).stdout).trim();
+    };
+    const args = ["-c", "[ -e /proc/$$/fd/0 ] && readlink /proc/$$/fd/0 || echo closed"];
+    const results = [await run(args, {}), await run(args, { stdin: "piped" })];
+    console.log(JSON.stringify(results));
+  `;
+  const [inherited, piped] = await runForValue(program) as string[];
+  assertEquals(inherited, "closed");
+  assertMatch(piped, /^pipe:/);
 });
 
 Deno.test("spawn() gives the child each number that an fd can have", async () => {
