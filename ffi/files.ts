@@ -47,6 +47,11 @@ const LOWEST_DUPLICATE = 3;
 const F_OK = 0;
 const X_OK = 1;
 
+/** Errors by which a path says that it leads to nothing that can be executed. */
+const NOT_HERE: ReadonlySet<number> = new Set([
+  ...[Errno.EACCES, Errno.ELOOP, Errno.ENAMETOOLONG, Errno.ENOENT, Errno.ENOTDIR],
+]);
+
 const CHUNK = 4096;
 const PATH_MAX = 4096;
 
@@ -111,10 +116,16 @@ export function pipe(): { read: number; write: number } {
   return { read: fields.read, write: fields.write };
 }
 
-/** Whether this program may execute a file. faccessat(2), X_OK */
+/**
+ * Whether this program may execute a file. access(2), X_OK
+ *
+ * Not by faccessat(3): glibc makes it a call that old sandboxes answer with EPERM.
+ */
 export function isExecutable(path: string): boolean {
   const name = cString(path, "path");
-  if (attempt(() => libc().faccessat(AT_FDCWD, name, X_OK, 0)) < 0) return false;
+  const result = attempt(() => libc().access(name, X_OK));
+  if (NOT_HERE.has(-result)) return false;
+  check("access", result, { [-result]: path });
   const fd = openat(AT_FDCWD, path, O_PATH);
   try {
     // A folder counts as executable, too.
@@ -124,15 +135,20 @@ export function isExecutable(path: string): boolean {
   }
 }
 
-/** Whether there is something at a path that this program can reach. faccessat(2), F_OK */
+/** Whether there is something at a path that this program can reach. access(2), F_OK */
 export function exists(path: string): boolean {
   const name = cString(path, "path");
-  return attempt(() => libc().faccessat(AT_FDCWD, name, F_OK, 0)) === 0;
+  return attempt(() => libc().access(name, F_OK)) === 0;
 }
 
 /** Whether an fd is open. fcntl(2), F_GETFD */
 export function isOpen(fd: number): boolean {
   return attempt(() => libc().fcntl(fd, F_GETFD, 0)) >= 0;
+}
+
+/** Whether an fd is open and goes on to programs that this one executes. fcntl(2), F_GETFD */
+export function isInherited(fd: number): boolean {
+  return attempt(() => libc().fcntl(fd, F_GETFD, 0)) === 0;
 }
 
 /** Whether the fd is closed in programs that this one executes. fcntl(2), F_SETFD */
@@ -168,7 +184,7 @@ export function read(fd: number, buffer: Uint8Array<ArrayBuffer>): number {
 /** As read, but returns the length or −errno. */
 export function tryRead(fd: number, buffer: Uint8Array<ArrayBuffer>): number {
   const size = BigInt(buffer.length);
-  return attempt(() => Number(libc().read(fd, buffer, size)));
+  return attempt(() => libc().read(fd, buffer, size));
 }
 
 /** Writes what it can, and returns how much that was. write(2) */
@@ -179,7 +195,7 @@ export function write(fd: number, buffer: Uint8Array<ArrayBuffer>): number {
 /** As write, but returns the length or −errno. */
 export function tryWrite(fd: number, buffer: Uint8Array<ArrayBuffer>): number {
   const size = BigInt(buffer.length);
-  return attempt(() => Number(libc().write(fd, buffer, size)));
+  return attempt(() => libc().write(fd, buffer, size));
 }
 
 /** Reads to the end. */
@@ -221,7 +237,7 @@ export function readlinkat(dirFd: number, path: string): string {
   const size = BigInt(target.length);
   const length = check(
     "readlinkat",
-    attempt(() => Number(libc().readlinkat(dirFd, name, target, size))),
+    attempt(() => libc().readlinkat(dirFd, name, target, size)),
     { [Errno.ESRCH]: "the process was reaped", [Errno.EINVAL]: `${path} is not a link` },
   );
   return fromCString(target.subarray(0, length));

@@ -10,7 +10,7 @@ const MESSAGE = {
     "buffer", // struct msghdr *msg
     "i32", // int flags
   ],
-  result: "isize",
+  result: "i32",
 } as const;
 
 const ADDRESS = {

@@ -117,7 +117,7 @@ export function trySend(
   return withMessage(
     data,
     control,
-    (message) => attempt(() => Number(libc().sendmsg(fd, message, MSG_DONTWAIT | MSG_NOSIGNAL))),
+    (message) => attempt(() => libc().sendmsg(fd, message, MSG_DONTWAIT | MSG_NOSIGNAL)),
   ).result;
 }
 
@@ -130,8 +130,7 @@ export function tryReceive(
   const { result, header } = withMessage(
     data,
     control,
-    (message) =>
-      attempt(() => Number(libc().recvmsg(fd, message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC))),
+    (message) => attempt(() => libc().recvmsg(fd, message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC)),
   );
   return {
     result,
@@ -145,8 +144,7 @@ export function tryPeekLength(fd: number): number {
   return withMessage(
     NOTHING,
     NOTHING,
-    (message) =>
-      attempt(() => Number(libc().recvmsg(fd, message, MSG_DONTWAIT | MSG_PEEK | MSG_TRUNC))),
+    (message) => attempt(() => libc().recvmsg(fd, message, MSG_DONTWAIT | MSG_PEEK | MSG_TRUNC)),
   ).result;
 }
 

@@ -3,7 +3,9 @@
  *
  * The kernel takes `int` and `unsigned` arguments from the lower half of a register, so
  * syscall(2) may be declared with 32-bit parameters, which V8 passes without a BigInt. Sizes
- * and offsets are 64 bits wide and declared so.
+ * and offsets are 64 bits wide and declared so. A result of type `ssize_t` is declared with
+ * 32 bits as well: no call moves more than 2 GiB at a time (read(2)), and a BigInt would have to
+ * be allocated, which can change errno before it is read.
  *
  * @module
  */
@@ -129,13 +131,11 @@ export const SYMBOLS = {
     ],
     result: "i32",
   },
-  // int faccessat(int dirfd, const char *path, int mode, int flags);
-  faccessat: {
+  // int access(const char *path, int mode);
+  access: {
     parameters: [
-      "i32", // int dirfd
       "buffer", // const char *path
       "i32", // int mode
-      "i32", // int flags
     ],
     result: "i32",
   },
@@ -159,7 +159,7 @@ export const SYMBOLS = {
       "buffer", // void *buf
       "usize", // size_t count
     ],
-    result: "isize",
+    result: "i32",
   },
   // ssize_t write(int fd, const void *buf, size_t count);
   write: {
@@ -168,7 +168,7 @@ export const SYMBOLS = {
       "buffer", // const void *buf
       "usize", // size_t count
     ],
-    result: "isize",
+    result: "i32",
   },
   // ssize_t readlinkat(int dirfd, const char *path, char *buf, size_t bufsiz);
   readlinkat: {
@@ -178,7 +178,7 @@ export const SYMBOLS = {
       "buffer", // char *buf
       "usize", // size_t bufsiz
     ],
-    result: "isize",
+    result: "i32",
   },
   // int fstatfs(int fd, struct statfs *buf);
   fstatfs: {

@@ -166,6 +166,8 @@ export function waitidPidfd(pidfd: number, reap: boolean): ChildExit | null | "E
   childInfo.fields.si_pid = 0;
   const result = attempt(() => libc().waitid(P_PIDFD, pidfd, childInfo.bytes, options));
   if (result === -Errno.ECHILD) return "ECHILD";
+  // What a pidfd that was opened with PIDFD_NONBLOCK says of a process that runs.
+  if (result === -Errno.EAGAIN) return null;
   if (result < 0) {
     throw failure("waitid", -result, { [Errno.EINVAL]: "waiting on a pidfd needs Linux 5.4" });
   }

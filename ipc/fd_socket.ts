@@ -15,7 +15,7 @@
 import { peerPidfds } from "../ffi/capabilities.ts";
 import { check } from "../ffi/call.ts";
 import { Errno } from "../ffi/errno.ts";
-import { accessMode, setCloseOnExec } from "../ffi/files.ts";
+import { accessMode, closeOnError, setCloseOnExec } from "../ffi/files.ts";
 import { ready } from "../ffi/readiness.ts";
 import {
   peerCredentials,
@@ -303,9 +303,10 @@ export class FdSocket implements Disposable, AsyncDisposable {
   peer(): PidFd {
     const fd = this.#handle.use();
     peerPidfds.require();
-    return PidFd.fromFd(check("getsockopt", tryPeerPidfd(fd), {
+    const pidfd = check("getsockopt", tryPeerPidfd(fd), {
       [Errno.ESRCH]: "the process at the other end was reaped",
-    }));
+    });
+    return closeOnError(pidfd, (pidfd) => PidFd.fromFd(pidfd));
   }
 
   /** Who is at the other end, as it was when the sockets were connected (SO_PEERCRED). */

@@ -8,7 +8,7 @@
 
 import { check, failure } from "../ffi/call.ts";
 import { Errno } from "../ffi/errno.ts";
-import { discard, duplicate } from "../ffi/files.ts";
+import { closeOnError, discard, duplicate } from "../ffi/files.ts";
 import { type Received, SCM_MAX_FD, tryReceive } from "../ffi/sockets.ts";
 import { checkInstance } from "../pidfd/arguments.ts";
 import { fdNumber } from "../pidfd/fd_number.ts";
@@ -90,15 +90,21 @@ export function receiveMessage(
 /** Takes over every descriptor in the control messages. */
 function takeFds(messages: ControlMessage[]): Pick<FdMessage, "fds" | "sender"> {
   const fds: OwnedFd[] = [];
-  let sender: PidFd | null = null;
+  let pidfd: number | undefined;
   for (const { level, type, data } of messages) {
     if (level !== SOL_SOCKET) continue;
     const numbers = ints(data);
     if (type === SCM_RIGHTS) fds.push(...numbers.map((fd) => new OwnedFd(fd)));
     // The kernel puts an error's number there where it could make no pidfd.
-    if (type === SCM_PIDFD && numbers[0] >= 0) sender = PidFd.fromFd(numbers[0]);
+    if (type === SCM_PIDFD && numbers[0] >= 0) [pidfd] = numbers;
   }
-  return { fds, sender };
+  try {
+    const sender = pidfd === undefined ? null : closeOnError(pidfd, (fd) => PidFd.fromFd(fd));
+    return { fds, sender };
+  } catch (error) {
+    drop({ fds, sender: null });
+    throw error;
+  }
 }
 
 function ints(data: Uint8Array): number[] {

@@ -75,13 +75,14 @@ export class FdHandle {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#drop(() => this.#bad());
+    this.#drop(() => this.#bad(), close);
   }
 
   /** Closes the fd of a process that was reaped. */
   retire(): void {
     this.check();
-    this.#drop(reaped);
+    // Not even an fd that something else has closed may get in the way of the status.
+    this.#drop(reaped, discard);
   }
 
   /** Gives the fd away: its closing is now the caller's duty. */
@@ -104,11 +105,11 @@ export class FdHandle {
     setCloseOnExec(this.use(), on);
   }
 
-  #drop(reason: () => Error): void {
+  #drop(reason: () => Error, end: (fd: number) => void): void {
     const fd = this.#fd;
     if (fd === NONE) return;
     this.#let(reason);
-    close(fd);
+    end(fd);
   }
 
   #let(reason: () => Error): void {

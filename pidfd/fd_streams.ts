@@ -89,24 +89,16 @@ export function openStreams(given: FdHandle): FdStreams {
   };
 }
 
-/** A stream that can be read to its end at once, as those of `Deno.ChildProcess` can. */
-class ByteStream extends ReadableStream<Uint8Array<ArrayBuffer>>
-  implements Deno.SubprocessReadableStream {
-  arrayBuffer(): Promise<ArrayBuffer> {
-    return new Response(this).arrayBuffer();
-  }
-
-  bytes(): Promise<Uint8Array<ArrayBuffer>> {
-    return new Response(this).bytes();
-  }
-
-  json(): ReturnType<Deno.SubprocessReadableStream["json"]> {
-    return new Response(this).json();
-  }
-
-  text(): Promise<string> {
-    return new Response(this).text();
-  }
+/** Makes a stream one that can be read to its end at once, as those of `Deno.ChildProcess` can. */
+function readableAtOnce(
+  stream: ReadableStream<Uint8Array<ArrayBuffer>>,
+): Deno.SubprocessReadableStream {
+  return Object.assign(stream, {
+    arrayBuffer: () => new Response(stream).arrayBuffer(),
+    bytes: () => new Response(stream).bytes(),
+    json: () => new Response(stream).json(),
+    text: () => new Response(stream).text(),
+  });
 }
 
 function makeReadable(handle: FdHandle, end: () => void): FdStreams["readable"] {
@@ -139,7 +131,7 @@ function makeReadable(handle: FdHandle, end: () => void): FdStreams["readable"] 
     return full;
   }
 
-  return new ByteStream({
+  const stream = new ReadableStream<Uint8Array<ArrayBuffer>>({
     async pull(controller) {
       try {
         const length = await read();
@@ -156,6 +148,7 @@ function makeReadable(handle: FdHandle, end: () => void): FdStreams["readable"] 
       end();
     },
   }, { highWaterMark: 0 });
+  return readableAtOnce(stream);
 }
 
 function makeWritable(handle: FdHandle, end: () => void): FdStreams["writable"] {
@@ -181,9 +174,12 @@ function makeWritable(handle: FdHandle, end: () => void): FdStreams["writable"] 
       }
     },
     close() {
-      // The other end of a socket learns of it even while this one still reads.
-      shutdownSending(handle.use());
-      end();
+      try {
+        // The other end of a socket learns of it even while this one still reads.
+        shutdownSending(handle.use());
+      } finally {
+        end();
+      }
     },
     abort: end,
   });

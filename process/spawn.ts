@@ -88,10 +88,10 @@ export function spawn(command: string | URL, options: SpawnOptions = {}): Child 
   checkAbortSignal("options.signal", signal);
   signal?.throwIfAborted();
   const resolved = resolveCommand(command, options);
-  // Whatever can't be had to wait for the child is an error before there is one.
-  prepare();
   const { fds, ends, release } = wire(options);
   try {
+    // Whatever can't be had to wait for the child is an error before there is one.
+    prepare();
     using group = cgroup === undefined ? undefined : new Cgroup(cgroup);
     const plan = { ...resolved, fds, session: detached, processGroup, cgroup: group?.folder };
     return hold(start(plan), (owner) => createChild(owner, ends, cgroup, signal));

@@ -6,7 +6,7 @@
 
 import { failure } from "../ffi/call.ts";
 import { Errno } from "../ffi/errno.ts";
-import { discard, duplicate, isOpen, pipe } from "../ffi/files.ts";
+import { discard, duplicate, isInherited, isOpen, pipe } from "../ffi/files.ts";
 import { checkInteger, checkRecord } from "../pidfd/arguments.ts";
 import { fdNumber } from "../pidfd/fd_number.ts";
 import { OwnedFd } from "../pidfd/owned_fd.ts";
@@ -51,19 +51,16 @@ export function wire(options: StdioOptions): Wiring {
   const temporary: number[] = [];
   const release = () => temporary.splice(0).forEach(discard);
   try {
+    // Before anything is opened: a number that isn't open must not come to mean one of the pipes.
     STREAMS.forEach((name, target) => {
       const stdio = options[name] ?? "inherit";
+      if (stdio === "piped") return;
       if (stdio === "null") {
         fds.set(target, "null");
       } else if (stdio === "inherit") {
-        // What this program has closed is closed there, too.
-        if (isOpen(target)) fds.set(target, target);
-      } else if (stdio === "piped") {
-        const { read, write } = pipe();
-        const [theirs, ours] = name === "stdin" ? [read, write] : [write, read];
-        ends[name] = new OwnedFd(ours);
-        temporary.push(theirs);
-        fds.set(target, theirs);
+        // What this program has closed is closed there, too; and the number may have gone to an
+        // fd of Deno's or ours.
+        if (isInherited(target)) fds.set(target, target);
       } else {
         fds.set(target, source(`options.${name}`, stdio));
       }
@@ -75,6 +72,14 @@ export function wire(options: StdioOptions): Wiring {
       checkInteger(`options.fds: ${key}`, target, STREAMS.length, 2 ** 31 - 1);
       fds.set(target, source(`options.fds[${key}]`, value));
     }
+    STREAMS.forEach((name, target) => {
+      if (options[name] !== "piped") return;
+      const { read, write } = pipe();
+      const [theirs, ours] = name === "stdin" ? [read, write] : [write, read];
+      ends[name] = new OwnedFd(ours);
+      temporary.push(theirs);
+      fds.set(target, theirs);
+    });
     // The process makes its duplicates one after another: what is to be duplicated must not
     // have a number that gets another meaning before.
     for (const [target, from] of fds) {

@@ -1,6 +1,7 @@
 /**
- * Loaded before every test file: opens libc, so that the first test that needs it isn't
- * taken for one that leaks it. The library keeps it open for as long as the program runs.
+ * Loaded before every test file: opens what stays open for as long as the program runs, so that
+ * no test is taken for one that leaks it. That is libc, by the library, and a pair of sockets for
+ * signals, which Deno otherwise opens half a second after its start.
  *
  * @module
  */
@@ -8,3 +9,7 @@
 import { features } from "../mod.ts";
 
 features();
+
+const ignore = () => {};
+Deno.addSignalListener("SIGUSR2", ignore);
+Deno.removeSignalListener("SIGUSR2", ignore);

@@ -24,9 +24,9 @@ Deno.test("lastErrno() is the error of the call before", () => {
 
 Deno.test("lastErrno() stays right while the garbage collector works", () => {
   for (let i = 1; i <= 20_000; i++) {
-    setErrno(i);
     // Something to collect.
     new Array(100).fill(i).map(String);
+    setErrno(i);
     assertEquals(lastErrno(), i);
   }
 });

@@ -9,19 +9,9 @@ import { assertEquals } from "@std/assert";
 import { Errno } from "../../ffi/errno.ts";
 import { runForValue } from "../support/processes.ts";
 import type { Call } from "../support/seccomp.ts";
-import { needing } from "../support/skip.ts";
+import { canFilter, needing } from "../support/skip.ts";
 
 const SUPPORT = new URL("../support/", import.meta.url).href;
-const ACTIONS = "/proc/sys/kernel/seccomp/actions_avail";
-
-function canFilter(): boolean {
-  try {
-    return Deno.readTextFileSync(ACTIONS).includes("errno");
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
-}
 
 const NEEDED = ["seccomp", canFilter()] as const;
 

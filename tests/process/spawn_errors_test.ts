@@ -148,9 +148,12 @@ Deno.test("spawn() throws EPERM for a process group that there isn't", async () 
   });
 });
 
-/** The number of an fd that isn't open. */
+/** The number of an fd that isn't open: the one that the next fd gets. */
 function closedFd(): number {
-  return Math.max(...openFds().map(Number)) + 1;
+  const open = new Set(openFds().map(Number));
+  let fd = 0;
+  while (open.has(fd)) fd++;
+  return fd;
 }
 
 Deno.test("spawn() throws EBADF and names the number of an fd that isn't open", async () => {

@@ -66,11 +66,11 @@ function assertClean(tries: Try[]): void {
 const PIPES = Array.from({ length: 6 }, () => "pipe2");
 const STEPS: Readonly<Record<string, string[]>> = {
   // The last is for the pidfd.
-  "{}": ["epoll_create1", "eventfd", ...PIPES, pidfdSpawn.available ? "pidfd_spawn" : "openat"],
+  "{}": [...PIPES, "epoll_create1", "eventfd", pidfdSpawn.available ? "pidfd_spawn" : "openat"],
   // A swap needs further fds, and so does a look at what lies below them.
   "{ fds: { [a.fd]: b, [b.fd]: a } }": [
-    ...["epoll_create1", "eventfd", ...PIPES],
-    ...["fcntl", "fcntl", "openat"],
+    ...[...PIPES, "fcntl", "fcntl"],
+    ...["epoll_create1", "eventfd", "openat"],
   ],
 };
 

@@ -39,7 +39,7 @@ const FORKERS: Readonly<Record<string, string>> = {
 };
 
 /** When the processes of a test stop starting others, whatever becomes of the test. */
-const LIMIT = 2_000;
+const LIMIT = 20_000;
 
 for (const [name, script] of Object.entries(FORKERS)) {
   for (const options of [{}, { grace: 0 }] as KillTreeOptions[]) {

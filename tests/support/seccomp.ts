@@ -7,54 +7,102 @@
 const { symbols } = Deno.dlopen("libc.so.6", {
   // int prctl(int op, unsigned long arg2, ...);
   prctl: { parameters: ["i32", "usize", "buffer", "usize", "usize"], result: "i32" },
+  // long syscall(long number, ...): seccomp(unsigned int op, unsigned int flags, void *args)
+  syscall: { parameters: ["i64", "u32", "u32", "buffer"], result: "i64" },
 });
 
-/** The numbers of the calls that can be forbidden. */
-const NUMBERS = {
-  x86_64: { ioctl: 16 },
-  aarch64: { ioctl: 29 },
-}[Deno.build.arch];
-const SAME_NUMBERS = { pidfd_send_signal: 424, pidfd_open: 434, pidfd_getfd: 438 };
+/** What is forbidden: a call, or one with a certain argument. */
+interface Rule {
+  /** The call's number on x86-64, and on arm64. */
+  readonly number: readonly [number, number];
+  /** Which argument makes the difference, which of its bits, and what they have to be. */
+  readonly argument?: { readonly at: number; readonly bits: number; readonly value: number };
+}
+
+const RULES = {
+  clone3: { number: [435, 435] },
+  close_range: { number: [436, 436] },
+  // The library asks for 256 events at a time, and Deno for another number.
+  "epoll_wait(256)": { number: [232, 22], argument: { at: 2, bits: 0xffff, value: 256 } },
+  faccessat2: { number: [439, 439] },
+  "getsockopt(SO_PEERPIDFD)": { number: [55, 209], argument: { at: 2, bits: 0xffff, value: 77 } },
+  ioctl: { number: [16, 29] },
+  "ioctl(pidfd)": { number: [16, 29], argument: { at: 1, bits: 0xff00, value: 0xff00 } },
+  open_by_handle_at: { number: [304, 265] },
+  pidfd_getfd: { number: [438, 438] },
+  pidfd_open: { number: [434, 434] },
+  pidfd_send_signal: { number: [424, 424] },
+  prctl: { number: [157, 167] },
+  setns: { number: [308, 268] },
+  "setsockopt(SO_PASSPIDFD)": { number: [54, 208], argument: { at: 2, bits: 0xffff, value: 76 } },
+  statx: { number: [332, 291] },
+  "waitid(P_PIDFD)": { number: [247, 95], argument: { at: 0, bits: 0xffff, value: 3 } },
+} as const satisfies Record<string, Rule>;
 
 /** A call that can be forbidden. */
-export type Call = keyof typeof NUMBERS | keyof typeof SAME_NUMBERS;
+export type Call = keyof typeof RULES;
 
 // What a filter is made of, as in <linux/bpf_common.h> and <linux/seccomp.h>.
 const BPF_LD_W_ABS = 0x20;
+const BPF_ALU_AND_K = 0x54;
 const BPF_JMP_JEQ_K = 0x15;
 const BPF_RET_K = 0x06;
 const SECCOMP_RET_ERRNO = 0x0005_0000;
 const SECCOMP_RET_ALLOW = 0x7fff_0000;
 /** offsetof(struct seccomp_data, nr) */
 const NR = 0;
+/** offsetof(struct seccomp_data, args), and the size of each. */
+const ARGS = 16;
+const ARG = 8;
 
-const PR_SET_SECCOMP = 22;
 const PR_SET_NO_NEW_PRIVS = 38;
-const SECCOMP_MODE_FILTER = 2n;
+const SECCOMP_SET_MODE_FILTER = 1;
+const SECCOMP_FILTER_FLAG_TSYNC = 1;
+const SECCOMP = Deno.build.arch === "x86_64" ? 317n : 277n;
 
 /** struct sock_filter */
 type Instruction = [code: number, jumpIfTrue: number, jumpIfFalse: number, k: number];
 
-/** Has calls of this thread fail from now on, with an errno. */
-export function forbid(calls: readonly Call[], errno: number): void {
-  const numbers = { ...NUMBERS, ...SAME_NUMBERS };
+/** Who is in the sandbox: this thread and those that it starts, or the whole program. */
+export type Scope = "thread" | "program";
+
+/** Has calls fail from now on, with an errno. */
+export function forbid(calls: readonly Call[], errno: number, scope: Scope = "thread"): void {
+  const refusal: Instruction = [BPF_RET_K, 0, 0, SECCOMP_RET_ERRNO | errno];
   const filter = assemble([
-    [BPF_LD_W_ABS, 0, 0, NR],
-    // Each jumps to the last line, or goes on with the next.
-    ...calls.map((call, i): Instruction => [BPF_JMP_JEQ_K, calls.length - i, 0, numbers[call]]),
+    ...calls.flatMap((call) => instructions(RULES[call], refusal)),
     [BPF_RET_K, 0, 0, SECCOMP_RET_ALLOW],
-    [BPF_RET_K, 0, 0, SECCOMP_RET_ERRNO | errno],
   ]);
   // struct sock_fprog
   const program = new DataView(new ArrayBuffer(16));
   program.setUint16(0, filter.byteLength / 8, true);
   program.setBigUint64(8, Deno.UnsafePointer.value(Deno.UnsafePointer.of(filter)), true);
 
+  const flags = scope === "program" ? SECCOMP_FILTER_FLAG_TSYNC : 0;
+  const bytes = new Uint8Array(program.buffer);
   const results = [
-    symbols.prctl(PR_SET_NO_NEW_PRIVS, 1n, null, 0n, 0n),
-    symbols.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, new Uint8Array(program.buffer), 0n, 0n),
+    BigInt(symbols.prctl(PR_SET_NO_NEW_PRIVS, 1n, null, 0n, 0n)),
+    symbols.syscall(SECCOMP, SECCOMP_SET_MODE_FILTER, flags, bytes),
   ];
-  if (results.some((result) => result !== 0)) throw new Error("no filter can be set here");
+  if (results.some((result) => result !== 0n)) throw new Error("no filter can be set here");
+}
+
+/** Refuses what the rule says, and otherwise goes on behind. */
+function instructions({ number, argument }: Rule, refusal: Instruction): Instruction[] {
+  const condition: Instruction[] = argument
+    ? [
+      [BPF_LD_W_ABS, 0, 0, ARGS + ARG * argument.at],
+      [BPF_ALU_AND_K, 0, 0, argument.bits],
+      [BPF_JMP_JEQ_K, 0, 1, argument.value],
+    ]
+    : [];
+  const nr = number[Deno.build.arch === "x86_64" ? 0 : 1];
+  return [
+    [BPF_LD_W_ABS, 0, 0, NR],
+    [BPF_JMP_JEQ_K, 0, condition.length + 1, nr],
+    ...condition,
+    refusal,
+  ];
 }
 
 function assemble(instructions: readonly Instruction[]): Uint8Array<ArrayBuffer> {

@@ -22,3 +22,13 @@ export function canRun(command: string, args: readonly string[]): boolean {
     throw error;
   }
 }
+
+/** Whether a program can forbid itself calls (seccomp(2)). */
+export function canFilter(): boolean {
+  try {
+    return Deno.readTextFileSync("/proc/sys/kernel/seccomp/actions_avail").includes("errno");
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}

@@ -1,0 +1,10 @@
+/**
+ * sockets, when the kernel fails them.
+ *
+ * @module
+ */
+
+import { testFaults } from "../support/faults/fault_tests.ts";
+import { operations } from "../support/faults/operations/sockets.ts";
+
+testFaults("sockets", operations);

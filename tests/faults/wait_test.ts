@@ -1,0 +1,10 @@
+/**
+ * wait, when the kernel fails them.
+ *
+ * @module
+ */
+
+import { testFaults } from "../support/faults/fault_tests.ts";
+import { operations } from "../support/faults/operations/wait.ts";
+
+testFaults("wait", operations);

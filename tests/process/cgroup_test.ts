@@ -1,0 +1,243 @@
+/**
+ * Cgroups: a child that is born into one, and the end of all that is in one.
+ *
+ * @module
+ */
+
+import {
+  assertEquals,
+  assertGreater,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
+import { deadline } from "@std/async";
+import { basename } from "@std/path";
+import { cgroupSpawn } from "../../ffi/capabilities.ts";
+import { killTree, spawn, SyscallError, UnsupportedError } from "../../mod.ts";
+import { Cgroup } from "../../process/cgroup.ts";
+import { CGROUP_ROOT, CGROUPS, hasCgroups, TestCgroup } from "../support/cgroups.ts";
+import { leavesNothing, run } from "../support/commands.ts";
+import { eventually, idle, isRoot, openFds, PATIENCE, readStat } from "../support/processes.ts";
+import { openingInstead } from "../support/openat.ts";
+import { needing } from "../support/skip.ts";
+import { Folder } from "../support/sockets.ts";
+import { Mark, startTree, type Tree } from "../support/trees.ts";
+
+/** A shell's command that goes on once it isn't stopped any more. */
+const WHEN_MOVED = "kill -STOP $$; ";
+
+/** Starts a shell's command in a cgroup, as it can be done with every libc. */
+async function startIn(cgroup: TestCgroup, mark: Mark, command: string): Promise<Tree> {
+  const tree = startTree(mark, WHEN_MOVED + command);
+  await eventually("it stopped", () => readStat(tree.child.pid)?.state === "T");
+  cgroup.add(tree.child.pid);
+  tree.child.kill("SIGCONT");
+  return tree;
+}
+
+/** Registers a test that needs a cgroup. */
+function test(name: string, fn: (cgroup: TestCgroup, mark: Mark) => Promise<void>): void {
+  Deno.test({
+    ...needing(CGROUPS, hasCgroups, name),
+    async fn() {
+      await using cgroup = new TestCgroup();
+      await using mark = new Mark();
+      await fn(cgroup, mark);
+    },
+  });
+}
+
+const DAEMON = "setsid sh -c 'echo $$; exec sleep 60' & exit";
+
+/** Starts a process and a daemon of its; resolves with the daemon's PID. */
+async function startDaemon(cgroup: TestCgroup, mark: Mark): Promise<[Tree, number]> {
+  const tree = await startIn(cgroup, mark, `(${DAEMON}) & exec sleep 60`);
+  const [daemon] = (await tree.lines(1)).map(Number);
+  const isOrphan = () => !mark.pids().includes(readStat(daemon)!.ppid);
+  await eventually("the daemon has lost its parent", isOrphan);
+  return [tree, daemon];
+}
+
+test("killTree() with cgroup ends those that have left the tree, too", async (cgroup, mark) => {
+  const [tree, daemon] = await startDaemon(cgroup, mark);
+  assertEquals(cgroup.pids().includes(daemon), true);
+  using root = tree.child.pidfd;
+  const { ended } = await deadline(killTree(root, { cgroup: cgroup.path }), PATIENCE);
+  assertEquals([mark.pids(), cgroup.pids()], [[], []]);
+  // It can tell of none but those that were found in the tree.
+  const pids = ended.map(({ pid }) => pid);
+  assertEquals([pids.includes(tree.child.pid), pids.includes(daemon)], [true, false]);
+  assertEquals((await tree.child.status).signal, "SIGTERM");
+});
+
+test(
+  "killTree() without cgroup leaves alone those that had left the tree",
+  async (cgroup, mark) => {
+    const [tree, daemon] = await startDaemon(cgroup, mark);
+    using root = tree.child.pidfd;
+    await deadline(killTree(root), PATIENCE);
+    assertEquals(mark.pids(), [daemon]);
+  },
+);
+
+test("killTree() with cgroup gives the tree its grace first", async (cgroup, mark) => {
+  const tree = await startIn(
+    cgroup,
+    mark,
+    "trap 'exit 7' TERM; echo; while :; do sleep 0.01; done",
+  );
+  await tree.lines(1);
+  using root = tree.child.pidfd;
+  await deadline(killTree(root, { cgroup: cgroup.path }), PATIENCE);
+  assertEquals((await tree.child.status).code, 7);
+});
+
+test(
+  "killTree() with cgroup ends what is in it though the root has ended",
+  async (cgroup, mark) => {
+    const tree = await startIn(cgroup, mark, DAEMON);
+    await tree.lines(1);
+    await deadline(tree.child.status, PATIENCE);
+    assertEquals(mark.pids().length, 1);
+    using root = tree.child.pidfd;
+    const killed = await deadline(killTree(root, { cgroup: cgroup.path }), PATIENCE);
+    assertEquals([killed, mark.pids()], [{ ended: [], refused: [] }, []]);
+  },
+);
+
+/** Ends all processes of a cgroup. */
+async function kill(path: string): Promise<void> {
+  using cgroup = new Cgroup(path);
+  await deadline(cgroup.kill(), PATIENCE);
+}
+
+test(
+  "Cgroup.kill() resolves once many processes have ended, below it as well",
+  async (cgroup, mark) => {
+    await idle();
+    const before = openFds();
+    const below = `${cgroup.path}/below`;
+    Deno.mkdirSync(below);
+    const script = `for i in $(seq 100); do sleep 60 & done; echo $! > ${below}/cgroup.procs`;
+    const tree = await startIn(cgroup, mark, `${script}; echo; wait`);
+    await tree.lines(1);
+    await kill(cgroup.path);
+    assertEquals([mark.pids(), cgroup.pids()], [[], []]);
+    // Only an empty cgroup can be removed.
+    Deno.removeSync(below);
+    await tree.rest();
+    await tree.child.status;
+    await idle();
+    assertEquals(openFds(), before);
+  },
+);
+
+test("Cgroup.kill() resolves for an empty cgroup, and leaves it there", async (cgroup) => {
+  await kill(cgroup.path);
+  assertEquals(Deno.statSync(cgroup.path).isDirectory, true);
+});
+
+test("Cgroup.kill() touches no process outside", async (cgroup, mark) => {
+  await using bystander = spawn("sleep", { args: ["60"] });
+  const tree = await startIn(cgroup, mark, "exec sleep 60");
+  await kill(cgroup.path);
+  assertEquals((await tree.child.status).signal, "SIGKILL");
+  using pidfd = bystander.pidfd;
+  assertEquals(pidfd.isAlive(), true);
+});
+
+test("killTree() ends nothing where the kernel is too old to end a cgroup", async (cgroup) => {
+  await using child = spawn("sleep", { args: ["60"] });
+  using root = child.pidfd;
+  using _older = openingInstead("cgroup.kill", "cgroup.none");
+  const end = () => killTree(root, { cgroup: cgroup.path, grace: 0 });
+  const { feature, since } = await assertRejects(end, UnsupportedError);
+  assertEquals([feature, since], ["cgroup.kill", "Linux 5.14"]);
+  assertEquals([root.isAlive(), readStat(child.pid)?.state === "T"], [true, false]);
+});
+
+Deno.test("killTree() ends nothing if there is no such cgroup", async () => {
+  await using child = spawn("sleep", { args: ["60"] });
+  using root = child.pidfd;
+  using folder = new Folder();
+  const cgroup = folder.at("none");
+  const { code, message } = await assertRejects(
+    () => killTree(root, { cgroup, grace: 0 }),
+    SyscallError,
+  );
+  assertEquals(code, "ENOENT");
+  assertStringIncludes(message, cgroup);
+  assertEquals([root.isAlive(), readStat(child.pid)?.state === "T"], [true, false]);
+});
+
+Deno.test("spawn() says that there is no such cgroup, and starts nothing", async () => {
+  using folder = new Folder();
+  const cgroup = folder.at("none");
+  await leavesNothing(() => {
+    const { code, message } = assertThrows(() => spawn("true", { cgroup }), SyscallError);
+    assertEquals(code, "ENOENT");
+    assertStringIncludes(message, cgroup);
+  });
+});
+
+Deno.test({
+  ...needing(
+    `${CGROUPS}, and glibc before 2.39`,
+    hasCgroups && !cgroupSpawn.available,
+    "spawn() with cgroup starts nothing where libc can't have a child born into it",
+  ),
+  async fn() {
+    await using cgroup = new TestCgroup();
+    await leavesNothing(() => {
+      const start = () => spawn("true", { cgroup: cgroup.path, stdout: "piped" });
+      const { feature, since } = assertThrows(start, UnsupportedError);
+      assertEquals([feature, since], ["POSIX_SPAWN_SETCGROUP", "glibc 2.39 and Linux 5.7"]);
+    });
+  },
+});
+
+/** Registers a test that needs a child which is born into a cgroup. */
+function testBirth(name: string, fn: (cgroup: TestCgroup) => Promise<void>): void {
+  Deno.test({
+    ...needing(`${CGROUPS}, and glibc 2.39`, hasCgroups && cgroupSpawn.available, name),
+    async fn() {
+      await using cgroup = new TestCgroup();
+      await fn(cgroup);
+    },
+  });
+}
+
+testBirth(
+  "spawn() with cgroup has the child there before its first instruction",
+  async (cgroup) => {
+    const { stdout } = await run("cat", { args: ["/proc/self/cgroup"], cgroup: cgroup.path });
+    const [, path] = /^0::(.*)$/m.exec(stdout)!;
+    assertEquals(basename(path), basename(cgroup.path));
+  },
+);
+
+testBirth("await using ends all in the cgroup of a child, daemons as well", async (cgroup) => {
+  await using mark = new Mark();
+  {
+    const tree = startTree(mark, `(${DAEMON}) & echo; exec sleep 60`, [], { cgroup: cgroup.path });
+    await using _scoped = tree.child;
+    await tree.lines(2);
+    assertGreater(cgroup.pids().length, 1);
+  }
+  assertEquals([mark.pids(), cgroup.pids()], [[], []]);
+});
+
+Deno.test({
+  ...needing(
+    "an ordinary user, a cgroup v2 and glibc 2.39",
+    !isRoot && CGROUP_ROOT !== null && cgroupSpawn.available,
+    "spawn() with cgroup that this program may not write to starts nothing",
+  ),
+  async fn() {
+    await leavesNothing(() => {
+      const start = () => spawn("true", { cgroup: CGROUP_ROOT! });
+      assertEquals(assertThrows(start, SyscallError).code, "EACCES");
+    });
+  },
+});

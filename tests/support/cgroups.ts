@@ -1,0 +1,80 @@
+/**
+ * Cgroups of a test's own.
+ *
+ * @module
+ */
+
+import { eventually } from "./processes.ts";
+
+/** The folder of the cgroup that all others are in; null without cgroup v2. */
+export const CGROUP_ROOT: string | null = findRoot();
+
+/** Where this process may make cgroups (version 2) that can be ended at once; null if nowhere. */
+const parent: string | null = findParent();
+
+/** Whether there are cgroups for tests. */
+export const hasCgroups: boolean = parent !== null;
+
+/** What is needed where there are none. */
+export const CGROUPS = "a cgroup v2 to write to, and Linux 5.14";
+
+/** A new cgroup, which is removed at the end of the block. */
+export class TestCgroup implements AsyncDisposable {
+  /** Its folder. */
+  readonly path = `${parent}/pidfd-test-${crypto.randomUUID()}`;
+
+  constructor() {
+    Deno.mkdirSync(this.path);
+  }
+
+  /** Moves a process into it. */
+  add(pid: number): void {
+    Deno.writeTextFileSync(`${this.path}/cgroup.procs`, String(pid));
+  }
+
+  /** The PIDs of the processes in it. */
+  pids(): number[] {
+    return Deno.readTextFileSync(`${this.path}/cgroup.procs`).split("\n").filter(Boolean).map(
+      Number,
+    );
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    Deno.writeTextFileSync(`${this.path}/cgroup.kill`, "1");
+    const events = () => Deno.readTextFileSync(`${this.path}/cgroup.events`);
+    await eventually("the cgroup is empty", () => events().includes("populated 0"));
+    Deno.removeSync(this.path);
+  }
+}
+
+function findRoot(): string | null {
+  const mountinfo = Deno.readTextFileSync("/proc/self/mountinfo");
+  return /^\S+ \S+ \S+ \/ (\S+) .* - cgroup2 /m.exec(mountinfo)?.[1] ?? null;
+}
+
+/** The cgroup that this process is in, if it may make others there. */
+function findParent(): string | null {
+  const own = /^0::(.*)$/m.exec(Deno.readTextFileSync("/proc/self/cgroup"))?.[1];
+  if (CGROUP_ROOT === null || own === undefined) return null;
+  const folder = `${CGROUP_ROOT}${own === "/" ? "" : own}`;
+  const trial = `${folder}/pidfd-test-${crypto.randomUUID()}`;
+  try {
+    Deno.mkdirSync(trial);
+  } catch (error) {
+    const refused = [Deno.errors.PermissionDenied, Deno.errors.NotFound];
+    if (refused.some((type) => error instanceof type) || isReadOnly(error)) return null;
+    throw error;
+  }
+  try {
+    return Deno.statSync(`${trial}/cgroup.kill`).isFile ? folder : null;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return null;
+    throw error;
+  } finally {
+    Deno.removeSync(trial);
+  }
+}
+
+function isReadOnly(error: unknown): boolean {
+  return String(error).includes("Read-only file system");
+}

@@ -1,0 +1,103 @@
+/**
+ * Errors that are answers: where a kernel says so, the library has to believe it, and something
+ * else than an error comes of it.
+ *
+ * @module
+ */
+
+import { Errno, type ErrnoName } from "../../../ffi/errno.ts";
+import { isSame, type Outcome } from "./protocol.ts";
+import type { Fault } from "./tracer.ts";
+
+/** Errors of one call that are answers. */
+interface Answer {
+  readonly calls: readonly string[];
+  readonly errors: readonly ErrnoName[];
+  readonly operations: RegExp;
+  /** Whether it's what comes of them; without it they aren't tried, as it takes such a process. */
+  readonly accepts?: (found: Outcome) => boolean;
+}
+
+function is(value: unknown): (found: Outcome) => boolean {
+  return (found) => isSame(found, { value });
+}
+
+const ANSWERS: readonly Answer[] = [
+  // It runs, says a pidfd that was opened to be nonblocking.
+  { calls: ["waitid"], errors: ["EAGAIN"], operations: /^PidFd\.tryWait/, accepts: is(null) },
+  // No child of ours. A zombie of somebody else's is waited for until that one has reaped it.
+  {
+    calls: ["waitid"],
+    errors: ["ECHILD"],
+    operations: /^PidFd\.tryWait\(\) (on a zombie|to reap)$/,
+    accepts: is(null),
+  },
+  {
+    calls: ["waitid"],
+    errors: ["ECHILD"],
+    operations: /^(PidFd\.wait\(\)|PidFd\.terminate|spawn|Child)/,
+  },
+  {
+    calls: ["waitid"],
+    errors: ["ECHILD"],
+    operations: /^PidFd\.fromChild\(\)$/,
+    accepts: ({ error }) => error?.syscall === "pidfd_open" && error.errno === Errno.ESRCH,
+  },
+  // The process is gone, and there is nothing to do about it any more.
+  {
+    calls: ["pidfd_send_signal"],
+    errors: ["ESRCH"],
+    operations: /^(PidFd\.terminate|spawn|Child's disposal)/,
+  },
+  {
+    calls: ["getdents64", "ioctl", "openat", "pidfd_send_signal", "read", "readlinkat", "statx"],
+    errors: ["ENOENT", "ESRCH"],
+    operations: /^(killTree|Child's disposal)/,
+  },
+  // It is another user's. Whoever disposes of it waits for its own end.
+  { calls: ["pidfd_send_signal"], errors: ["EPERM"], operations: /^Child's disposal/ },
+  {
+    calls: ["pidfd_send_signal"],
+    errors: ["EPERM"],
+    operations: /^killTree/,
+    accepts: is([true, 1]),
+  },
+  // An fd that can't be looked at isn't open; a socket that is none is none.
+  {
+    calls: ["fcntl"],
+    errors: ["EBADF", "EBUSY", "EFAULT", "EINVAL", "EMFILE", "ENOSYS", "EPERM"],
+    operations: /^spawn\(\) with a descriptor/,
+    accepts: ({ error }) => error?.syscall === "posix_spawn" && error.errno === Errno.EBADF,
+  },
+  {
+    calls: ["getsockopt"],
+    errors: ["ENOTSOCK"],
+    operations: /^FdSocket\.fromFd/,
+    accepts: ({ error }) => error?.name === "TypeError",
+  },
+  // What isn't there is nothing to remove.
+  { calls: ["openat", "unlink"], errors: ["ENOENT"], operations: /^FdListener\.close/ },
+  // Its cgroup was removed, and with it the id.
+  {
+    calls: ["openat", "statx"],
+    errors: ["ENOENT"],
+    operations: /^PidFd\.getInfo\(\) from \/proc/,
+    accepts: ({ value }) => (value as { ids: string[] } | undefined)?.ids[1] === "null",
+  },
+];
+
+function answersTo(operation: string, { call, errno }: Fault): Answer[] {
+  return ANSWERS.filter(({ calls, errors, operations }) =>
+    calls.includes(call) && errors.includes(errno) && operations.test(operation)
+  );
+}
+
+/** Whether a fault can't be tried, as nothing can come of it but what is wrong. */
+export function isUntried(operation: string, fault: Fault): boolean {
+  return answersTo(operation, fault).some(({ accepts }) => accepts === undefined);
+}
+
+/** Whether this is what has to come of an answer. */
+export function isAnswer(operation: string, fault: Fault, found: Outcome): boolean {
+  return answersTo(operation, fault).some(({ accepts }) => accepts?.(found) ?? false);
+}

@@ -1,0 +1,82 @@
+/**
+ * Which faults an operation is tried with: each of its calls fails, with all that the call can
+ * fail with.
+ *
+ * @module
+ */
+
+import type { ErrnoName } from "../../../ffi/errno.ts";
+import { isUntried } from "./answers.ts";
+import { ERRORS, NOT_OURS } from "./errors.ts";
+import type { Observation } from "./subject.ts";
+import type { Fault, TracedCall } from "./tracer.ts";
+
+/** Whether all is tried, and nothing skipped: `deno task test:faults`. */
+export const THOROUGH = Deno.env.has("FAULTS");
+
+/** What any call can fail with: an old kernel or a filter doesn't know it, a signal came in. */
+const ALWAYS: readonly ErrnoName[] = ["ENOSYS", "EINTR"];
+
+/** What old kernels and filters answer each time. */
+const FOREVER: readonly ErrnoName[] = ["ENOSYS", "EPERM", "EINVAL", "ENOTTY"];
+
+/** Calls that Deno makes as well on the same thread: they fail once, or Deno does. */
+const SHARED: ReadonlySet<string> = new Set(["close", "epoll_ctl", "fcntl", "read", "write"]);
+
+/** How many calls of a name fail, each in its turn, where an operation makes more of them. */
+const LATEST = 4;
+
+/** The faults of one operation after the other. */
+export class Plan {
+  readonly #tried = new Set<string>();
+
+  /**
+   * The faults for an operation, from what it was seen to call. If not all is tried everywhere,
+   * each error of a call is in the first operation that makes it, and in each further one at
+   * least one.
+   */
+  faultsFor(operation: string, exempt: readonly string[], { calls, foreignFds }: Observation) {
+    const counts = new Map<string, number>();
+    const faults: Fault[] = [];
+    const failing = new Set(exempt);
+    for (const call of calls) {
+      const count = (counts.get(call.name) ?? 0) + 1;
+      counts.set(call.name, count);
+      if (exempt.includes(call.name) || count > LATEST || !isOurs(call, foreignFds)) continue;
+      const isFirst = !failing.has(call.name);
+      failing.add(call.name);
+      const possible = faultsAt(call.name, count, isFirst)
+        .filter((fault) => !isUntried(operation, fault));
+      faults.push(...(THOROUGH ? possible : this.#choose(possible, isFirst)));
+    }
+    return faults;
+  }
+
+  #choose(possible: readonly Fault[], isFirst: boolean): Fault[] {
+    const isError = ({ errno }: Fault) => errno !== "EINTR";
+    const kind = ({ call, errno, when }: Fault) => `${call} ${errno} ${when.endsWith("+")}`;
+    const chosen = isFirst ? possible.filter((fault) => !this.#tried.has(kind(fault))) : [];
+    for (const fault of chosen) this.#tried.add(kind(fault));
+    return chosen.some(isError) ? chosen : [...chosen, ...possible.filter(isError).slice(0, 1)];
+  }
+}
+
+/** Whether the library makes the call, and it can fail. */
+function isOurs({ name, first, text }: TracedCall, foreignFds: readonly string[]): boolean {
+  if (NOT_OURS.has(name) || foreignFds.includes(first)) return false;
+  // A new thread is Deno's, a new process the library's.
+  return !name.startsWith("clone") || text.includes("CLONE_VFORK");
+}
+
+/** What one call can fail with: the first one with everything, those after it with something. */
+function faultsAt(call: string, count: number, isFirst: boolean): Fault[] {
+  const errors = ERRORS[call];
+  if (errors === undefined) throw new Error(`nothing is said of what ${call} can fail with`);
+  const all = [...errors, ...ALWAYS];
+  const once = (isFirst ? all : [errors[0], "EINTR"] as const)
+    .map((errno) => ({ call, errno, when: `${count}` }));
+  const forever = isFirst && !SHARED.has(call)
+    ? FOREVER.filter((errno) => all.includes(errno))
+    : [];
+  return [...once, ...forever.map((errno) => ({ call, errno, when: `${count}+` }))];
+}

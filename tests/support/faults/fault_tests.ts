@@ -1,0 +1,66 @@
+/**
+ * Tests of operations whose kernel calls fail, one after the other, with everything that they can
+ * fail with.
+ *
+ * @module
+ */
+
+import { assertEquals } from "@std/assert";
+import { needing } from "../skip.ts";
+import { Plan, THOROUGH } from "./cases.ts";
+import type { Operations } from "./operation.ts";
+import { Miss, Subject } from "./subject.ts";
+import { canTrace } from "./tracer.ts";
+import { complaint } from "./verdict.ts";
+
+/**
+ * Registers the test of a module of operations, each of which is a step.
+ *
+ * @param name The module's name in the folder of operations.
+ */
+export function testFaults(name: string, operations: Operations): void {
+  const module = new URL(`operations/${name}.ts`, import.meta.url).href;
+  const title = `Every kernel call that can fail, fails (${name})`;
+  Deno.test(needing("strace", canTrace || THOROUGH, title), async (test) => {
+    await using subject = await Subject.start(module, false);
+    const plan = new Plan();
+    for (const [operation, { exempt }] of Object.entries(operations)) {
+      await test.step(operation, async () => {
+        assertEquals(await tryFaults(subject, plan, operation, exempt), []);
+      });
+    }
+  });
+}
+
+/** Tries an operation with all faults; returns what was wrong. */
+async function tryFaults(
+  subject: Subject,
+  plan: Plan,
+  operation: string,
+  exempt: readonly string[],
+): Promise<string[]> {
+  const normal = await subject.observe(operation);
+  assertEquals(normal.left, []);
+  const complaints: (string | null)[] = [];
+  const failed = new Map<string, boolean>();
+  for (const fault of plan.faultsFor(operation, exempt, normal)) {
+    const observation = await orMiss(subject.observeWith(fault, operation, normal.outcome));
+    const hasFailed = observation?.calls.some(({ injected }) => injected) ?? false;
+    failed.set(fault.call, hasFailed || failed.get(fault.call) === true);
+    if (observation) complaints.push(complaint(operation, fault, normal.outcome, observation));
+  }
+  // Not every call happens each time, but each has to be seen to fail.
+  for (const [call, hasFailed] of failed) {
+    if (!hasFailed) complaints.push(`${operation}: ${call} never failed`);
+  }
+  return complaints.filter((complaint) => complaint !== null);
+}
+
+async function orMiss<T>(observation: Promise<T>): Promise<T | null> {
+  try {
+    return await observation;
+  } catch (error) {
+    if (error instanceof Miss) return null;
+    throw error;
+  }
+}

@@ -1,0 +1,21 @@
+/**
+ * What a program holds, apart from how it is talked to.
+ *
+ * @module
+ */
+
+import { openOn } from "../fds.ts";
+import { openFds } from "../processes.ts";
+import { childrenOf } from "../trees.ts";
+
+/** What the program is talked to by. Deno makes duplicates of it at times. */
+const STDIO: readonly (string | null)[] = [0, 1, 2].map(openOn);
+
+/** The fds with what they are open on, and the children. */
+export function inventory(): string[] {
+  const fds = openFds()
+    .map((fd) => ({ fd, on: openOn(Number(fd)) }))
+    .filter(({ on }) => on !== null && !STDIO.includes(on))
+    .map(({ fd, on }) => `fd ${fd}: ${on}`);
+  return [...fds, ...childrenOf(Deno.pid).map((pid) => `child ${pid}`)];
+}

@@ -1,0 +1,64 @@
+/**
+ * The ways to a handle, and what becomes of it.
+ *
+ * @module
+ */
+
+import { duplicate, isOpen } from "../../../../ffi/files.ts";
+import { OwnedFd, PidFd } from "../../../../mod.ts";
+import { startHeld } from "../../children.ts";
+import { type Keep, on, type Operations, plain } from "../operation.ts";
+
+const self = (keep: Keep) => keep(PidFd.fromSelf());
+
+/** Whether a handle is one on this program. */
+function isSelf(pidfd: PidFd): () => boolean {
+  return () => pidfd.getPid() === Deno.pid;
+}
+
+export const operations: Operations = {
+  "PidFd.fromSelf()": plain((keep) => isSelf(keep(PidFd.fromSelf()))),
+  "PidFd.fromPid()": plain((keep) => isSelf(keep(PidFd.fromPid(Deno.pid)))),
+  "PidFd.fromPid() with an id": on(
+    (keep) => self(keep).getId(),
+    (id, keep) => isSelf(keep(PidFd.fromPid(Deno.pid, { id }))),
+  ),
+  "PidFd.fromPid() for a thread": plain((keep) =>
+    isSelf(keep(PidFd.fromPid(Deno.pid, { thread: true })))
+  ),
+  "PidFd.fromChild()": on(
+    (keep) => keep(startHeld(7)),
+    (held, keep) => {
+      const pidfd = keep(PidFd.fromChild(held.child));
+      return () => pidfd.getPid() === held.child.pid;
+    },
+  ),
+  "PidFd.fromId()": on(
+    (keep) => self(keep).getId(),
+    (id, keep) => isSelf(keep(PidFd.fromId(id))),
+  ),
+  "PidFd.fromRef()": on(
+    (keep) => self(keep).ref(),
+    (ref, keep) => isSelf(keep(PidFd.fromRef(ref))),
+  ),
+  "PidFd.fromFd()": on(
+    // Refused or not, it is closed once.
+    (keep) => keep(new OwnedFd(duplicate(self(keep).fd))),
+    (given) => {
+      const number = given.fd;
+      const pidfd = PidFd.fromFd(number);
+      return () => isSelf(pidfd)() && pidfd.intoFd() === number && isOpen(number);
+    },
+  ),
+  "PidFd.clone()": on(self, (pidfd, keep) => isSelf(keep(pidfd.clone()))),
+  "PidFd.equals()": on(
+    (keep) => [self(keep), self(keep)],
+    ([one, other]) => one.equals(other),
+  ),
+  "PidFd.setCloseOnExec()": on(self, (pidfd) => pidfd.setCloseOnExec(true)),
+  "PidFd.close()": on(self, (pidfd) => {
+    pidfd.close();
+    return () => pidfd.closed;
+  }),
+  "PidFd.ref()": on(self, (pidfd) => pidfd.ref().pid === Deno.pid),
+};

@@ -1,0 +1,106 @@
+/**
+ * Starting processes, to their end.
+ *
+ * @module
+ */
+
+import { duplicate } from "../../../../ffi/files.ts";
+import {
+  type Child,
+  OwnedFd,
+  PidFd,
+  spawn,
+  type SpawnOptions,
+  SyscallError,
+} from "../../../../mod.ts";
+import { Folder } from "../../sockets.ts";
+import { type Keep, on, type Operation, type Operations, plain } from "../operation.ts";
+
+/** Starts a process that ends, whatever becomes of the operation. */
+function start(keep: Keep, command: string, options: SpawnOptions = {}): Child {
+  const child = spawn(command, options);
+  keep({
+    async [Symbol.asyncDispose]() {
+      unlessGone(() => child.kill("SIGKILL"));
+      const [{ status }] = await Promise.allSettled([child.status]);
+      if (status === "fulfilled") return;
+      // What kept the library from reaping it is over.
+      using pidfd = child.pidfd;
+      await pidfd.wait({ reap: true });
+    },
+  });
+  return child;
+}
+
+function unlessGone(act: () => void): void {
+  try {
+    act();
+  } catch (error) {
+    if (!(error instanceof SyscallError) || error.code !== "ESRCH") throw error;
+  }
+}
+
+/** Runs a shell command, and tells how it ended. */
+function shell(command: string, options: SpawnOptions = {}): Operation {
+  return plain((keep) => start(keep, "/bin/sh", { args: ["-c", command], ...options }).status);
+}
+
+const script = (keep: Keep) => {
+  const path = keep(new Folder()).at("script");
+  Deno.writeTextFileSync(path, "exit 7\n", { mode: 0o755 });
+  return path;
+};
+const sleeping = (keep: Keep) => start(keep, "/bin/sleep", { args: ["60"] });
+const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+
+export const operations: Operations = {
+  "spawn()": shell("exit 7"),
+  "spawn() by name": plain((keep) =>
+    start(keep, "true", { env: { PATH: "/nowhere:/usr/bin:/bin" } }).status
+  ),
+  "spawn() without streams": shell("exit 7", { stdin: "null", stdout: "null", stderr: "null" }),
+  "spawn() in a folder": shell("[ $PWD = / ]", { cwd: "/" }),
+  "spawn() with a descriptor": on(
+    (keep) => keep(new OwnedFd(duplicate(keep(PidFd.fromSelf()).fd))),
+    (fd, keep) => {
+      const options = { args: ["-c", "[ -e /proc/self/fd/7 ]"], fds: { 7: fd } };
+      return start(keep, "/bin/sh", options).status;
+    },
+  ),
+  "spawn() of what doesn't exist": plain((keep) => start(keep, "/nowhere/program").status),
+  "spawn() of a script without an interpreter": on(
+    script,
+    (path, keep) => start(keep, path).status,
+  ),
+  "spawn() with a signal": shell("exit 7", { signal: new AbortController().signal }),
+  "spawn() with a signal that aborts": plain((keep) => {
+    const controller = new AbortController();
+    const child = start(keep, "/bin/sleep", { args: ["60"], signal: controller.signal });
+    controller.abort();
+    return child.status;
+  }),
+  "Child.output()": plain(async (keep) => {
+    const args = ["-c", "echo one; echo two >&2"];
+    const child = start(keep, "/bin/sh", { args, stdout: "piped", stderr: "piped" });
+    const { stdout, stderr } = await child.output();
+    return [text(stdout), text(stderr)];
+  }, "close"),
+  "Child.stdin": plain(async (keep) => {
+    const child = start(keep, "/bin/cat", { stdin: "piped", stdout: "piped" });
+    const writer = child.stdin.getWriter();
+    await writer.write(new TextEncoder().encode("text"));
+    await writer.close();
+    return text((await child.output()).stdout);
+  }, "close"),
+  "Child.pidfd": on(sleeping, (child, keep) => keep(child.pidfd).closed),
+  "Child.kill()": on((keep) => ({ child: sleeping(keep), killed: false }), (fixture) => {
+    if (!fixture.killed) fixture.child.kill();
+    fixture.killed = true;
+    return fixture.child.status;
+  }),
+  "Child's disposal": plain(async (keep) => {
+    const child = start(keep, "/bin/sleep", { args: ["60"] });
+    await child[Symbol.asyncDispose]();
+    return await child.status;
+  }),
+};

@@ -1,0 +1,103 @@
+/**
+ * Waiting for a process's end, and bringing it about.
+ *
+ * @module
+ */
+
+import { killTree, PidFd } from "../../../../mod.ts";
+import { blockUntilEnded, startShell, startUnreaped } from "../../children.ts";
+import { eventually, readStat, startStranger } from "../../processes.ts";
+import { during, type Keep, on, type Operations } from "../operation.ts";
+
+/** A child that ended, and that nobody has reaped. */
+function zombie(keep: Keep): PidFd {
+  const { pid, pidfd } = keep(startUnreaped("exit 7"));
+  blockUntilEnded(pid);
+  return pidfd;
+}
+
+/** A child that ends a moment after it was continued, so that there is something to wait for. */
+async function stopped(keep: Keep): Promise<PidFd> {
+  const { pid, pidfd } = keep(startUnreaped("kill -STOP $$; sleep 0.1; exit 7"));
+  await eventually("the child has stopped", () => readStat(pid)?.state === "T");
+  return pidfd;
+}
+
+/** A child that runs. */
+function running(keep: Keep): PidFd {
+  return keep(startUnreaped("exec sleep 60")).pidfd;
+}
+
+/** Ends a process; one that has ended may be reaped already. */
+function end(pidfd: PidFd): void {
+  if (pidfd.isAlive()) pidfd.kill();
+}
+
+/** A process that is no child of ours and has ended. */
+async function stranger(keep: Keep): Promise<{ pidfd: PidFd; reap: () => Promise<void> }> {
+  const { pid, reap } = keep(await startStranger("exit 7"));
+  const pidfd = keep(PidFd.fromPid(pid));
+  await eventually("the stranger has ended", () => !pidfd.isAlive());
+  return { pidfd, reap };
+}
+
+/** A process that is no child of ours and was reaped. */
+async function gone(keep: Keep): Promise<PidFd> {
+  const { pidfd, reap } = await stranger(keep);
+  await reap();
+  return pidfd;
+}
+
+export const operations: Operations = {
+  "PidFd.tryWait() on a zombie": on(zombie, (pidfd) => pidfd.tryWait()),
+  "PidFd.tryWait() to reap": on(zombie, (pidfd) => pidfd.tryWait({ reap: true })),
+  "PidFd.tryWait() on a child that runs": on(running, (pidfd) => pidfd.tryWait()),
+  "PidFd.tryWait() on a stranger's zombie": on(stranger, ({ pidfd }) => pidfd.tryWait()),
+  "PidFd.tryWait() on a stranger that is gone": on(gone, (pidfd) => pidfd.tryWait()),
+  "PidFd.waitSync()": on(stopped, (pidfd) => {
+    pidfd.sendSignal("SIGCONT");
+    return pidfd.waitSync();
+  }),
+  "PidFd.waitSync() for too short a time": on(running, (pidfd) => pidfd.waitSync({ timeout: 1 })),
+  "PidFd.wait() on a zombie": on(zombie, (pidfd) => pidfd.wait()),
+  "PidFd.wait() on a child that runs": on(
+    running,
+    (pidfd) => during((signal) => pidfd.wait({ signal, reap: true }), () => end(pidfd)),
+  ),
+  "PidFd.wait() on a child of Deno's": on(
+    (keep) => {
+      const child = startShell("sleep 0.02; exit 7");
+      keep({ [Symbol.asyncDispose]: async () => void await child.status });
+      return keep(PidFd.fromChild(child));
+    },
+    (pidfd) => pidfd.wait(),
+  ),
+  "PidFd.wait() that is aborted": on(running, (pidfd) => {
+    const controller = new AbortController();
+    const wait = pidfd.wait({ signal: controller.signal });
+    controller.abort();
+    return wait;
+  }),
+  "PidFd.wait() on a handle that is closed": on(running, (pidfd) => {
+    const clone = pidfd.clone();
+    const wait = clone.wait();
+    wait.catch(() => {});
+    clone.close();
+    return wait;
+  }),
+  "PidFd.exited()": on(
+    running,
+    (pidfd) => during((signal) => pidfd.exited({ signal }), () => end(pidfd)),
+  ),
+  "PidFd.terminate()": on(running, (pidfd) => pidfd.terminate()),
+  "PidFd.terminate() with SIGKILL": on(
+    (keep) => keep(startUnreaped("trap '' TERM; while :; do sleep 60; done")).pidfd,
+    async (pidfd) => (await pidfd.terminate({ grace: 1 })).code > 128,
+    // What isn't taken out of the epoll set in truth can't be put there again.
+    "epoll_ctl",
+  ),
+  "killTree()": on(running, async (pidfd) => {
+    const { refused } = await killTree(pidfd);
+    return () => [pidfd.isAlive(), refused.length];
+  }),
+};

@@ -1,0 +1,87 @@
+/**
+ * strace(1), attached to threads of a program that runs already: it sees and changes what these
+ * threads call from then on, and nothing of how the program came to be.
+ *
+ * @module
+ */
+
+import { deadline } from "@std/async";
+import type { ErrnoName } from "../../../ffi/errno.ts";
+import { eventually, PATIENCE } from "../processes.ts";
+import { canRun } from "../skip.ts";
+
+/** Whether strace is here, and may trace. */
+export const canTrace: boolean = canRun("strace", ["-o", "/dev/null", "true"]);
+
+/** What a call is made to fail with, and when. */
+export interface Fault {
+  readonly call: string;
+  readonly errno: ErrnoName;
+  /** Which one of the calls of this name: strace's `when`, "2" or "1+". */
+  readonly when: string;
+}
+
+/** A call that was seen. */
+export interface TracedCall {
+  readonly name: string;
+  /** Its first argument, which for most calls is an fd. */
+  readonly first: string;
+  /** All of its arguments, as far as strace tells. */
+  readonly text: string;
+  /** Whether it was made to fail. */
+  readonly injected: boolean;
+}
+
+/** One strace at work. */
+export interface Tracer {
+  /** What strace has written so far. */
+  text(): string;
+  /** Lets the threads go, and tells what they have called. */
+  detach(): Promise<TracedCall[]>;
+}
+
+/** Attaches to threads; resolves once nothing that they call goes unseen. */
+export async function attach(threads: readonly number[], fault?: Fault): Promise<Tracer> {
+  const log = await Deno.makeTempFile();
+  const inject = fault
+    ? ["-e", `inject=${fault.call}:error=${fault.errno}:when=${fault.when}`]
+    : [];
+  const strace = new Deno.Command("strace", {
+    args: [
+      ...["-q", "-o", log, "-e", "verbose=clone3", "-e", "signal=none"],
+      ...["-e", `trace=${fault?.call ?? "all"}`, ...inject],
+      ...["-p", threads.join()],
+    ],
+    stdin: "null",
+    stdout: "null",
+    stderr: "piped",
+  }).spawn();
+  const ended = strace.output();
+  let failed = false;
+  ended.then(() => failed = true);
+  await eventually("strace is attached", () => failed || threads.every(isTraced));
+  return {
+    text: () => Deno.readTextFileSync(log),
+    async detach() {
+      if (!failed) strace.kill("SIGTERM");
+      const { stderr } = await deadline(ended, PATIENCE);
+      const text = await Deno.readTextFile(log);
+      await Deno.remove(log);
+      const complaint = new TextDecoder().decode(stderr);
+      if (complaint !== "") throw new Error(complaint);
+      return text.split("\n").flatMap(parse);
+    },
+  };
+}
+
+function isTraced(thread: number): boolean {
+  return !/^TracerPid:\t0$/m.test(Deno.readTextFileSync(`/proc/${thread}/status`));
+}
+
+/** A line of strace's log; those that tell of other things than calls are left out. */
+function parse(line: string): TracedCall[] {
+  const match = /^(?:\d+ +)?(\w+)\(([^,)]*)/.exec(line);
+  if (match === null) return [];
+  const [, name, first] = match;
+  return [{ name, first, text: line, injected: line.endsWith("(INJECTED)") }];
+}
