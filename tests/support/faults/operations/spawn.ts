@@ -23,10 +23,12 @@ function start(keep: Keep, command: string, options: SpawnOptions = {}): Child {
     async [Symbol.asyncDispose]() {
       unlessGone(() => child.kill("SIGKILL"));
       const [{ status }] = await Promise.allSettled([child.status]);
-      if (status === "fulfilled") return;
+      if (status === "fulfilled") return await child[Symbol.asyncDispose]();
       // What kept the library from reaping it is over.
       using pidfd = child.pidfd;
       await pidfd.wait({ reap: true });
+      // It closes the streams, and says once more what became of the status.
+      await Promise.allSettled([child[Symbol.asyncDispose]()]);
     },
   });
   return child;
