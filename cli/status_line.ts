@@ -1,0 +1,60 @@
+/**
+ * A line at the bottom of a terminal that tells what is being waited for, and for how long.
+ * Anywhere else than on a terminal it isn't there.
+ *
+ * @module
+ */
+
+/** Goes to the line's start and erases it. ECMA-48, CR and EL */
+const ERASE = "\r\x1b[K";
+
+const encoder = new TextEncoder();
+
+/** The line, which is there until it is disposed of. */
+export class StatusLine implements Disposable {
+  readonly #text: () => string;
+  readonly #started = performance.now();
+  readonly #timer: ReturnType<typeof setInterval> | undefined;
+
+  /** @param text What is waited for, at the moment when it is called. */
+  constructor(text: () => string) {
+    this.#text = text;
+    if (!Deno.stderr.isTerminal()) return;
+    this.#timer = setInterval(() => this.#draw(), 1000);
+    this.#draw();
+  }
+
+  /** Prints something above the line. */
+  above(print: () => void): void {
+    this.#erase();
+    print();
+    this.#draw();
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+    this.#erase();
+  }
+
+  #draw(): void {
+    if (this.#timer === undefined) return;
+    const text = `waiting for ${this.#text()}, ${formatSeconds(performance.now() - this.#started)}`;
+    const { columns } = Deno.consoleSize();
+    write(ERASE + (text.length < columns ? text : `${text.slice(0, columns - 2)}…`));
+  }
+
+  #erase(): void {
+    if (this.#timer !== undefined) write(ERASE);
+  }
+}
+
+function formatSeconds(milliseconds: number): string {
+  const seconds = Math.floor(milliseconds / 1000);
+  const [h, m, s] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60];
+  if (h > 0) return `${h} h ${m} min`;
+  return m > 0 ? `${m} min ${s} s` : `${s} s`;
+}
+
+function write(text: string): void {
+  Deno.stderr.writeSync(encoder.encode(text));
+}

@@ -1,0 +1,87 @@
+/**
+ * Waiting for the ends of processes, with what a terminal shows meanwhile.
+ *
+ * @module
+ */
+
+import { type ExitStatus, SyscallError } from "../mod.ts";
+import { SIGNALLED } from "./failures.ts";
+import { printEnd } from "./output.ts";
+import { commandOf, type Named } from "./references.ts";
+import { StatusLine } from "./status_line.ts";
+
+/** How many processes of a crowd are named. */
+const NAMED = 3;
+
+/** Options for {@linkcode waitForEnds}. */
+export interface WaitForEndsOptions {
+  /** Whether it is over with the first end. */
+  readonly any?: boolean;
+  readonly json?: boolean;
+  /** In milliseconds; without it, for as long as it takes. */
+  readonly timeout?: number;
+}
+
+/** What came of the waiting. */
+export interface Ends {
+  /** The status of each process that ended; null where nothing tells. */
+  readonly statuses: ReadonlyMap<Named, ExitStatus | null>;
+  /** Those that still run, as the time was up. */
+  readonly running: readonly Named[];
+}
+
+/** Waits for processes, and prints how each ended. On SIGINT and the like the program ends. */
+export async function waitForEnds(
+  processes: readonly Named[],
+  { any = false, json = false, timeout }: WaitForEndsOptions,
+): Promise<Ends> {
+  const commands = new Map(processes.map((process) => [process, commandOf(process.pidfd)]));
+  const statuses = new Map<Named, ExitStatus | null>();
+  const running = () => processes.filter((process) => !statuses.has(process));
+  using line = new StatusLine(() => {
+    const names = running().map((process) => describe(process, commands.get(process) ?? null));
+    const more = names.length - NAMED;
+    return names.slice(0, NAMED).join(", ") + (more > 0 ? `, and ${more} more` : "");
+  });
+  leaveCleanly(line);
+
+  const over = new AbortController();
+  const timer = timeout === undefined ? undefined : setTimeout(() => over.abort(), timeout);
+  const waits = processes.map(async (process) => {
+    const status = await statusOf(process, over.signal);
+    if (over.signal.aborted) return;
+    statuses.set(process, status);
+    line.above(() => printEnd(process, commands.get(process) ?? null, status, json));
+    if (any) over.abort();
+  });
+  const results = await Promise.allSettled(waits);
+  clearTimeout(timer);
+  for (const result of results) {
+    if (result.status === "rejected" && result.reason !== over.signal.reason) throw result.reason;
+  }
+  return { statuses, running: running() };
+}
+
+/** The status of a process that ended; null where the kernel tells it to its parent alone. */
+async function statusOf({ pidfd }: Named, signal: AbortSignal): Promise<ExitStatus | null> {
+  try {
+    return await pidfd.wait({ signal });
+  } catch (error) {
+    if (error instanceof SyscallError && error.code === "ECHILD") return null;
+    throw error;
+  }
+}
+
+function describe({ name }: Named, command: string | null): string {
+  return command === null ? name : `${name} (${command})`;
+}
+
+/** Whatever ends this program from outside, the terminal is left as it was. */
+function leaveCleanly(line: StatusLine): void {
+  for (const [signal, number] of [["SIGINT", 2], ["SIGTERM", 15], ["SIGHUP", 1]] as const) {
+    Deno.addSignalListener(signal, () => {
+      line[Symbol.dispose]();
+      Deno.exit(SIGNALLED + number);
+    });
+  }
+}
