@@ -18,8 +18,8 @@ import { failure } from "./call.ts";
 import { Errno } from "./errno.ts";
 import { SyscallError, UnsupportedError } from "./errors.ts";
 import { discard, fileSystemType, inode } from "./files.ts";
-import { libc } from "./libc.ts";
 import { socketpair, tryPeerPidfd } from "./sockets.ts";
+import { spawnLibc } from "./spawn_symbols.ts";
 import {
   getpid,
   openById,
@@ -193,12 +193,12 @@ export const peerPidfds = new Capability("SO_PEERPIDFD", "Linux 6.5", () => {
 export const pidfdSpawn = new Capability(
   "pidfd_spawn",
   "glibc 2.39",
-  () => libc().pidfd_spawn !== null,
+  () => spawnLibc().pidfd_spawn !== null,
 );
 
 /** A child that is born into a cgroup; the kernel's part (CLONE_INTO_CGROUP, Linux 5.7) is older. */
 export const cgroupSpawn = new Capability(
   "POSIX_SPAWN_SETCGROUP",
   "glibc 2.39 and Linux 5.7",
-  () => libc().posix_spawnattr_setcgroup_np !== null,
+  () => spawnLibc().posix_spawnattr_setcgroup_np !== null,
 );

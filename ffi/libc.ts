@@ -36,12 +36,26 @@ const LIBC_NAME = "libc.so.6";
 let opened: Libc | undefined;
 let errnoLocation: Deno.PointerObject;
 
-/**
- * libc, opened at first use. It stays open to the program's end: functions of a
- * closed library must not be called, and a wait can be parked in one at any time.
- */
+/** libc, opened at first use, with the functions that every program needs. */
 export function libc(): Libc {
-  return opened ??= open();
+  return opened ??= start();
+}
+
+function start(): Libc {
+  const symbols = open(SYMBOLS);
+  errnoLocation = symbols.__errno_location()!;
+  return symbols;
+}
+
+/**
+ * libc with the functions of another table, opened at first use: Deno compiles a stub for each,
+ * which takes 0.14 ms, and few programs need all.
+ */
+export function libcWith<const T extends Deno.ForeignLibraryInterface>(
+  table: T,
+): () => Deno.DynamicLibrary<T>["symbols"] {
+  let symbols: Deno.DynamicLibrary<T>["symbols"] | undefined;
+  return () => symbols ??= open(table);
 }
 
 /** The architecture, once it is known to be one that we have numbers for. */
@@ -130,12 +144,16 @@ function stringAt(address: bigint): string {
 /** No string that we read is longer: the kernel's limit for one of the environment. */
 const LONGEST = 128n * 1024n;
 
-function open(): Libc {
+/**
+ * Opens libc, to the program's end: functions of a closed library must not be called, and a wait
+ * can be parked in one at any time.
+ */
+function open<T extends Deno.ForeignLibraryInterface>(
+  table: T,
+): Deno.DynamicLibrary<T>["symbols"] {
   const paths = LIBC_FOLDERS[arch()].map((folder) => `${folder}/${LIBC_NAME}`);
   try {
-    const { symbols } = Deno.dlopen(pathToOpen(paths), SYMBOLS);
-    errnoLocation = symbols.__errno_location()!;
-    return symbols;
+    return Deno.dlopen(pathToOpen(paths), table).symbols;
   } catch (cause) {
     if (cause instanceof Deno.errors.NotCapable) {
       throw new Deno.errors.NotCapable(

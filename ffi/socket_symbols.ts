@@ -4,6 +4,8 @@
  * @module
  */
 
+import { libcWith } from "./libc.ts";
+
 const MESSAGE = {
   parameters: [
     "i32", // int sockfd
@@ -22,7 +24,8 @@ const ADDRESS = {
   result: "i32",
 } as const;
 
-export const SOCKET_SYMBOLS = {
+/** libc with every function that UNIX sockets take, opened at first use. */
+export const socketLibc = libcWith({
   // int socket(int domain, int type, int protocol);
   socket: {
     parameters: [
@@ -98,9 +101,4 @@ export const SOCKET_SYMBOLS = {
     ],
     result: "i32",
   },
-  // int unlink(const char *path);
-  unlink: {
-    parameters: ["buffer"], // const char *path
-    result: "i32",
-  },
-} as const;
+});

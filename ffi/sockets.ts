@@ -11,7 +11,8 @@ import { pipeEnds } from "../structs/spawn.ts";
 import { intValue, iovec, msghdr, sockaddrUn, SOL_SOCKET, ucred } from "../structs/socket.ts";
 import { attempt, check } from "./call.ts";
 import { Errno } from "./errno.ts";
-import { addressOf, libc } from "./libc.ts";
+import { addressOf } from "./libc.ts";
+import { socketLibc } from "./socket_symbols.ts";
 
 const AF_UNIX = 1;
 const SOCK_STREAM = 1;
@@ -53,14 +54,14 @@ export interface Received {
 export function socketpair(type: SocketType): [number, number] {
   const { bytes, fields } = pipeEnds.allocate();
   const flags = TYPES[type] | SOCK_NONBLOCK | SOCK_CLOEXEC;
-  check("socketpair", attempt(() => libc().socketpair(AF_UNIX, flags, 0, bytes)));
+  check("socketpair", attempt(() => socketLibc().socketpair(AF_UNIX, flags, 0, bytes)));
   return [fields.read, fields.write];
 }
 
 /** A socket that is not connected yet. socket(2) */
 export function socket(type: SocketType): number {
   const flags = TYPES[type] | SOCK_NONBLOCK | SOCK_CLOEXEC;
-  return check("socket", attempt(() => libc().socket(AF_UNIX, flags, 0)));
+  return check("socket", attempt(() => socketLibc().socket(AF_UNIX, flags, 0)));
 }
 
 /** An address in the form that bind(2) and connect(2) take. */
@@ -86,7 +87,7 @@ export function socketAddress(path: Uint8Array, name: string): SocketAddress {
 
 /** Gives a socket its address. bind(2) */
 export function bind(fd: number, { bytes, length, name }: SocketAddress): void {
-  check("bind", attempt(() => libc().bind(fd, bytes, length)), {
+  check("bind", attempt(() => socketLibc().bind(fd, bytes, length)), {
     [Errno.EADDRINUSE]: `${name} is there already`,
     [Errno.ENOENT]: name,
     [Errno.EACCES]: name,
@@ -95,17 +96,17 @@ export function bind(fd: number, { bytes, length, name }: SocketAddress): void {
 
 /** Lets others connect. listen(2) */
 export function listen(fd: number, backlog: number): void {
-  check("listen", attempt(() => libc().listen(fd, backlog)));
+  check("listen", attempt(() => socketLibc().listen(fd, backlog)));
 }
 
 /** Connects a socket; returns 0 or −errno. connect(2) */
 export function tryConnect(fd: number, { bytes, length }: SocketAddress): number {
-  return attempt(() => libc().connect(fd, bytes, length));
+  return attempt(() => socketLibc().connect(fd, bytes, length));
 }
 
 /** The next connection, or −errno. accept4(2) */
 export function tryAccept(fd: number): number {
-  return attempt(() => libc().accept4(fd, null, null, SOCK_NONBLOCK | SOCK_CLOEXEC));
+  return attempt(() => socketLibc().accept4(fd, null, null, SOCK_NONBLOCK | SOCK_CLOEXEC));
 }
 
 /** Sends what the socket takes, with control messages; returns how much, or −errno. sendmsg(2) */
@@ -117,7 +118,7 @@ export function trySend(
   return withMessage(
     data,
     control,
-    (message) => attempt(() => libc().sendmsg(fd, message, MSG_DONTWAIT | MSG_NOSIGNAL)),
+    (message) => attempt(() => socketLibc().sendmsg(fd, message, MSG_DONTWAIT | MSG_NOSIGNAL)),
   ).result;
 }
 
@@ -130,7 +131,7 @@ export function tryReceive(
   const { result, header } = withMessage(
     data,
     control,
-    (message) => attempt(() => libc().recvmsg(fd, message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC)),
+    (message) => attempt(() => socketLibc().recvmsg(fd, message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC)),
   );
   return {
     result,
@@ -144,7 +145,8 @@ export function tryPeekLength(fd: number): number {
   return withMessage(
     NOTHING,
     NOTHING,
-    (message) => attempt(() => libc().recvmsg(fd, message, MSG_DONTWAIT | MSG_PEEK | MSG_TRUNC)),
+    (message) =>
+      attempt(() => socketLibc().recvmsg(fd, message, MSG_DONTWAIT | MSG_PEEK | MSG_TRUNC)),
   ).result;
 }
 
@@ -177,7 +179,7 @@ function withMessage(
 
 /** Ends the sending half: the peer reads to the end. shutdown(2) */
 export function shutdownSending(fd: number): void {
-  const result = attempt(() => libc().shutdown(fd, SHUT_WR));
+  const result = attempt(() => socketLibc().shutdown(fd, SHUT_WR));
   // A peer that is gone needs no end, and what is no socket has none of its own.
   if (result !== -Errno.ENOTCONN && result !== -Errno.ENOTSOCK) check("shutdown", result);
 }
@@ -210,7 +212,7 @@ export function tryPeerPidfd(fd: number): number {
 /** Whether each message brings a pidfd of its sender along; returns 0 or −errno. SO_PASSPIDFD */
 export function tryPassPidfd(fd: number, on: boolean): number {
   const value = intValue.encode({ value: on ? 1 : 0 });
-  return attempt(() => libc().setsockopt(fd, SOL_SOCKET, SO_PASSPIDFD, value, value.length));
+  return attempt(() => socketLibc().setsockopt(fd, SOL_SOCKET, SO_PASSPIDFD, value, value.length));
 }
 
 function tryGetInt(fd: number, option: number): { result: number; value: number } {
@@ -221,5 +223,5 @@ function tryGetInt(fd: number, option: number): { result: number; value: number 
 
 function tryGetOption(fd: number, option: number, value: Uint8Array<ArrayBuffer>): number {
   const length = intValue.encode({ value: value.length });
-  return attempt(() => libc().getsockopt(fd, SOL_SOCKET, option, value, length));
+  return attempt(() => socketLibc().getsockopt(fd, SOL_SOCKET, option, value, length));
 }

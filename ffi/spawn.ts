@@ -21,6 +21,7 @@ import { Errno } from "./errno.ts";
 import { UnsupportedError } from "./errors.ts";
 import { AT_FDCWD, discard, O_RDONLY, openat, readDirectory } from "./files.ts";
 import { addressOf, environmentAddress, libc } from "./libc.ts";
+import { spawnLibc } from "./spawn_symbols.ts";
 import { pidfdOpen } from "./syscalls.ts";
 
 const POSIX_SPAWN_SETPGROUP = 0x02;
@@ -71,8 +72,8 @@ export function spawn(plan: SpawnPlan): number {
       const start = (name: "posix_spawn" | "pidfd_spawn") => {
         const command = [out.bytes, path, actions, attributes, argv] as const;
         const errno = envp
-          ? libc()[name]?.(...command, envp)
-          : libc()[`${name}_inheriting`]?.(...command, environmentAddress());
+          ? spawnLibc()[name]?.(...command, envp)
+          : spawnLibc()[`${name}_inheriting`]?.(...command, environmentAddress());
         return errno ?? Errno.ENOSYS;
       };
 
@@ -96,7 +97,7 @@ function pidfdOfChild(pid: number): number {
     return pidfdOpen(pid, 0);
   } catch (error) {
     // Until it is reaped, the PID is the child's and nobody else's.
-    if (libc().kill(pid, SIGKILL) === 0) {
+    if (spawnLibc().kill(pid, SIGKILL) === 0) {
       attempt(() => libc().waitid(P_PID, pid, null, WEXITED));
     }
     throw error;
@@ -109,7 +110,7 @@ function addActions(actions: Uint8Array<ArrayBuffer>, plan: SpawnPlan): void {
     posix_spawn_file_actions_adddup2: addDup2,
     posix_spawn_file_actions_addopen: addOpen,
     posix_spawn_file_actions_addchdir_np: addChdir,
-  } = libc();
+  } = spawnLibc();
   for (const [target, source] of plan.fds) {
     const name = `fd ${target}`;
     if (source === "null") {
@@ -131,7 +132,7 @@ function addCloses(actions: Uint8Array<ArrayBuffer>, kept: SpawnPlan["fds"]): vo
   const {
     posix_spawn_file_actions_addclose: addClose,
     posix_spawn_file_actions_addclosefrom_np: addCloseFrom,
-  } = libc();
+  } = spawnLibc();
   const end = Math.max(...kept.keys()) + 1;
   if (!addCloseFrom || kept.size < end) {
     for (const fd of ownFds()) {
@@ -163,7 +164,7 @@ function setAttributes(attributes: Uint8Array<ArrayBuffer>, plan: SpawnPlan): vo
     posix_spawnattr_setsigmask: setSigmask,
     posix_spawnattr_setpgroup: setPgroup,
     posix_spawnattr_setcgroup_np: setCgroup,
-  } = libc();
+  } = spawnLibc();
   let flags = POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK;
   // Deno ignores SIGPIPE; a program that doesn't would never end behind `| head`. And libc's own
   // sigfillset leaves out two signals, which posix_spawn would have the child ignore.
@@ -189,11 +190,11 @@ function withObject<T>(
   use: (object: Uint8Array<ArrayBuffer>) => T,
 ): T {
   const object = new Uint8Array(new ArrayBuffer(size));
-  succeed(`${kind}_init`, libc()[`${kind}_init`](object));
+  succeed(`${kind}_init`, spawnLibc()[`${kind}_init`](object));
   try {
     return use(object);
   } finally {
-    libc()[`${kind}_destroy`](object);
+    spawnLibc()[`${kind}_destroy`](object);
   }
 }
 

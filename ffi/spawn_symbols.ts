@@ -9,6 +9,8 @@
  * @module
  */
 
+import { libcWith } from "./libc.ts";
+
 /** Functions that take nothing but the object that they work on. */
 const ACTIONS = { parameters: ["buffer"], result: "i32" } as const;
 
@@ -37,10 +39,16 @@ const INHERITING = {
   result: "i32",
 } as const;
 
-export const SPAWN_SYMBOLS = {
-  // char **environ;
-  environ: { type: "pointer" },
-
+/** libc with every function that starting a process takes, opened at first use. */
+export const spawnLibc = libcWith({
+  // int kill(pid_t pid, int sig);
+  kill: {
+    parameters: [
+      "i32", // pid_t pid
+      "i32", // int sig
+    ],
+    result: "i32",
+  },
   // int posix_spawn(pid_t *pid, const char *path, …);
   posix_spawn: WITH_ENVIRONMENT,
   posix_spawn_inheriting: { name: "posix_spawn", ...INHERITING },
@@ -144,4 +152,4 @@ export const SPAWN_SYMBOLS = {
     result: "i32",
     optional: true,
   },
-} as const;
+});

@@ -1,5 +1,6 @@
 /**
- * The table of libc's functions that the library calls.
+ * The table of libc's functions that the library calls, all but those for sockets and for
+ * starting processes.
  *
  * The kernel takes `int` and `unsigned` arguments from the lower half of a register, so
  * syscall(2) may be declared with 32-bit parameters, which V8 passes without a BigInt. Sizes
@@ -9,9 +10,6 @@
  *
  * @module
  */
-
-import { SOCKET_SYMBOLS } from "./socket_symbols.ts";
-import { SPAWN_SYMBOLS } from "./spawn_symbols.ts";
 
 /** Every function with its C declaration, a parameter a line. */
 export const SYMBOLS = {
@@ -79,14 +77,6 @@ export const SYMBOLS = {
     ],
     result: "i32",
   },
-  // int kill(pid_t pid, int sig);
-  kill: {
-    parameters: [
-      "i32", // pid_t pid
-      "i32", // int sig
-    ],
-    result: "i32",
-  },
   // int prctl(int op, ... /* unsigned long arg2 */);
   prctl: {
     parameters: [
@@ -147,6 +137,8 @@ export const SYMBOLS = {
     ],
     result: "i32",
   },
+  // char **environ;
+  environ: { type: "pointer" },
   // int close(int fd);
   close: {
     parameters: ["i32"], // int fd
@@ -168,6 +160,11 @@ export const SYMBOLS = {
       "buffer", // const void *buf
       "usize", // size_t count
     ],
+    result: "i32",
+  },
+  // int unlink(const char *path);
+  unlink: {
+    parameters: ["buffer"], // const char *path
     result: "i32",
   },
   // ssize_t readlinkat(int dirfd, const char *path, char *buf, size_t bufsiz);
@@ -311,6 +308,4 @@ export const SYMBOLS = {
     ],
     result: "i32",
   },
-  ...SOCKET_SYMBOLS,
-  ...SPAWN_SYMBOLS,
 } as const;

@@ -8,7 +8,7 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { attempt, check } from "../../ffi/call.ts";
 import { Errno } from "../../ffi/errno.ts";
 import { close, pipe } from "../../ffi/files.ts";
-import { libc } from "../../ffi/libc.ts";
+import { socketLibc } from "../../ffi/socket_symbols.ts";
 import {
   bind,
   listen,
@@ -120,7 +120,7 @@ Deno.test("LONGEST_PATH and SCM_MAX_FD are the kernel's own limits", () => {
 Deno.test("socketType() is null for whatever is no stream or seqpacket socket of AF_UNIX", () => {
   using fds = new Fds();
   const make = (domain: number, type: number) =>
-    check("socket", attempt(() => libc().socket(domain, type, 0)));
+    check("socket", attempt(() => socketLibc().socket(domain, type, 0)));
   const { read, write } = pipe();
   const others = fds.add(
     ...[read, write, openFile("/dev/null"), make(AF_UNIX, SOCK_DGRAM)],
@@ -132,7 +132,7 @@ Deno.test("socketType() is null for whatever is no stream or seqpacket socket of
 Deno.test("trySend() and tryReceive() don't wait, not even on a socket that would", () => {
   using fds = new Fds();
   const ends = new Int32Array(2);
-  const call = () => libc().socketpair(AF_UNIX, SOCK_STREAM, 0, new Uint8Array(ends.buffer));
+  const call = () => socketLibc().socketpair(AF_UNIX, SOCK_STREAM, 0, new Uint8Array(ends.buffer));
   check("socketpair", attempt(call));
   const [one, other] = fds.add(...ends);
   const buffer = new Uint8Array(4096);

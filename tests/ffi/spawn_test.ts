@@ -10,6 +10,7 @@ import { cgroupSpawn, pidfdSpawn } from "../../ffi/capabilities.ts";
 import { Errno } from "../../ffi/errno.ts";
 import { pipe, readAll } from "../../ffi/files.ts";
 import { type Libc, libc } from "../../ffi/libc.ts";
+import { spawnLibc } from "../../ffi/spawn_symbols.ts";
 import { spawn, type SpawnPlan } from "../../ffi/spawn.ts";
 import { OwnedFd, PidFd, SyscallError, UnsupportedError } from "../../mod.ts";
 import { watchCalls } from "../support/calls.ts";
@@ -46,14 +47,17 @@ function outputOf(command: string, more: Partial<SpawnPlan> = {}): string {
   return text;
 }
 
+type SpawnFunction = keyof ReturnType<typeof spawnLibc>;
+
 /** Has libc be without a function until the end of the block. */
-function withoutFunction(name: keyof Libc): Disposable {
-  return shadow(libc() as Record<string, unknown>, name, () => null);
+function withoutFunction(name: SpawnFunction): Disposable {
+  return shadow(spawnLibc() as Record<string, unknown>, name, () => null);
 }
 
 /** Has a function of libc fail until the end of the block. */
-function failing(name: keyof Libc, result: number, errno = result): Disposable {
-  return shadow(libc() as Record<string, unknown>, name, () => () => {
+function failing(name: SpawnFunction | keyof Libc, result: number, errno = result): Disposable {
+  const functions: Record<string, unknown> = name in spawnLibc() ? spawnLibc() : libc();
+  return shadow(functions, name, () => () => {
     setErrno(errno);
     return result;
   });

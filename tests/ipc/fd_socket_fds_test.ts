@@ -6,7 +6,7 @@
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { deadline } from "@std/async";
-import { libc } from "../../ffi/libc.ts";
+import { socketLibc } from "../../ffi/socket_symbols.ts";
 import { type FdMessage, FdSocket, PidFd } from "../../mod.ts";
 import { startUnreaped } from "../support/children.ts";
 import { isCloseOnExec, openOn } from "../support/fds.ts";
@@ -62,9 +62,9 @@ for (const type of TYPES) {
     assertEquals(linksOf(message), Array(253).fill(openOn(own.fd)));
     closeAll(message);
 
-    const { sendmsg } = libc();
+    const { sendmsg } = socketLibc();
     let calls = 0;
-    using _count = shadow(libc(), "sendmsg", () => (...args) => {
+    using _count = shadow(socketLibc(), "sendmsg", () => (...args) => {
       calls++;
       return sendmsg(...args);
     });

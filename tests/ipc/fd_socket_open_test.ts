@@ -8,7 +8,7 @@ import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { deadline } from "@std/async";
 import { attempt, check } from "../../ffi/call.ts";
 import { close, pipe, setCloseOnExec } from "../../ffi/files.ts";
-import { libc } from "../../ffi/libc.ts";
+import { socketLibc } from "../../ffi/socket_symbols.ts";
 import { bind, listen, socket, tryAccept, tryConnect } from "../../ffi/sockets.ts";
 import { parseAddress } from "../../ipc/address.ts";
 import { FdSocket, PidFd, SyscallError } from "../../mod.ts";
@@ -151,9 +151,9 @@ class FullListener implements Disposable {
 
 Deno.test("FdSocket.connect() tries again and again while the listener's queue is full", async () => {
   using listener = new FullListener();
-  const { connect } = libc();
+  const { connect } = socketLibc();
   let attempts = 0;
-  using _count = shadow(libc(), "connect", () => (...args) => {
+  using _count = shadow(socketLibc(), "connect", () => (...args) => {
     attempts++;
     return connect(...args);
   });
@@ -190,7 +190,7 @@ Deno.test("FdSocket.connect() is refused when a listener with a full queue is cl
 function foreignPair(type: number): number[] {
   const ends = new Int32Array(2);
   const bytes = new Uint8Array(ends.buffer);
-  check("socketpair", attempt(() => libc().socketpair(AF_UNIX, type, 0, bytes)));
+  check("socketpair", attempt(() => socketLibc().socketpair(AF_UNIX, type, 0, bytes)));
   return [...ends];
 }
 
@@ -229,7 +229,7 @@ Deno.test("FdSocket.fromFd() sees which type the socket has", async () => {
 
 Deno.test("FdSocket.fromFd() leaves alone what is no UNIX socket of the two types", () => {
   const make = (domain: number, type: number) =>
-    check("socket", attempt(() => libc().socket(domain, type, 0)));
+    check("socket", attempt(() => socketLibc().socket(domain, type, 0)));
   const { read, write } = pipe();
   const fds = [
     ...[read, write, openFile("/dev/null"), openFile("/tmp"), PidFd.fromSelf().intoFd()],

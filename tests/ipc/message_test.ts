@@ -6,7 +6,7 @@
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { attempt, check } from "../../ffi/call.ts";
-import { libc } from "../../ffi/libc.ts";
+import { socketLibc } from "../../ffi/socket_symbols.ts";
 import { tryPassPidfd, trySend } from "../../ffi/sockets.ts";
 import { peerPidfds } from "../../ffi/capabilities.ts";
 import { holdFds, NO_CONTROL, receiveMessage } from "../../ipc/message.ts";
@@ -31,7 +31,7 @@ function passCredentials(fd: number): void {
   const on = intValue.encode({ value: 1 });
   check(
     "setsockopt",
-    attempt(() => libc().setsockopt(fd, SOL_SOCKET, SO_PASSCRED, on, on.length)),
+    attempt(() => socketLibc().setsockopt(fd, SOL_SOCKET, SO_PASSCRED, on, on.length)),
   );
 }
 

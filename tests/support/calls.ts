@@ -5,6 +5,8 @@
  */
 
 import { libc } from "../../ffi/libc.ts";
+import { socketLibc } from "../../ffi/socket_symbols.ts";
+import { spawnLibc } from "../../ffi/spawn_symbols.ts";
 import { shadow } from "./shadow.ts";
 
 /** The names of libc's functions that were called, in order. */
@@ -17,17 +19,18 @@ export interface Calls extends Disposable {
  * another thread.
  */
 export function watchCalls(): Calls {
-  const functions = libc() as Record<string, unknown>;
   const names: string[] = [];
   const stack = new DisposableStack();
-  for (const [name, call] of Object.entries(functions)) {
-    const isOurs = Object.getOwnPropertyDescriptor(functions, name)?.configurable;
-    if (typeof call !== "function" || !isOurs) continue;
-    const watched = (...args: unknown[]) => {
-      names.push(name);
-      return call(...args);
-    };
-    stack.use(shadow(functions, name, () => watched));
+  for (const functions of [libc(), socketLibc(), spawnLibc()] as Record<string, unknown>[]) {
+    for (const [name, call] of Object.entries(functions)) {
+      const isOurs = Object.getOwnPropertyDescriptor(functions, name)?.configurable;
+      if (typeof call !== "function" || !isOurs) continue;
+      const watched = (...args: unknown[]) => {
+        names.push(name);
+        return call(...args);
+      };
+      stack.use(shadow(functions, name, () => watched));
+    }
   }
   return { names, [Symbol.dispose]: () => stack.dispose() };
 }

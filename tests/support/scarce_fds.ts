@@ -6,6 +6,7 @@
 
 import { AT_FDCWD, close, O_RDONLY, openat } from "../../ffi/files.ts";
 import { SyscallError } from "../../mod.ts";
+import "./deno_fds.ts";
 
 const RLIMIT_NOFILE = 7;
 const LIMIT = 300n;
