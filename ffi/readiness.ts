@@ -71,6 +71,9 @@ let park: Park | undefined;
  */
 let batch: ReturnType<ReturnType<typeof layout>["allocateArray"]> | undefined;
 
+/** What epoll_ctl reads. Synchronous calls can't overlap, so that one serves them all. */
+let change: ReturnType<ReturnType<typeof layout>["allocate"]> | undefined;
+
 /** What an eventfd is written: the number to add, 64 bits wide. */
 const ONE = new Uint8Array(new BigUint64Array([1n]).buffer);
 
@@ -190,8 +193,11 @@ function tryControl(
   events: number,
   generation: number,
 ): number {
-  const event = layout().encode({ events, data_fd: fd, data_generation: generation });
-  return attempt(() => libc().epoll_ctl(epoll, op, fd, event));
+  const { bytes, fields } = change ??= layout().allocate();
+  fields.events = events;
+  fields.data_fd = fd;
+  fields.data_generation = generation;
+  return attempt(() => libc().epoll_ctl(epoll, op, fd, bytes));
 }
 
 function start(): Park {
