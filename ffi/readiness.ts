@@ -7,10 +7,11 @@
  * epoll set makes it return when nobody waits any more.
  *
  * States: **idle**, with no fd and no thread, as long as nobody waits; **parked**
- * from the first wait to the end of the last. A pending FFI call keeps the event
- * loop alive, which is what a pending wait should do; one that was aborted must not,
- * and so the last to leave sends the wake-up. fds may join and leave while the
- * thread is parked: epoll_ctl(2) takes effect at once.
+ * from the first wait to the end of the last; then **lingering** for a turn of the event
+ * loop, with fds and no thread. A pending FFI call keeps the event loop alive, which is
+ * what a pending wait should do; one that was aborted must not, and so the last to leave
+ * sends the wake-up. fds may join and leave while the thread is parked: epoll_ctl(2)
+ * takes effect at once.
  *
  * errno of a nonblocking call is another thread's. On −1 the call is therefore
  * repeated, synchronously and without waiting, and that one is believed.
@@ -223,16 +224,21 @@ async function run({ epoll, wakeUp }: Park): Promise<void> {
   try {
     // Whoever started this is about to join.
     await undefined;
-    while (registrations.size > 0) {
-      let count = await libc().epoll_wait_parked(epoll, bytes, BATCH, -1);
-      if (count < 0) {
-        count = check("epoll_wait", attempt(() => libc().epoll_wait(epoll, bytes, BATCH, 0)));
+    do {
+      while (registrations.size > 0) {
+        let count = await libc().epoll_wait_parked(epoll, bytes, BATCH, -1);
+        if (count < 0) {
+          count = check("epoll_wait", attempt(() => libc().epoll_wait(epoll, bytes, BATCH, 0)));
+        }
+        for (let i = 0; i < count; i++) {
+          const { data_fd, data_generation, events } = blocks[i].fields;
+          dispatch(epoll, data_fd, data_generation, events);
+        }
       }
-      for (let i = 0; i < count; i++) {
-        const { data_fd, data_generation, events } = blocks[i].fields;
-        dispatch(epoll, data_fd, data_generation, events);
-      }
-    }
+      // Whoever is served goes on first, and may well wait again: to close all this and make it
+      // anew takes as long as all else that a wait does.
+      await new Promise((resolve) => setImmediate(resolve));
+    } while (registrations.size > 0);
   } catch (error) {
     for (const fd of [...registrations.keys()]) forget(fd, () => error);
   } finally {
@@ -260,7 +266,7 @@ function stopIfIdle(): void {
   if (!park || registrations.size > 0) return;
   // Nothing but a sandbox can refuse the one; the other makes the eventfd ready as it is.
   if (tryWrite(park.wakeUp, ONE.slice()) > 0) return;
-  tryControl(park.epoll, EPOLL_CTL_MOD, park.wakeUp, EPOLLOUT, 0);
+  tryControl(park.epoll, EPOLL_CTL_MOD, park.wakeUp, (EPOLLOUT | EPOLLET) >>> 0, 0);
 }
 
 function layout() {

@@ -11,7 +11,7 @@ import { type FdMessage, FdSocket, PidFd } from "../../mod.ts";
 import { startUnreaped } from "../support/children.ts";
 import { isCloseOnExec, openOn } from "../support/fds.ts";
 import { works } from "../support/privileges.ts";
-import { isRoot, openFds, PATIENCE, ROOT, runForValue } from "../support/processes.ts";
+import { idle, isRoot, openFds, PATIENCE, ROOT, runForValue } from "../support/processes.ts";
 import { shadow } from "../support/shadow.ts";
 import { needing } from "../support/skip.ts";
 import { closeAll, fill, Pair, receiveBytes, someFd, textOf, TYPES } from "../support/sockets.ts";
@@ -50,6 +50,7 @@ for (const type of TYPES) {
     assertEquals(linksOf(message), fds.map((fd) => openOn(typeof fd === "number" ? fd : fd.fd)));
     assertEquals(message?.fds.map(({ fd }) => isCloseOnExec(fd)), Array(5).fill(true));
     closeAll(message);
+    await idle();
     assertEquals(openFds(), before);
   });
 
@@ -71,6 +72,7 @@ for (const type of TYPES) {
     const tooMany = () => pair.near.send("all", Array(254).fill(own));
     await assertRejects(tooMany, RangeError, "fds must be at most 253 descriptors: 254");
     assertEquals(calls, 0);
+    await idle();
     assertEquals(openFds(), before);
   });
 
@@ -111,6 +113,7 @@ Deno.test("FdSocket leaves nothing behind after 10,000 messages with a descripto
       assertEquals(arrived, { text: `${i}`, links: [links[i % 2]] });
     }
   }
+  await idle();
   assertEquals(openFds(), before);
 });
 

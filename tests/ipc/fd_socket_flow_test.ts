@@ -7,7 +7,7 @@
 import { assert, assertEquals, assertLessOrEqual } from "@std/assert";
 import { deadline } from "@std/async";
 import { openOn } from "../support/fds.ts";
-import { eventually, openFds, PATIENCE, threads } from "../support/processes.ts";
+import { eventually, idle, openFds, PATIENCE, threads } from "../support/processes.ts";
 import { isPending, nextTurn } from "../support/promises.ts";
 import {
   closeAll,
@@ -63,6 +63,7 @@ Deno.test("FdSocket.send() sends descriptors once, however many pieces the data 
   }
   await deadline(send, PATIENCE);
   assertEquals(counts, [2, ...Array(counts.length - 1).fill(0)]);
+  await idle();
   assertEquals(openFds(), before);
 });
 

@@ -14,7 +14,7 @@ import { parseAddress } from "../../ipc/address.ts";
 import { FdSocket, PidFd, SyscallError } from "../../mod.ts";
 import { isCloseOnExec, openFile, openOn } from "../support/fds.ts";
 import { withoutCapability, works } from "../support/privileges.ts";
-import { eventually, openFds, PATIENCE, runForValue } from "../support/processes.ts";
+import { eventually, idle, openFds, PATIENCE, runForValue } from "../support/processes.ts";
 import { isPending } from "../support/promises.ts";
 import { shadow } from "../support/shadow.ts";
 import { needing } from "../support/skip.ts";
@@ -80,6 +80,7 @@ Deno.test("FdSocket.connect() says why nobody answers", async () => {
     const error = await assertRejects(() => FdSocket.connect(path), SyscallError, hint);
     assertEquals([error.code, error.syscall], [code, "connect"], path);
   }
+  await idle();
   assertEquals(openFds(), before);
 });
 
@@ -114,6 +115,7 @@ Deno.test("FdSocket.connect() refuses bad input before it does anything", async 
   await assertRejects(() => connect(5), TypeError, "path must be a string: 5");
   await assertRejects(() => connect("@a", { type: "dgram" }), RangeError, "options.type");
   await assertRejects(() => connect("@a", { signal: "no" }), TypeError, "options.signal");
+  await idle();
   assertEquals(openFds(), before);
 });
 
@@ -174,6 +176,7 @@ Deno.test("FdSocket.connect() can be aborted while the listener's queue is full"
   const reason = new Error("no need");
   controller.abort(reason);
   assertEquals(await deadline(assertRejects(() => connection), PATIENCE), reason);
+  await idle();
   assertEquals(openFds(), before);
 });
 
@@ -209,6 +212,7 @@ Deno.test("FdSocket.fromFd() takes over a socket that would wait in each call", 
     assertEquals(textOf(await deadline(message, PATIENCE)), "there");
     fill(near);
   }
+  await idle();
   assertEquals(openFds(), before);
 });
 

@@ -9,7 +9,7 @@ import { deadline } from "@std/async";
 import { trySend } from "../../ffi/sockets.ts";
 import { FdSocket, SyscallError } from "../../mod.ts";
 import { isCloseOnExec, openOn } from "../support/fds.ts";
-import { eventually, openFds, PATIENCE } from "../support/processes.ts";
+import { eventually, idle, openFds, PATIENCE } from "../support/processes.ts";
 import { BUFFER, closeAll, Pair, pattern, someFd, textOf, TYPES } from "../support/sockets.ts";
 
 const NOTHING = new Uint8Array(0);
@@ -27,6 +27,7 @@ for (const type of TYPES) {
       assertEquals(textOf(await deadline(far.receive(), PATIENCE)), "there");
       assertEquals(textOf(await deadline(near.receive(), PATIENCE)), "and back");
     }
+    await idle();
     assertEquals(openFds(), before);
   });
 
@@ -77,6 +78,7 @@ for (const type of TYPES) {
       const error = await assertRejects(() => pair.near.send("x", fds), SyscallError);
       assertEquals([error.code, error.syscall], ["EPIPE", "sendmsg"]);
     }
+    await idle();
     assertEquals(openFds(), before);
     assert(!pair.near.closed);
   });
@@ -151,6 +153,7 @@ Deno.test("FdSocket refuses bad input before it does anything", async () => {
   await assertRejects(() => near.receive({ signal: bad({}) }), TypeError, "options.signal");
   await assertRejects(() => near.receive({ sender: bad(1) }), TypeError, "options.sender");
   assertThrows(() => near.setCloseOnExec(bad(1)), TypeError, "on must be a boolean: 1");
+  await idle();
   assertEquals(openFds(), before);
   // Nothing was sent.
   await near.send("after");
@@ -166,6 +169,7 @@ Deno.test("FdSocket rejects with the reason of a signal that was aborted before"
   assertEquals(await assertRejects(() => pair.near.send("x", [pair.far.fd], { signal })), reason);
   assertEquals(await assertRejects(() => pair.near.receive({ signal })), reason);
   assertEquals(await assertRejects(() => FdSocket.connect("@none", { signal })), reason);
+  await idle();
   assertEquals(openFds(), before);
   assertEquals(textOf(await pair.near.receive()), "there");
 });
@@ -212,6 +216,7 @@ Deno.test("FdSocket is closed at the end of a using block", async () => {
     await using _other = other;
     assertEquals([one.closed, other.closed], [false, false]);
   }
+  await idle();
   assertEquals(openFds(), before);
 });
 

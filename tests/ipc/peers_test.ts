@@ -9,7 +9,7 @@ import { deadline } from "@std/async";
 import { peerPidfds } from "../../ffi/capabilities.ts";
 import { FdSocket, PidFd, spawn, SyscallError, UnsupportedError } from "../../mod.ts";
 import { isCloseOnExec } from "../support/fds.ts";
-import { openFds, PATIENCE, ROOT, runForValue } from "../support/processes.ts";
+import { idle, openFds, PATIENCE, ROOT, runForValue } from "../support/processes.ts";
 import { without } from "../support/shadow.ts";
 import { canRun, needing } from "../support/skip.ts";
 
@@ -146,6 +146,7 @@ print(other.wait())
         assertEquals((await child.stdout.text()).trim(), "-15");
         assertEquals((await deadline(child.status, PATIENCE)).code, 0);
       }
+      await idle();
       assertEquals(openFds(), before);
     },
   );

@@ -182,6 +182,7 @@ for (const [name, [end, errorClass, message]] of Object.entries(ENDS)) {
     await collected();
     assertEquals(openOn(fd), "/dev/null");
     close(fd);
+    await idle();
     assertEquals(openFds(), before);
   });
 }

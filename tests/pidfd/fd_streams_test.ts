@@ -311,6 +311,7 @@ Deno.test("FdStreams reject with what reading or opening fails with", async () =
   assertEquals(assertThrows(() => openStreams(place), SyscallError).code, "EBADF");
   assertEquals([place.fd, openOn(fd)], [fd, "/"]);
   place.close();
+  await idle();
   assertEquals(openFds(), before);
 });
 

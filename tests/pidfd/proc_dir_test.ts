@@ -19,7 +19,7 @@ import {
 } from "../support/children.ts";
 import { openFile } from "../support/fds.ts";
 import { whenOpening } from "../support/openat.ts";
-import { openFds, PATIENCE } from "../support/processes.ts";
+import { idle, openFds, PATIENCE } from "../support/processes.ts";
 
 function reap({ pidfd }: UnreapedChild): void {
   pidfd.kill();
@@ -253,6 +253,7 @@ Deno.test("PidFd.accessProc() keeps the directory open until a promise is settle
   assertEquals(openFds().length, before.length + 1);
   resolve();
   assertEquals(await deadline(result, PATIENCE), Deno.readTextFileSync("/proc/self/comm"));
+  await idle();
   assertEquals(openFds(), before);
 });
 
@@ -265,6 +266,7 @@ Deno.test("PidFd.accessProc() takes a thenable for a promise", async () => {
     },
   }));
   assertEquals<unknown>(await result, Deno.readTextFileSync("/proc/self/comm"));
+  await idle();
   assertEquals(openFds(), before);
 });
 
@@ -280,6 +282,7 @@ Deno.test("PidFd.accessProc() gives on what the callback throws or rejects with"
   const rejected = await assertRejects(() => self.accessProc(() => Promise.reject(error)));
   assertStrictEquals(thrown, error);
   assertStrictEquals(rejected, error);
+  await idle();
   assertEquals(openFds(), before);
 });
 
@@ -296,6 +299,7 @@ Deno.test("PidFd.accessProc() throws BadResource if the handle is closed meanwhi
     });
     await deadline(assertRejects(() => result, Deno.errors.BadResource), PATIENCE);
   }
+  await idle();
   assertEquals(openFds(), before);
 });
 

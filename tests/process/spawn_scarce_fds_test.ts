@@ -13,6 +13,7 @@ import { ROOT, runForValue } from "../support/processes.ts";
 const TRY = `
   import { PidFd, spawn } from "@pidfd/util";
   import { giveBack, takeAll } from "${ROOT}tests/support/scarce_fds.ts";
+  import { turn } from "${ROOT}tests/support/turn.ts";
   import { shadow } from "${ROOT}tests/support/shadow.ts";
   import { childrenOf } from "${ROOT}tests/support/trees.ts";
   import { infoIoctl } from "${ROOT}ffi/capabilities.ts";
@@ -32,7 +33,7 @@ const TRY = `
       code = error.code;
     }
     // What was made for a wait that never came is closed right afterwards.
-    await new Promise((resolve) => setTimeout(resolve));
+    await turn();
     const left = takeAll();
     giveBack(100);
     await child?.[Symbol.asyncDispose]();
@@ -79,6 +80,7 @@ for (const [options, steps] of Object.entries(STEPS)) {
     const program = `${TRY}
       const [a, b] = [PidFd.fromSelf(), PidFd.fromSelf()];
       await spawn("true").status;
+      await turn();
       const tries = [];
       do tries.push(await tryWith(tries.length, ${options}));
       while (tries.at(-1).step !== null && tries.length < 30);

@@ -10,6 +10,7 @@
 
 import { features } from "../../../mod.ts";
 import { eventually, openFds } from "../processes.ts";
+import { turn } from "../turn.ts";
 import { inventory } from "./inventory.ts";
 import type { Operation, Operations } from "./operation.ts";
 import { allowTracing, threadId } from "./tracee.ts";
@@ -43,6 +44,8 @@ async function take(request: Request): Promise<Answer> {
     return { step, thread: threadId() };
   }
   if (step === "prepare") {
+    // What the one before has waited with is closed, or it would be taken for Deno's.
+    await turn();
     const fds = openFds();
     before = new Set(inventory());
     operation = operations[request.name];
@@ -51,6 +54,8 @@ async function take(request: Request): Promise<Answer> {
   }
   if (step === "run") {
     result = await outcomeOf(() => operation.run(fixture, keep));
+    // What it takes to wait is closed a moment later, and that can fail, too.
+    await turn();
     return { step };
   }
   if (step === "tell") {
