@@ -58,9 +58,14 @@ export function libcWith<const T extends Deno.ForeignLibraryInterface>(
   return () => symbols ??= open(table);
 }
 
+let known: Arch | undefined;
+
 /** The architecture, once it is known to be one that we have numbers for. */
 export function arch(): Arch {
-  const { os, arch } = Deno.build;
+  return known ??= checkArch(Deno.build);
+}
+
+function checkArch({ os, arch }: typeof Deno.build): Arch {
   if (os !== "linux") throw new UnsupportedError("pidfd", "Linux 5.4", `this is ${os}`);
   if (arch !== "x86_64" && arch !== "aarch64") {
     throw new UnsupportedError("this architecture", "x86_64 or aarch64", `this is ${arch}`);
