@@ -1,0 +1,1 @@
+// Nothing: what is started in vain to know what a start costs.

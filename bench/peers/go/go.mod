@@ -1,0 +1,3 @@
+module pidfd-bench
+
+go 1.23

@@ -1,0 +1,87 @@
+/**
+ * This library, used as its README shows it.
+ *
+ * @module
+ */
+
+import { PidFd, setSubreaper, spawn } from "../../../mod.ts";
+import {
+  answer,
+  type Herd,
+  parseHerd,
+  timeCalls,
+  timeKills,
+  timeRuns,
+  timeStream,
+  timeWaits,
+} from "../support.ts";
+
+async function startHerd(helpers: string, count: number): Promise<Herd> {
+  setSubreaper(true);
+  const args = [String(count), `${helpers}/hold`];
+  const { success, stdout } = await spawn(`${helpers}/herd`, { args, stdout: "piped" }).output();
+  if (!success) throw new Error("no herd");
+  return parseHerd(stdout);
+}
+
+async function openHerd(helpers: string, count: number): Promise<PidFd[]> {
+  return (await startHerd(helpers, count)).pids.map((pid) => PidFd.fromPid(pid));
+}
+
+function end(herd: PidFd[]): void {
+  for (const pidfd of herd) {
+    pidfd.kill();
+    pidfd.waitSync({ reap: true });
+  }
+}
+
+await answer({
+  async call(helpers, calls, batches) {
+    const herd = await openHerd(helpers, 1);
+    const [target] = herd;
+    const pid = target.getPid();
+    const all = {
+      signal0: () => target.sendSignal(0),
+      getInfo: () => target.getInfo(),
+      tryWait: () => target.tryWait(),
+      openClose: () => PidFd.fromPid(pid).close(),
+      isAlive: () => target.isAlive(),
+    };
+    const samples = timeCalls(all, calls, batches);
+    end(herd);
+    return samples;
+  },
+
+  async latency(helpers, pending, kills) {
+    const herd = await openHerd(helpers, pending - 1 + kills);
+    const others = herd.splice(kills);
+    const background = others.map((pidfd) => pidfd.wait({ reap: true }));
+    const samples = await timeKills(
+      herd,
+      (pidfd) => pidfd.wait({ reap: true }),
+      (pidfd) => pidfd.kill(),
+    );
+    others.forEach((pidfd) => pidfd.kill());
+    await Promise.all(background);
+    return samples;
+  },
+
+  spawn: (_, atATime, count) => timeRuns(() => spawn("/bin/true").status, atATime, count),
+
+  throughput(helpers, size, total) {
+    return timeStream((total) => {
+      const args = [String(size), String(total)];
+      return spawn(`${helpers}/writer`, { args, stdout: "piped" });
+    }, total);
+  },
+
+  scale(helpers, waits) {
+    let herd: PidFd[];
+    return timeWaits({
+      open: async (count) => herd = await openHerd(helpers, count),
+      expect: (pidfd) => pidfd.wait({ reap: true }),
+      // The first leads the process group of them all.
+      killAll: () => herd[0].sendSignal("SIGKILL", { target: "group" }),
+    }, waits);
+  },
+});

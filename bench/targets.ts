@@ -1,0 +1,109 @@
+/**
+ * What we want to reach, and whether we do.
+ *
+ * @module
+ */
+
+import { type Place, ratioOf, spreadAt } from "./comparison.ts";
+import type { Results } from "./measurements.ts";
+import { LIMIT, OURS } from "./peers.ts";
+import type { Spread } from "./statistics.ts";
+
+/** A bound for a figure, or for a ratio of two. */
+export interface Target {
+  readonly title: string;
+  readonly bound: number;
+  /** Whether the bound is the most that it may be; otherwise it is the least. */
+  readonly atMost: boolean;
+  readonly actual: (results: Results) => Spread | undefined;
+}
+
+const CALLS = {
+  signal0: "signal 0",
+  getInfo: "getInfo",
+  tryWait: "tryWait",
+  openClose: "open + close",
+  isAlive: "isAlive",
+};
+
+export const TARGETS: readonly Target[] = [
+  ...Object.entries(CALLS).flatMap(([figure, title]) => [
+    against(`one call, ${title} ÷ C`, "call/all", figure, LIMIT, 1.25),
+    against(`one call, ${title} ÷ Python`, "call/all", figure, "python-pidfd", 1),
+  ]),
+  ...["1", "1000"].flatMap((pending) => {
+    const title = `kill → resolved wait, p50, ${pending} pending`;
+    return [
+      against(`${title} ÷ C's epoll`, `latency/${pending}`, "p50", LIMIT, 1.35),
+      against(`${title} ÷ Deno.Command`, `latency/${pending}`, "p50", "deno_command", 0.8),
+    ];
+  }),
+  against("spawn + wait in sequence ÷ C's posix_spawn", "spawn/1", "time", LIMIT, 1.3),
+  against("spawn + wait in sequence ÷ Deno.Command", "spawn/1", "time", "deno_command", 0.9),
+  against("spawn + wait in sequence ÷ Node.js", "spawn/1", "time", "node", 0.55),
+  ...["64K", "4K"].map((size) => ({
+    ...against(
+      `piped throughput, ${size} ÷ Deno.Command`,
+      `throughput/${size}`,
+      "MiBps",
+      "deno_command",
+      1,
+    ),
+    atMost: false,
+  })),
+  {
+    title: "10,000 pending waits: threads more",
+    bound: 1,
+    atMost: true,
+    actual: (results) => spreadAt(results, ours("scale/10000", "threads")),
+  },
+  {
+    title: "10,000 pending waits: bytes of heap each",
+    bound: 1024,
+    atMost: true,
+    actual: (results) => spreadAt(results, ours("scale/10000", "heap")),
+  },
+  {
+    title: "10,000 pending waits: median Deno.stat ÷ idle",
+    bound: 2,
+    atMost: true,
+    actual: (results) =>
+      ratioOf(results, ours("scale/10000", "stat"), ours("scale/10000", "statIdle")),
+  },
+  {
+    title: "completing: time per wait at 10,000 ÷ at 100",
+    bound: 1.3,
+    atMost: true,
+    actual: (results) =>
+      ratioOf(results, ours("scale/10000", "complete"), ours("scale/100", "complete")),
+  },
+  {
+    title: "import + first call over an empty program, ms",
+    bound: 8,
+    atMost: true,
+    actual: (results) => spreadAt(results, ours("start/all", "over")),
+  },
+];
+
+/** How a target was met, in words. */
+export function verdict({ bound, atMost }: Target, actual: number): string {
+  if (atMost ? actual <= bound : actual >= bound) return "met";
+  return `missed by ${(Math.abs(actual / bound - 1) * 100).toFixed(0)} %`;
+}
+
+function against(
+  title: string,
+  where: string,
+  figure: string,
+  peer: string,
+  bound: number,
+): Target {
+  const place = ours(where, figure);
+  const actual = (results: Results) => ratioOf(results, place, { ...place, peer });
+  return { title, bound, atMost: true, actual };
+}
+
+function ours(where: string, figure: string): Place {
+  const [measure, one] = where.split("/");
+  return { measure, case: one, figure, peer: OURS };
+}
