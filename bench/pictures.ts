@@ -4,6 +4,8 @@
  * @module
  */
 
+// Not in deno.json: Deno would fetch all that is there for every program that it runs.
+// deno-lint-ignore-file no-import-prefix
 import { parse, View } from "npm:vega@^6.4.0";
 import { compile, type TopLevelSpec } from "npm:vega-lite@^6.5.0";
 import { spreadAt } from "./comparison.ts";
