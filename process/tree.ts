@@ -55,7 +55,7 @@ export interface KilledTree {
 /** A process of the tree. */
 interface Member {
   readonly pidfd: PidFd;
-  readonly process: KilledProcess;
+  process: KilledProcess;
   refused: boolean;
 }
 
@@ -139,8 +139,7 @@ class Tree implements Disposable {
       if (ancestors(this.#self).includes(pid)) {
         throw new RangeError(`root must not be an ancestor of this program: PID ${pid}`);
       }
-      const member = hold(root.clone(), () => true);
-      if (member) this.#add(member);
+      this.#add(root.clone(), pid);
     });
   }
 
@@ -178,7 +177,7 @@ class Tree implements Disposable {
 
   /** Sends a signal to all members. */
   send(signal: number): void {
-    for (const member of this.members) this.#signal(member, signal);
+    for (const member of this.members) member.refused = isRefused(member.pidfd, signal);
   }
 
   result(): KilledTree {
@@ -195,9 +194,20 @@ class Tree implements Disposable {
     for (const { pidfd } of this.#held) pidfd.close();
   }
 
-  #add(member: Member): void {
-    this.#found.push(member);
+  /** Takes in a process, with a signal at once: until then it can start others and be gone. */
+  #add(pidfd: PidFd, pid: number, signal?: number): void {
+    const member: Member = { pidfd, process: { pid, id: null, command: "" }, refused: false };
+    // First of all: if something fails from here on, it is not left stopped.
     this.#held.add(member);
+    if (signal !== undefined) member.refused = isRefused(pidfd, signal);
+    const process = unlessGone(() => describe(pidfd));
+    if (process) {
+      member.process = process;
+      this.#found.push(member);
+    } else {
+      this.#held.delete(member);
+      pidfd.close();
+    }
   }
 
   /** Lets go of those that were reaped: a tree can have seen more of them than there are fds. */
@@ -217,17 +227,6 @@ class Tree implements Disposable {
     return member.refused || this.#isSelf(member);
   }
 
-  #signal(member: Member, signal: number): void {
-    if (this.#isSpared(member)) return;
-    try {
-      member.pidfd.sendSignal(signal);
-    } catch (error) {
-      if (!(error instanceof SyscallError)) throw error;
-      if (error.code === "EPERM") member.refused = true;
-      else if (error.code !== "ESRCH") throw error;
-    }
-  }
-
   /** Takes in every descendant that can be seen, with a signal at once. Returns whether any is new. */
   #search(signal: number): boolean {
     const before = this.#found.length;
@@ -239,48 +238,58 @@ class Tree implements Disposable {
       const { pid } = parent.process;
       const all = everyone.get(pid)?.map(({ pid }) => pid) ?? [];
       for (const child of new Set([...latestChildren(pid), ...all])) {
-        const member = known.has(child) ? undefined : takeIn(child, parent);
-        if (!member) continue;
+        const pidfd = known.has(child) ? undefined : openChildOf(parent, child);
+        if (!pidfd) continue;
         known.add(child);
-        this.#add(member);
-        this.#signal(member, signal);
+        this.#add(pidfd, child, signal);
       }
     }
     return this.#found.length > before;
   }
 }
 
+/** Sends a signal, if the process is there to get it. Returns whether it is not ours to signal. */
+function isRefused(pidfd: PidFd, signal: number): boolean {
+  try {
+    pidfd.sendSignal(signal);
+    return false;
+  } catch (error) {
+    if (!(error instanceof SyscallError)) throw error;
+    if (error.code !== "EPERM" && error.code !== "ESRCH") throw error;
+    return error.code === "EPERM";
+  }
+}
+
 /**
- * The children that the first thread of whoever has this PID has started. A short cut, where
- * the kernel was built with it: most trees grow here, and a look at all processes takes longer
- * than some need to start another one.
+ * The children that the first thread of whoever has this PID has started, the youngest first: of
+ * those that hand over to one another only that one still runs. A short cut, where the kernel
+ * was built with it: most trees grow here, and a look at all processes takes longer than some
+ * need to start another one.
  */
 function latestChildren(pid: number): number[] {
   const path = `/proc/${pid}/task/${pid}/children`;
   const text = unlessGone(() => new TextDecoder().decode(readFile(AT_FDCWD, path))) ?? "";
-  return text.split(" ").filter((word) => word !== "").map(Number);
+  return text.split(" ").filter((word) => word !== "").map(Number).reverse();
 }
 
-/** Holds a process, if it really is the parent's child. */
-function takeIn(pid: number, parent: Member): Member | undefined {
+/** A handle on a process, if it really is the parent's child. */
+function openChildOf(parent: Member, pid: number): PidFd | undefined {
   return unlessGone(() => {
-    const pidfd = PidFd.fromPid(pid);
-    return hold(pidfd, () => pidfd.getPpid() === parent.process.pid && isUnreaped(parent));
+    using opened = new DisposableStack();
+    const pidfd = opened.use(PidFd.fromPid(pid));
+    if (pidfd.getPpid() !== parent.process.pid || !isUnreaped(parent)) return undefined;
+    opened.move();
+    return pidfd;
   });
 }
 
-/** Makes a member of a handle, or closes it. */
-function hold(pidfd: PidFd, belongs: () => boolean): Member | undefined {
-  using handles = new DisposableStack();
-  handles.use(pidfd);
-  if (!belongs()) return undefined;
+function describe(pidfd: PidFd): KilledProcess {
   const { pid, id } = pidfd.getInfo();
   const command = pidfd.accessProc((proc) =>
     proc.readTextFile("cmdline").replaceAll("\0", " ").trimEnd() ||
     `[${proc.readTextFile("comm").trimEnd()}]`
   );
-  handles.move();
-  return { pidfd, process: { pid, id, command }, refused: false };
+  return { pid, id, command };
 }
 
 /** Whether the process is still there, if only as a zombie: then its PID is its own. */
