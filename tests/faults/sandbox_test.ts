@@ -57,6 +57,7 @@ const FORBIDDEN: readonly Forbidden[] = [
     lacks: [
       ...["pidfdOpen", "waitid", "getfd", "setns", "threads", "signalScopes", "ids"],
       ...["namespaceIoctls", "info", "exitInfo", "idHandles", "peerPidfds"],
+      ...["pidfdSpawn", "cgroupSpawn"],
     ],
   },
   {

@@ -11,6 +11,7 @@
 import { Errno, type ErrnoName } from "../../../ffi/errno.ts";
 import { PidFd } from "../../../mod.ts";
 import { startHeld } from "../children.ts";
+import "../deno_fds.ts";
 import { idle } from "../processes.ts";
 import { forbid } from "../seccomp.ts";
 import { inventory } from "./inventory.ts";

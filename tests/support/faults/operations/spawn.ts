@@ -47,6 +47,9 @@ function shell(command: string, options: SpawnOptions = {}): Operation {
   return plain((keep) => start(keep, "/bin/sh", { args: ["-c", command], ...options }).status);
 }
 
+/** libc itself reaps the child that couldn't execute its program; without that it would stay. */
+const REAPED_BY_LIBC = "waitid";
+
 const script = (keep: Keep) => {
   const path = keep(new Folder()).at("script");
   Deno.writeTextFileSync(path, "exit 7\n", { mode: 0o755 });
@@ -69,10 +72,14 @@ export const operations: Operations = {
       return start(keep, "/bin/sh", options).status;
     },
   ),
-  "spawn() of what doesn't exist": plain((keep) => start(keep, "/nowhere/program").status),
+  "spawn() of what doesn't exist": plain(
+    (keep) => start(keep, "/nowhere/program").status,
+    REAPED_BY_LIBC,
+  ),
   "spawn() of a script without an interpreter": on(
     script,
     (path, keep) => start(keep, path).status,
+    REAPED_BY_LIBC,
   ),
   "spawn() with a signal": shell("exit 7", { signal: new AbortController().signal }),
   "spawn() with a signal that aborts": plain((keep) => {

@@ -5,7 +5,7 @@
  */
 
 import { killTree, PidFd } from "../../../../mod.ts";
-import { blockUntilEnded, startShell, startUnreaped } from "../../children.ts";
+import { blockUntilEnded, startHeld, startUnreaped } from "../../children.ts";
 import { eventually, readStat, startStranger } from "../../processes.ts";
 import { during, type Keep, on, type Operations } from "../operation.ts";
 
@@ -66,11 +66,11 @@ export const operations: Operations = {
   ),
   "PidFd.wait() on a child of Deno's": on(
     (keep) => {
-      const child = startShell("sleep 0.02; exit 7");
-      keep({ [Symbol.asyncDispose]: async () => void await child.status });
-      return keep(PidFd.fromChild(child));
+      const held = keep(startHeld(7));
+      return { held, pidfd: keep(PidFd.fromChild(held.child)) };
     },
-    (pidfd) => pidfd.wait(),
+    ({ held, pidfd }) => during((signal) => pidfd.wait({ signal }), () => held.exit()),
+    "close",
   ),
   "PidFd.wait() that is aborted": on(running, (pidfd) => {
     const controller = new AbortController();
