@@ -55,7 +55,15 @@ export function libcWith<const T extends Deno.ForeignLibraryInterface>(
   table: T,
 ): () => Deno.DynamicLibrary<T>["symbols"] {
   let symbols: Deno.DynamicLibrary<T>["symbols"] | undefined;
-  return () => symbols ??= open(table);
+  return () => {
+    if (symbols === undefined) {
+      // errno is read by way of the other table. To open that one only after a call has failed
+      // would change it.
+      libc();
+      symbols = open(table);
+    }
+    return symbols;
+  };
 }
 
 let known: Arch | undefined;

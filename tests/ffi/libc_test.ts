@@ -11,6 +11,7 @@ import { spawnLibc } from "../../ffi/spawn_symbols.ts";
 import { cStringArray, fromCString } from "../../structs/cstring.ts";
 import { u64 } from "../../structs/scalars.ts";
 import { setErrno } from "../support/errno.ts";
+import { ROOT, runForValue } from "../support/processes.ts";
 
 Deno.test("libc() is opened once", () => {
   assert(libc() === libc());
@@ -30,6 +31,22 @@ Deno.test("lastErrno() stays right while the garbage collector works", () => {
     setErrno(i);
     assertEquals(lastErrno(), i);
   }
+});
+
+Deno.test("libc is there to read errno before the first call that can fail", async () => {
+  const opened = await runForValue(`
+    import { socketLibc } from "${ROOT}ffi/socket_symbols.ts";
+    const { dlopen } = Deno;
+    const opened = [];
+    Deno.dlopen = (path, table) => {
+      opened.push("__errno_location" in table);
+      return dlopen(path, table);
+    };
+    socketLibc();
+    socketLibc();
+    console.log(JSON.stringify(opened));
+  `);
+  assertEquals(opened, [true, false]);
 });
 
 Deno.test("describeErrno() has libc's words for an error", () => {
