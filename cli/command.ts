@@ -36,7 +36,7 @@ export function readOptions<const O extends ParseArgsOptionsConfig>(args: string
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;
     // Its first sentence says what is wrong, the others what might have been meant.
-    throw new UsageError(error.message.split(". ")[0]);
+    throw new UsageError(error.message.split(/\.\s/)[0]);
   }
 }
 

@@ -7,6 +7,7 @@
 
 import { SyscallError } from "../mod.ts";
 import { UsageError } from "./command.ts";
+import { printable } from "./output.ts";
 
 /** The time was up. */
 export const TIMED_OUT = 124;
@@ -49,5 +50,5 @@ export function describe(error: unknown, command?: string): string {
 
 /** Says it, where errors are said. */
 export function complain(text: string): void {
-  console.error(`%cpidfd:%c ${text}`, "color: red", "");
+  console.error("%cpidfd:%c %s", "color: red", "", printable(text));
 }

@@ -6,7 +6,7 @@
 
 import { type Features, features as findFeatures } from "../mod.ts";
 import { type Command, readOptions, UsageError } from "./command.ts";
-import { printJson } from "./output.ts";
+import { printJson, printLine, type Style } from "./output.ts";
 
 /** What each feature is, and what brought it. */
 const MEANINGS: Readonly<Record<keyof Features, readonly [meaning: string, since: string]>> = {
@@ -55,14 +55,14 @@ function featuresCommand(args: string[]): number {
     return 0;
   }
   for (const [name, [meaning, since]] of Object.entries(MEANINGS)) {
-    const [answer, color] = ANSWERS[String(found[name as keyof Features])];
-    console.log(`${name.padEnd(16)} %c${answer}%c  ${meaning} (${since})`, `color: ${color}`, "");
+    const [answer, style] = ANSWERS[String(found[name as keyof Features])];
+    printLine([name.padEnd(17), ""], [answer, style], [`  ${meaning} (${since})`, ""]);
   }
   return 0;
 }
 
-const ANSWERS: Readonly<Record<string, readonly [string, string]>> = {
-  true: ["yes    ", "green"],
-  false: ["no     ", "red"],
-  null: ["unknown", "yellow"],
+const ANSWERS: Readonly<Record<string, readonly [string, Style]>> = {
+  true: ["yes    ", "color: green"],
+  false: ["no     ", "color: red"],
+  null: ["unknown", "color: yellow"],
 };

@@ -7,7 +7,7 @@
 import { type NamespaceKind, PidFd, type ProcessInfo, SyscallError } from "../mod.ts";
 import { type Command, readOptions } from "./command.ts";
 import { printFact, printHeading, printJson } from "./output.ts";
-import { commandOf, openAll } from "./references.ts";
+import { openAll } from "./references.ts";
 
 const KINDS: readonly NamespaceKind[] = [
   ...["cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts"] as const,
@@ -43,9 +43,8 @@ function infoCommand(args: string[]): number {
   using processes = openAll(positionals);
   using self = PidFd.fromSelf();
   const own = namespacesOf(self);
-  for (const { name, pidfd } of processes) {
+  for (const { name, pidfd, command } of processes) {
     const facts = pidfd.getInfo();
-    const command = commandOf(pidfd);
     const alive = pidfd.isAlive();
     const namespaces = namespacesOf(pidfd);
     if (json) printJson({ ref: name, ...facts, alive, command, namespaces });

@@ -4,10 +4,10 @@
  * @module
  */
 
-import { type KilledProcess, killTree } from "../mod.ts";
-import { type Command, readOptions, readSignal } from "./command.ts";
-import { complain, REFUSED } from "./failures.ts";
-import { printJson } from "./output.ts";
+import { type KilledProcess, killTree, SyscallError } from "../mod.ts";
+import { type Command, readOptions, readSignal, UsageError } from "./command.ts";
+import { complain, exitCodeFor, REFUSED } from "./failures.ts";
+import { printJson, printLine } from "./output.ts";
 import { type Named, openAll } from "./references.ts";
 import { waitForEnds } from "./waiting.ts";
 
@@ -53,11 +53,24 @@ async function killCommand(args: string[]): Promise<number> {
     OPTIONS,
   );
   const signal = readSignal(name);
+  if (tree && signal === 0) throw new UsageError("--tree needs a signal that ends processes");
   using processes = openAll(positionals);
   if (tree) return await killTrees(processes, signal, json);
-  for (const { pidfd } of processes) pidfd.sendSignal(signal);
-  if (wait) await waitForEnds(processes, { json });
-  return 0;
+  const codes = processes.map((process) => send(process, signal));
+  if (wait) await waitForEnds(processes.filter((_, i) => codes[i] === 0), { json });
+  return codes.find((code) => code !== 0) ?? 0;
+}
+
+/** Sends a signal. Returns the exit code: that one wasn't to be signalled is no reason to stop. */
+function send({ name, pidfd }: Named, signal: Deno.Signal | number): number {
+  try {
+    pidfd.sendSignal(signal);
+    return 0;
+  } catch (error) {
+    if (!(error instanceof SyscallError)) throw error;
+    complain(`${name}: ${error.message}`);
+    return exitCodeFor(error);
+  }
 }
 
 async function killTrees(
@@ -74,5 +87,6 @@ async function killTrees(
 
 function printEnded({ pid, id, command }: KilledProcess, json: boolean): void {
   if (json) return printJson({ pid, id, command, ended: true });
-  console.log(`${id === null ? pid : `${pid}:${id}`} (${command}) %cended`, "color: yellow");
+  const name = id === null ? `${pid}` : `${pid}:${id}`;
+  printLine([`${name} (${command}) `, ""], ["ended", "color: yellow"]);
 }

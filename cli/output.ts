@@ -13,27 +13,40 @@ export function printJson(value: unknown): void {
   console.log(JSON.stringify(value, (_, value) => typeof value === "bigint" ? `${value}` : value));
 }
 
+/** How a text looks, in CSS as consoles understand it. */
+export type Style = "" | "font-weight: bold" | `color: ${"cyan" | "green" | "red" | "yellow"}`;
+
+/** Prints a line of texts, each in its style. What processes call themselves can't break out of it. */
+export function printLine(...parts: readonly (readonly [text: string, style: Style])[]): void {
+  const format = parts.map(() => "%c%s").join("");
+  console.log(format, ...parts.flatMap(([text, style]) => [style, printable(text)]));
+}
+
+/** A text without what would control the terminal. */
+export function printable(text: string): string {
+  return text.replaceAll(/\p{Cc}/gu, "?");
+}
+
 /** Prints a heading. */
 export function printHeading(text: string): void {
-  console.log(`%c${text}`, "font-weight: bold");
+  printLine([text, "font-weight: bold"]);
 }
 
 /** Prints a fact below a heading. */
 export function printFact(name: string, value: unknown): void {
-  console.log(`  %c${name.padEnd(12)}%c ${value}`, "color: cyan", "");
+  printLine([`  ${name.padEnd(12)}`, "color: cyan"], [` ${value}`, ""]);
 }
 
 /** Prints how a process ended; its status is null where nothing tells. */
 export function printEnd(
-  { name, pid }: Named,
-  command: string | null,
+  { name, pid, command }: Named,
   status: ExitStatus | null,
   json: boolean,
 ): void {
   if (json) return printJson({ ref: name, pid, command, ended: true, status });
-  const color = status?.success ? "color: green" : "color: yellow";
   const what = command === null ? "" : ` (${command})`;
-  console.log(`${name}${what} %c${describeEnd(status)}`, color);
+  const style = status?.success ? "color: green" : "color: yellow";
+  printLine([`${name}${what} `, ""], [describeEnd(status), style]);
 }
 
 function describeEnd(status: ExitStatus | null): string {

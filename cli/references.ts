@@ -12,6 +12,8 @@ export interface Named {
   readonly name: string;
   readonly pid: number;
   readonly pidfd: PidFd;
+  /** Its command line as it was found; null if that can't be seen. */
+  readonly command: string | null;
 }
 
 /** Opens processes by their references, `PID` or `PID:ID`: all of them, or none. */
@@ -20,7 +22,7 @@ export function openAll(names: readonly string[]): Named[] & Disposable {
   using opened = new DisposableStack();
   const all = names.map((name) => {
     const pidfd = opened.use(open(name));
-    return { name, pid: pidfd.getPid(), pidfd };
+    return { name, pid: pidfd.getPid(), pidfd, command: commandOf(pidfd) };
   });
   const kept = opened.move();
   return Object.assign(all, { [Symbol.dispose]: () => kept.dispose() });
@@ -38,7 +40,7 @@ function open(name: string): PidFd {
 }
 
 /** A process's command line; its name in brackets if it has none, null if that can't be seen. */
-export function commandOf(pidfd: PidFd): string | null {
+function commandOf(pidfd: PidFd): string | null {
   try {
     return pidfd.accessProc((proc) => {
       const line = proc.readTextFile("cmdline").replaceAll("\0", " ").trim();

@@ -73,7 +73,7 @@ async function runCommand(args: string[]): Promise<number> {
 
   const causes = listen();
   setSubreaper(true);
-  const child = spawn(command, { args: rest, cgroup });
+  const child = start(command, rest, cgroup);
   reapOrphans(child);
   if (timeout !== undefined) setTimeout(() => causes.first.resolve("timeout"), timeout);
 
@@ -91,6 +91,16 @@ async function runCommand(args: string[]): Promise<number> {
     if (cause === "timeout") return TIMED_OUT;
   }
   return (await child.status).code;
+}
+
+function start(command: string, args: string[], cgroup: string | undefined): Child {
+  try {
+    return spawn(command, { args, cgroup });
+  } catch (error) {
+    // It isn't the command that wasn't found then.
+    const isCgroup = error instanceof SyscallError && error.syscall === "openat";
+    throw isCgroup ? new UsageError(`--cgroup: ${error.message}`) : error;
+  }
 }
 
 /** Waits for signals to this program: the first asks for an end, the second for one at once. */

@@ -5,12 +5,21 @@
  * @module
  */
 
+import { SIGNALLED } from "./failures.ts";
+import { printable } from "./output.ts";
+
 /** Goes to the line's start and erases it. ECMA-48, CR and EL */
 const ERASE = "\r\x1b[K";
 
 const encoder = new TextEncoder();
 
-/** The line, which is there until it is disposed of. */
+/** What ends this program from outside. */
+const SIGNALS = [["SIGHUP", 1], ["SIGINT", 2], ["SIGTERM", 15]] as const;
+
+/**
+ * The line, which is there until it is disposed of, or a signal ends the program: then it goes
+ * first.
+ */
 export class StatusLine implements Disposable {
   readonly #text: () => string;
   readonly #started = performance.now();
@@ -19,6 +28,12 @@ export class StatusLine implements Disposable {
   /** @param text What is waited for, at the moment when it is called. */
   constructor(text: () => string) {
     this.#text = text;
+    for (const [signal, number] of SIGNALS) {
+      Deno.addSignalListener(signal, () => {
+        this[Symbol.dispose]();
+        Deno.exit(SIGNALLED + number);
+      });
+    }
     if (!Deno.stderr.isTerminal()) return;
     this.#timer = setInterval(() => this.#draw(), 1000);
     this.#draw();
@@ -38,9 +53,12 @@ export class StatusLine implements Disposable {
 
   #draw(): void {
     if (this.#timer === undefined) return;
-    const text = `waiting for ${this.#text()}, ${formatSeconds(performance.now() - this.#started)}`;
-    const { columns } = Deno.consoleSize();
-    write(ERASE + (text.length < columns ? text : `${text.slice(0, columns - 2)}…`));
+    const text = `waiting for ${printable(this.#text())}, ${
+      formatSeconds(performance.now() - this.#started)
+    }`;
+    // A terminal that doesn't know how wide it is says 0.
+    const width = Deno.consoleSize().columns || Infinity;
+    write(ERASE + (text.length < width ? text : `${text.slice(0, Math.max(width - 2, 0))}…`));
   }
 
   #erase(): void {

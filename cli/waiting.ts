@@ -5,9 +5,8 @@
  */
 
 import { type ExitStatus, SyscallError } from "../mod.ts";
-import { SIGNALLED } from "./failures.ts";
 import { printEnd } from "./output.ts";
-import { commandOf, type Named } from "./references.ts";
+import type { Named } from "./references.ts";
 import { StatusLine } from "./status_line.ts";
 
 /** How many processes of a crowd are named. */
@@ -35,15 +34,13 @@ export async function waitForEnds(
   processes: readonly Named[],
   { any = false, json = false, timeout }: WaitForEndsOptions,
 ): Promise<Ends> {
-  const commands = new Map(processes.map((process) => [process, commandOf(process.pidfd)]));
   const statuses = new Map<Named, ExitStatus | null>();
   const running = () => processes.filter((process) => !statuses.has(process));
   using line = new StatusLine(() => {
-    const names = running().map((process) => describe(process, commands.get(process) ?? null));
+    const names = running().map(describe);
     const more = names.length - NAMED;
     return names.slice(0, NAMED).join(", ") + (more > 0 ? `, and ${more} more` : "");
   });
-  leaveCleanly(line);
 
   const over = new AbortController();
   const timer = timeout === undefined ? undefined : setTimeout(() => over.abort(), timeout);
@@ -51,7 +48,7 @@ export async function waitForEnds(
     const status = await statusOf(process, over.signal);
     if (over.signal.aborted) return;
     statuses.set(process, status);
-    line.above(() => printEnd(process, commands.get(process) ?? null, status, json));
+    line.above(() => printEnd(process, status, json));
     if (any) over.abort();
   });
   const results = await Promise.allSettled(waits);
@@ -72,16 +69,6 @@ async function statusOf({ pidfd }: Named, signal: AbortSignal): Promise<ExitStat
   }
 }
 
-function describe({ name }: Named, command: string | null): string {
+function describe({ name, command }: Named): string {
   return command === null ? name : `${name} (${command})`;
-}
-
-/** Whatever ends this program from outside, the terminal is left as it was. */
-function leaveCleanly(line: StatusLine): void {
-  for (const [signal, number] of [["SIGINT", 2], ["SIGTERM", 15], ["SIGHUP", 1]] as const) {
-    Deno.addSignalListener(signal, () => {
-      line[Symbol.dispose]();
-      Deno.exit(SIGNALLED + number);
-    });
-  }
 }

@@ -12,7 +12,7 @@
  */
 export function parseFdinfoPid(text: string): number | null {
   const value = field(text, "Pid");
-  return value !== null && /^-?\d+$/.test(value) ? Number(value) : null;
+  return value !== null && /^-?\d{1,10}$/.test(value) ? Number(value) : null;
 }
 
 /** What /proc/PID/status tells of a process. */
@@ -29,7 +29,7 @@ export interface StatusFields {
 export function parseStatus(text: string): StatusFields {
   const numbers = (key: string, count: number): number[] => {
     const words = (field(text, key) ?? "").split(/\s+/);
-    if (words.length !== count || !words.every((word) => /^\d+$/.test(word))) {
+    if (words.length !== count || !words.every((word) => /^\d{1,10}$/.test(word))) {
       throw new SyntaxError(`/proc/PID/status: ${key} is not ${count} numbers`);
     }
     return words.map(Number);
@@ -48,7 +48,7 @@ export interface StatFields {
 
 /** Parses /proc/PID/stat. The command's name can have any bytes in it, but ends at the last ")". */
 export function parseStat(text: string): StatFields {
-  const match = /^ ([A-Za-z]) (\d+) /.exec(text.slice(text.lastIndexOf(")") + 1));
+  const match = /^ ([A-Za-z]) (\d{1,10}) /.exec(text.slice(text.lastIndexOf(")") + 1));
   if (match === null) throw new SyntaxError(`/proc/PID/stat: ${JSON.stringify(text)}`);
   return { state: match[1], ppid: Number(match[2]) };
 }

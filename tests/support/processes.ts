@@ -7,24 +7,16 @@
 import { assertEquals } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { openOn } from "./fds.ts";
+import { eventually, PATIENCE } from "./patience.ts";
+import { openFds, readStat } from "./proc.ts";
+
+export { eventually, PATIENCE } from "./patience.ts";
+export { openFds, readStat, threads, zombies } from "./proc.ts";
 
 /** The project's root folder. */
 export const ROOT: string = fromFileUrl(new URL("../../", import.meta.url));
 
-/**
- * How long a test waits for what must come, in milliseconds; it is a failure, never a
- * measurement. On slow machines the environment variable `PATIENCE` gives it more seconds.
- */
-export const PATIENCE: number = Number(Deno.env.get("PATIENCE") ?? 60) * 1000;
-
 export const isRoot: boolean = Deno.uid() === 0;
-
-/** The fds that this process has open. */
-export function openFds(): string[] {
-  const own = [...Deno.readDirSync("/proc/self/fd")].map(({ name }) => name);
-  // The one that was open for the reading is gone again.
-  return own.filter((fd) => exists(`/proc/self/fd/${fd}`)).sort();
-}
 
 /** How many of this process's fds are epoll sets. Deno has some of its own. */
 function epollSets(): number {
@@ -39,46 +31,6 @@ const IDLE = epollSets();
  */
 export async function idle(): Promise<void> {
   await eventually("the parked thread returned", () => epollSets() === IDLE);
-}
-
-/** How many threads this process has. */
-export function threads(): number {
-  return [...Deno.readDirSync("/proc/self/task")].length;
-}
-
-/** The children of this process that ended and were not reaped. */
-export function zombies(): number[] {
-  return [...Deno.readDirSync("/proc")]
-    .filter(({ name }) => /^\d+$/.test(name))
-    .map(({ name }) => Number(name))
-    .filter((pid) => {
-      const stat = readStat(pid);
-      return stat?.state === "Z" && stat.ppid === Deno.pid;
-    });
-}
-
-/** State and parent of a process, or null if there is none. */
-export function readStat(pid: number): { state: string; ppid: number } | null {
-  let text: string;
-  try {
-    text = Deno.readTextFileSync(`/proc/${pid}/stat`);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound || String(error).includes("No such process")) {
-      return null;
-    }
-    throw error;
-  }
-  const [state, ppid] = text.slice(text.lastIndexOf(")") + 2).split(" ");
-  return { state, ppid: Number(ppid) };
-}
-
-/** Resolves once the condition holds; rejects after a generous while. */
-export async function eventually(what: string, condition: () => boolean): Promise<void> {
-  const end = performance.now() + PATIENCE;
-  while (!condition()) {
-    if (performance.now() > end) throw new Error(`waited in vain: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 2));
-  }
 }
 
 /** Options for `runProgram`. */
@@ -191,13 +143,4 @@ export async function startStranger(
       await parent.status;
     },
   };
-}
-
-function exists(path: string): boolean {
-  try {
-    Deno.lstatSync(path);
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -1,0 +1,20 @@
+/**
+ * Waiting for what must come. Nothing is imported here, as in proc.ts.
+ *
+ * @module
+ */
+
+/**
+ * How long a test waits for what must come, in milliseconds; it is a failure, never a
+ * measurement. On slow machines the environment variable `PATIENCE` gives it more seconds.
+ */
+export const PATIENCE: number = Number(Deno.env.get("PATIENCE") ?? 60) * 1000;
+
+/** Resolves once the condition holds; rejects after a generous while. */
+export async function eventually(what: string, condition: () => boolean): Promise<void> {
+  const end = performance.now() + PATIENCE;
+  while (!condition()) {
+    if (performance.now() > end) throw new Error(`waited in vain: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+}

@@ -1,0 +1,58 @@
+/**
+ * What the kernel tells of this process and of others. Nothing is imported here, so that programs
+ * that run without the tests' import map can ask, too.
+ *
+ * @module
+ */
+
+/** The fds that this process has open. */
+export function openFds(): string[] {
+  const own = [...Deno.readDirSync("/proc/self/fd")].map(({ name }) => name);
+  // The one that was open for the reading is gone again.
+  return own.filter((fd) => exists(`/proc/self/fd/${fd}`)).sort();
+}
+
+/** How many threads this process has. */
+export function threads(): number {
+  return [...Deno.readDirSync("/proc/self/task")].length;
+}
+
+/** The children of this process, with those that ended and were not reaped. */
+export function children(): { pid: number; state: string }[] {
+  return [...Deno.readDirSync("/proc")]
+    .filter(({ name }) => /^\d+$/.test(name))
+    .flatMap(({ name }) => {
+      const pid = Number(name);
+      const stat = readStat(pid);
+      return stat?.ppid === Deno.pid ? [{ pid, state: stat.state }] : [];
+    });
+}
+
+/** The children of this process that ended and were not reaped. */
+export function zombies(): number[] {
+  return children().filter(({ state }) => state === "Z").map(({ pid }) => pid);
+}
+
+/** State and parent of a process, or null if there is none. */
+export function readStat(pid: number): { state: string; ppid: number } | null {
+  let text: string;
+  try {
+    text = Deno.readTextFileSync(`/proc/${pid}/stat`);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || String(error).includes("No such process")) {
+      return null;
+    }
+    throw error;
+  }
+  const [state, ppid] = text.slice(text.lastIndexOf(")") + 2).split(" ");
+  return { state, ppid: Number(ppid) };
+}
+
+function exists(path: string): boolean {
+  try {
+    Deno.lstatSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
