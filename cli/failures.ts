@@ -17,8 +17,6 @@ export const FAILED = 125;
 export const REFUSED = 126;
 /** What is named isn't there: no such command, no such process. */
 export const NOT_FOUND = 127;
-/** What is added to the number of a signal that ended something. */
-export const SIGNALLED = 128;
 
 /** Exit codes by what the kernel said. Whatever isn't here is a failure. */
 const CODES: Readonly<Record<string, number>> = {

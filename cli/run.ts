@@ -2,7 +2,8 @@
  * `pidfd run`: a command that doesn't outlive its time, nor whoever started it.
  *
  * While it runs, this program is a subreaper (prctl(2)): descendants that lose their parents
- * become its children. So none gets away from it, and it has the duty to reap them.
+ * become its children. So it finds them all when it has to end them, and has the duty to reap
+ * them.
  *
  * @module
  */
@@ -18,6 +19,7 @@ import {
 } from "../mod.ts";
 import { type Command, endOfOptions, readDuration, readOptions, UsageError } from "./command.ts";
 import { complain, describe, FAILED, TIMED_OUT } from "./failures.ts";
+import { dieBy, onSignals } from "./signals.ts";
 
 const OPTIONS = {
   timeout: { type: "string" },
@@ -26,7 +28,7 @@ const OPTIONS = {
 } as const;
 
 /** What ends the command together with us. */
-const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"] as const;
 
 /** Why a command is ended. */
 type Cause = typeof SIGNALS[number] | "timeout";
@@ -40,9 +42,9 @@ export const run: Command = {
   help: `Usage: pidfd run [OPTION…] [--] COMMAND [ARGUMENT…]
 
 Runs a command with this program's standard streams, and exits with its status. When the time
-is up, or on SIGINT, SIGTERM or SIGHUP, the command ends with all its descendants, daemons as
-well: they get that signal (SIGTERM when the time is up), and SIGKILL after the grace. A second
-signal kills them at once.
+is up, or on SIGINT, SIGTERM, SIGHUP or SIGQUIT, the command ends with all its descendants,
+daemons as well: they get that signal (SIGTERM when the time is up), and SIGKILL after the grace.
+A second signal kills them at once.
 
 Options:
       --timeout D    How long it may take: 500ms, 30s, 5m, 2h
@@ -90,7 +92,10 @@ async function runCommand(args: string[]): Promise<number> {
     if (refused.length > 0) return FAILED;
     if (cause === "timeout") return TIMED_OUT;
   }
-  return (await child.status).code;
+  const { code, signal } = await child.status;
+  // Of SIGQUIT only the command dumps core.
+  if (cause !== null && signal === cause && cause !== "SIGQUIT") dieBy(cause);
+  return code;
 }
 
 function start(command: string, args: string[], cgroup: string | undefined): Child {
@@ -98,8 +103,8 @@ function start(command: string, args: string[], cgroup: string | undefined): Chi
     return spawn(command, { args, cgroup });
   } catch (error) {
     // It isn't the command that wasn't found then.
-    const isCgroup = error instanceof SyscallError && error.syscall === "openat";
-    throw isCgroup ? new UsageError(`--cgroup: ${error.message}`) : error;
+    const isFile = error instanceof SyscallError && error.syscall === "openat";
+    throw cgroup !== undefined && isFile ? new UsageError(`--cgroup: ${error.message}`) : error;
   }
 }
 
@@ -108,13 +113,11 @@ function listen() {
   const first = Promise.withResolvers<Cause>();
   const second = Promise.withResolvers<void>();
   let asked = false;
-  for (const signal of SIGNALS) {
-    Deno.addSignalListener(signal, () => {
-      if (asked) second.resolve();
-      else first.resolve(signal);
-      asked = true;
-    });
-  }
+  onSignals(SIGNALS, (signal) => {
+    if (asked) second.resolve();
+    else first.resolve(signal);
+    asked = true;
+  });
   return { first, second };
 }
 
@@ -137,10 +140,15 @@ function reapOrphans(command: Child): void {
   const reaped = () => spared = undefined;
   command.status.then(reaped, reaped);
   Deno.addSignalListener("SIGCHLD", () => {
-    for (const pid of childPids()) {
-      if (pid === spared) continue;
-      using orphan = PidFd.fromPid(pid);
-      orphan.tryWait({ reap: true });
+    try {
+      for (const pid of childPids()) {
+        if (pid === spared) continue;
+        using orphan = PidFd.fromPid(pid);
+        orphan.tryWait({ reap: true });
+      }
+    } catch (error) {
+      // For want of descriptors, say: the next one that ends is another chance.
+      if (!(error instanceof SyscallError)) throw error;
     }
   });
 }

@@ -5,8 +5,9 @@
  * @module
  */
 
-import { SIGNALLED } from "./failures.ts";
+import { PidFd } from "../mod.ts";
 import { printable } from "./output.ts";
+import { dieBy, onSignals } from "./signals.ts";
 
 /** Goes to the line's start and erases it. ECMA-48, CR and EL */
 const ERASE = "\r\x1b[K";
@@ -14,7 +15,7 @@ const ERASE = "\r\x1b[K";
 const encoder = new TextEncoder();
 
 /** What ends this program from outside. */
-const SIGNALS = [["SIGHUP", 1], ["SIGINT", 2], ["SIGTERM", 15]] as const;
+const SIGNALS = ["SIGHUP", "SIGINT", "SIGTERM"] as const;
 
 /**
  * The line, which is there until it is disposed of, or a signal ends the program: then it goes
@@ -28,12 +29,10 @@ export class StatusLine implements Disposable {
   /** @param text What is waited for, at the moment when it is called. */
   constructor(text: () => string) {
     this.#text = text;
-    for (const [signal, number] of SIGNALS) {
-      Deno.addSignalListener(signal, () => {
-        this[Symbol.dispose]();
-        Deno.exit(SIGNALLED + number);
-      });
-    }
+    onSignals(SIGNALS, (signal) => {
+      this[Symbol.dispose]();
+      dieBy(signal);
+    });
     if (!Deno.stderr.isTerminal()) return;
     this.#timer = setInterval(() => this.#draw(), 1000);
     this.#draw();
@@ -52,7 +51,7 @@ export class StatusLine implements Disposable {
   }
 
   #draw(): void {
-    if (this.#timer === undefined) return;
+    if (this.#timer === undefined || !isInForeground()) return;
     const text = `waiting for ${printable(this.#text())}, ${
       formatSeconds(performance.now() - this.#started)
     }`;
@@ -64,6 +63,14 @@ export class StatusLine implements Disposable {
   #erase(): void {
     if (this.#timer !== undefined) write(ERASE);
   }
+}
+
+/** Whether the terminal is ours, and not the shell's that has us run in the background. proc(5) */
+function isInForeground(): boolean {
+  using self = PidFd.fromSelf();
+  const stat = self.accessProc((proc) => proc.readTextFile("stat"));
+  const [, , group, , , foreground] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return group === foreground;
 }
 
 function formatSeconds(milliseconds: number): string {

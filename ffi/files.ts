@@ -7,7 +7,7 @@
  * @module
  */
 
-import { cString, fromCString } from "../structs/cstring.ts";
+import { cString, decodeText, fromCString } from "../structs/cstring.ts";
 import { direntNames } from "../structs/dirent.ts";
 import { pipeEnds } from "../structs/spawn.ts";
 import { S_IFMT, S_IFREG, statfs, statx, STATX_INO, STATX_TYPE } from "../structs/stat.ts";
@@ -222,6 +222,11 @@ export function readFile(dirFd: number, path: string): Uint8Array<ArrayBuffer> {
   } finally {
     discard(fd);
   }
+}
+
+/** As readFile, for a text. */
+export function readTextFile(dirFd: number, path: string): string {
+  return decodeText(readFile(dirFd, path));
 }
 
 /** Removes a name from a directory. unlink(2) */

@@ -55,7 +55,7 @@ export class FdHandle {
 
   /** Throws BadResource once closed. */
   check(): void {
-    if (this.#closed) throw this.#bad();
+    if (this.#closed) throw this.closedError();
   }
 
   /** The fd for a call. */
@@ -75,7 +75,7 @@ export class FdHandle {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#drop(() => this.#bad(), close);
+    this.#drop(() => this.closedError(), close);
   }
 
   /** Closes the fd of a process that was reaped. */
@@ -89,7 +89,7 @@ export class FdHandle {
   release(): number {
     const fd = this.use();
     this.#closed = true;
-    this.#let(() => this.#bad());
+    this.#let(() => this.closedError());
     return fd;
   }
 
@@ -118,7 +118,8 @@ export class FdHandle {
     this.#fd = NONE;
   }
 
-  #bad(): Error {
+  /** What is said to whoever uses it once it is closed. */
+  closedError(): Error {
     return new Deno.errors.BadResource(`this ${this.#holder} is closed`);
   }
 }

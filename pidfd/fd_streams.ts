@@ -69,12 +69,15 @@ export function openStreams(given: FdHandle): FdStreams {
   const open = new Set((["reading", "writing"] as const).filter((one) => isOpenFor(mode, one)));
   setNonblocking(fd);
   const handle = new FdHandle(given.release(), "stream");
-  const begin = <T>(direction: Direction, make: (handle: FdHandle, end: () => void) => T): T => {
+  const fails: Fail[] = [];
+  const begin = <T>(direction: Direction, make: Make<T>): T => {
     checkOpenFor(mode, direction);
-    return make(handle, () => {
+    const { stream, fail } = make(handle, () => {
       open.delete(direction);
       if (open.size === 0) handle.close();
     });
+    fails.push(fail);
+    return stream;
   };
   let readable: FdStreams["readable"] | undefined;
   let writable: FdStreams["writable"] | undefined;
@@ -85,9 +88,18 @@ export function openStreams(given: FdHandle): FdStreams {
     get writable() {
       return writable ??= begin("writing", makeWritable);
     },
-    close: () => handle.close(),
+    close() {
+      handle.close();
+      fails.forEach((fail) => fail(handle.closedError()));
+    },
   };
 }
+
+/** Has a stream fail that nobody may be reading from or writing to right now. */
+type Fail = (reason: Error) => void;
+
+/** Makes one direction of an fd. What it calls at its end closes the fd, if it is the last. */
+type Make<T> = (handle: FdHandle, end: () => void) => { stream: T; fail: Fail };
 
 /** Makes a stream one that can be read to its end at once, as those of `Deno.ChildProcess` can. */
 function readableAtOnce(
@@ -101,7 +113,7 @@ function readableAtOnce(
   });
 }
 
-function makeReadable(handle: FdHandle, end: () => void): FdStreams["readable"] {
+const makeReadable: Make<FdStreams["readable"]> = (handle, end) => {
   const canceled = new AbortController();
   let buffer = new Uint8Array(new ArrayBuffer(CHUNK));
   let thisTurn = 0;
@@ -131,7 +143,9 @@ function makeReadable(handle: FdHandle, end: () => void): FdStreams["readable"] 
     return full;
   }
 
+  let fail: Fail;
   const stream = new ReadableStream<Uint8Array<ArrayBuffer>>({
+    start: (controller) => void (fail = (reason) => controller.error(reason)),
     async pull(controller) {
       try {
         const length = await read();
@@ -148,12 +162,14 @@ function makeReadable(handle: FdHandle, end: () => void): FdStreams["readable"] 
       end();
     },
   }, { highWaterMark: 0 });
-  return readableAtOnce(stream);
-}
+  return { stream: readableAtOnce(stream), fail: fail! };
+};
 
-function makeWritable(handle: FdHandle, end: () => void): FdStreams["writable"] {
+const makeWritable: Make<FdStreams["writable"]> = (handle, end) => {
   let enlarged = false;
-  return new WritableStream({
+  let fail: Fail;
+  const stream = new WritableStream<Uint8Array<ArrayBuffer>>({
+    start: (controller) => void (fail = (reason) => controller.error(reason)),
     async write(chunk, { signal }) {
       try {
         checkInstance("chunk", chunk, "bytes", Uint8Array);
@@ -183,4 +199,5 @@ function makeWritable(handle: FdHandle, end: () => void): FdStreams["writable"] 
     },
     abort: end,
   });
-}
+  return { stream, fail: fail! };
+};

@@ -13,7 +13,7 @@ import { infoIoctl, pidfsIds } from "../ffi/capabilities.ts";
 import { failure } from "../ffi/call.ts";
 import { Errno } from "../ffi/errno.ts";
 import { SyscallError, UnsupportedError } from "../ffi/errors.ts";
-import { AT_FDCWD, discard, inode, O_PATH, openat, readFile } from "../ffi/files.ts";
+import { AT_FDCWD, discard, inode, O_PATH, openat, readTextFile } from "../ffi/files.ts";
 import { pidfdGetInfo } from "../ffi/syscalls.ts";
 import { PIDFD_INFO_CGROUPID, PIDFD_INFO_PID } from "../structs/pidfd_info.ts";
 import type { FdHandle } from "./fd_handle.ts";
@@ -153,7 +153,7 @@ function fromProc(proc: ProcDir): Facts {
 function cgroupIdFromProc(proc: ProcDir): bigint | null {
   const path = parseCgroupPath(proc.readTextFile("cgroup"));
   if (path === null) return null;
-  const mountinfo = new TextDecoder().decode(readFile(AT_FDCWD, "/proc/self/mountinfo"));
+  const mountinfo = readTextFile(AT_FDCWD, "/proc/self/mountinfo");
   for (const { root, point } of parseCgroupMounts(mountinfo)) {
     const below = pathBelow(root, path);
     if (below !== null) return folderId(point + below);

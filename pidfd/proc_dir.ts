@@ -20,8 +20,10 @@ import {
   readDirectory,
   readFile,
   readlinkat,
+  readTextFile,
 } from "../ffi/files.ts";
 import { trySendSignal } from "../ffi/syscalls.ts";
+import { decodeText } from "../structs/cstring.ts";
 import { checkString, show } from "./arguments.ts";
 import { FdHandle } from "./fd_handle.ts";
 import { parseFdinfoPid } from "./proc_text.ts";
@@ -62,7 +64,7 @@ export class ProcDir {
    * @throws {SyscallError} `ESRCH` once the process was reaped, `ENOENT`, `EACCES`.
    */
   readTextFile(name: string): string {
-    return new TextDecoder().decode(this.readFile(name));
+    return decodeText(this.readFile(name));
   }
 
   /**
@@ -100,7 +102,7 @@ export class ProcDir {
 
 /** The PID in the eyes of /proc; throws ESRCH once the process was reaped. */
 export function pidOf(pidfd: number): number {
-  const fdinfo = new TextDecoder().decode(readFile(AT_FDCWD, `/proc/self/fdinfo/${pidfd}`));
+  const fdinfo = readTextFile(AT_FDCWD, `/proc/self/fdinfo/${pidfd}`);
   const pid = parseFdinfoPid(fdinfo);
   if (pid === null) throw new TypeError(`fd ${pidfd} is not a pidfd`);
   if (pid > 0) return pid;

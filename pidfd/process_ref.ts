@@ -8,7 +8,7 @@
  * @module
  */
 
-import { AT_FDCWD, readFile } from "../ffi/files.ts";
+import { AT_FDCWD, readTextFile } from "../ffi/files.ts";
 import { checkId, checkPid, checkString, show } from "./arguments.ts";
 
 /** The JSON form of a {@linkcode ProcessRef}: the id is a string, as JSON has no bigint. */
@@ -97,5 +97,5 @@ export class ProcessRef {
 
 /** The id of the running boot. random(4) */
 export function currentBootId(): string {
-  return new TextDecoder().decode(readFile(AT_FDCWD, "/proc/sys/kernel/random/boot_id")).trim();
+  return readTextFile(AT_FDCWD, "/proc/sys/kernel/random/boot_id").trim();
 }

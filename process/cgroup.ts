@@ -20,6 +20,7 @@ import {
 } from "../ffi/files.ts";
 import { ready } from "../ffi/readiness.ts";
 import { checkCText } from "../pidfd/arguments.ts";
+import { decodeText } from "../structs/cstring.ts";
 import { EPOLLPRI } from "../structs/epoll_event.ts";
 import { CGROUP2_SUPER_MAGIC } from "../structs/stat.ts";
 
@@ -72,7 +73,7 @@ export class Cgroup implements Disposable {
     // reading: so each round opens it anew.
     const fd = openat(this.folder, "cgroup.events", O_RDONLY);
     try {
-      const events = new TextDecoder().decode(readAll(fd));
+      const events = decodeText(readAll(fd));
       if (!/^populated 1$/m.test(events)) return false;
       await ready(fd, EPOLLPRI);
       return true;

@@ -15,7 +15,7 @@
  */
 
 import { SyscallError } from "../ffi/errors.ts";
-import { AT_FDCWD, discard, O_RDONLY, openat, readDirectory, readFile } from "../ffi/files.ts";
+import { AT_FDCWD, discard, O_RDONLY, openat, readDirectory, readTextFile } from "../ffi/files.ts";
 import { getpid } from "../ffi/syscalls.ts";
 import { checkDuration, checkInstance } from "../pidfd/arguments.ts";
 import { PidFd } from "../pidfd/pidfd.ts";
@@ -156,6 +156,8 @@ class Tree implements Disposable {
       // In this order: what was stopped before the search can't have forked behind its back.
       const stopped = this.members.every(isStopped);
       const isLarger = this.#search(SIGSTOP);
+      // Somebody may have let one go on: its user, or another call that ends the same tree.
+      if (!stopped) this.send(SIGSTOP);
       if ((stopped && !isLarger) || performance.now() > limit) return;
       // Others get their turn, and who was told to stop the time to do so.
       await new Promise((resolve) => setTimeout(resolve, isLarger ? 0 : 1));
@@ -268,7 +270,7 @@ function isRefused(pidfd: PidFd, signal: number): boolean {
  */
 function latestChildren(pid: number): number[] {
   const path = `/proc/${pid}/task/${pid}/children`;
-  const text = unlessGone(() => new TextDecoder().decode(readFile(AT_FDCWD, path))) ?? "";
+  const text = unlessGone(() => readTextFile(AT_FDCWD, path)) ?? "";
   return text.split(" ").filter((word) => word !== "").map(Number).reverse();
 }
 
@@ -314,7 +316,7 @@ function allProcesses(): { pid: number; ppid: number }[] {
   const proc = openat(AT_FDCWD, "/proc", O_RDONLY);
   try {
     return readDirectory(proc).filter((name) => /^\d+$/.test(name)).flatMap((name) => {
-      const stat = unlessGone(() => new TextDecoder().decode(readFile(proc, `${name}/stat`)));
+      const stat = unlessGone(() => readTextFile(proc, `${name}/stat`));
       return stat === undefined ? [] : [{ pid: Number(name), ppid: parseStat(stat).ppid }];
     });
   } finally {

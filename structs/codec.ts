@@ -74,6 +74,9 @@ export function struct<const F extends Fields>(
   }
 
   function write(view: DataView, offset: number, values: Partial<Values<F>>): void {
+    if (typeof values !== "object" || values === null || Array.isArray(values)) {
+      throw new TypeError(`${name}: expected an object with its fields`);
+    }
     for (const key of Object.keys(values)) {
       if (!Object.hasOwn(fields, key)) throw new TypeError(`${name} has no field "${key}"`);
       writeField(view, offset, key, values[key]);

@@ -41,8 +41,16 @@ export function cStringArray(
   return bytes;
 }
 
+/** A byte order mark is a character like any other: names and texts of the kernel have none. */
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+
+/** Decodes a text of the kernel's. */
+export function decodeText(bytes: Uint8Array): string {
+  return decoder.decode(bytes);
+}
+
 /** Decodes up to the first NUL, or all where there is none. */
 export function fromCString(bytes: Uint8Array): string {
   const end = bytes.indexOf(0);
-  return new TextDecoder().decode(end < 0 ? bytes : bytes.subarray(0, end));
+  return decodeText(end < 0 ? bytes : bytes.subarray(0, end));
 }

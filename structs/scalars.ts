@@ -142,7 +142,8 @@ export function array<T>(element: CType<T>, length: number): CType<T[]> {
       if (!Array.isArray(values) || values.length !== length) {
         throw new RangeError(`${name}: expected an array of ${length} elements`);
       }
-      values.forEach((value, i) => element.write(view, offset + i * element.size, value));
+      // By index: a hole is an element, too, and no value for it.
+      for (let i = 0; i < length; i++) element.write(view, offset + i * element.size, values[i]);
     },
   };
 }

@@ -7,6 +7,7 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { cgroupSpawn } from "../../ffi/capabilities.ts";
 import { hasCgroups, TestCgroup } from "../support/cgroups.ts";
+import { isZombie } from "../support/children.ts";
 import { type RunningCli, start } from "../support/cli.ts";
 import { AS_NOBODY, OTHER_USERS } from "../support/foreigner.ts";
 import { withoutCapability } from "../support/privileges.ts";
@@ -52,6 +53,20 @@ Deno.test("pidfd run ends daemons as well, whose parents are gone", async () => 
   });
   cli.kill("SIGTERM");
   assertEquals((await cli.finished()).code, 143);
+  assertEquals(cli.left(), []);
+});
+
+Deno.test("pidfd run sees a signal to both, even if the command's end is there as early", async () => {
+  // Shells have such commands ignore SIGINT.
+  const script = "sleep 60 & echo $$; exec sleep 60";
+  await using cli = startScript(script, "--grace", "50ms");
+  const command = Number(await cli.line());
+  cli.kill("SIGSTOP");
+  await eventually("it stopped", () => readStat(cli.pid)?.state === "T");
+  for (const pid of [command, cli.pid]) Deno.kill(pid, "SIGINT");
+  await eventually("the command ended", () => isZombie(command));
+  cli.kill("SIGCONT");
+  assertEquals(await cli.finished(), { code: 130, stdout: "", stderr: "" });
   assertEquals(cli.left(), []);
 });
 

@@ -92,7 +92,7 @@ const WARM = 4_000;
  * does some 10,000 operations a minute: in five minutes, some 100 lost bytes in each are found
  * in the heap, and a KiB outside it.
  */
-const TOLERANCE: Memory = { resident: 24 * MIB, heap: 3 * MIB };
+const TOLERANCE: Memory = { resident: 24 * MIB, heap: 2 * MIB };
 
 /**
  * What memory has grown: the median of the last third of the samples against that of the first.
