@@ -315,6 +315,17 @@ Deno.test("FdStreams reject with what reading or opening fails with", async () =
   assertEquals(openFds(), before);
 });
 
+Deno.test("FdStreams that are closed fail at once, though nobody uses them", async () => {
+  const { read, write } = pipe();
+  const streams = [read, write].map((fd) => openStreams(new FdHandle(fd, "OwnedFd")));
+  const reader = streams[0].readable.getReader();
+  const writer = streams[1].writable.getWriter();
+  for (const each of streams) each.close();
+  for (const { closed } of [reader, writer]) {
+    await deadline(assertRejects(() => closed, Deno.errors.BadResource), PATIENCE);
+  }
+});
+
 Deno.test("FdStreams that are dropped are closed by the garbage collector", async () => {
   const before = openFds();
   await onFile("content", async (path) => {

@@ -128,6 +128,14 @@ Deno.test("Struct.encode() and decode() reach into nested structs", () => {
   assertEquals(outer.decode(bytes), values);
 });
 
+Deno.test("Struct.encode() refuses what is no object in place of a nested struct", () => {
+  const outer = struct("outer", { inner: struct("inner", { x: u8 }) });
+  for (const value of [5, true, [], [1], null, "x"]) {
+    const encode = () => outer.encode({ inner: value as unknown as { x: number } });
+    assertThrows(encode, TypeError, "inner: expected an object with its fields");
+  }
+});
+
 Deno.test("Struct.decode() refuses every other number of bytes", () => {
   for (const length of [0, 23, 25, 48]) {
     const error = assertThrows(() => mixed.decode(new Uint8Array(length)), RangeError);

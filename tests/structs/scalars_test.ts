@@ -119,6 +119,7 @@ Deno.test("array() refuses another number of elements, and an element out of ran
     );
   }
   assertThrows(() => encode(type, [1, 256]), RangeError, "u8: 256 is not an integer in 0…255");
+  assertThrows(() => encode(type, new Array(2)), RangeError, "u8: undefined is not an integer");
 });
 
 Deno.test("bytes() holds bytes, without alignment", () => {
