@@ -7,6 +7,7 @@
 import { assertEquals, assertRejects, assertStrictEquals, assertStringIncludes } from "@std/assert";
 import { deadline } from "@std/async";
 import { type Child, PidFd, spawn } from "../../mod.ts";
+import { TOLD } from "../support/exit_info.ts";
 import { withoutCapability, works } from "../support/privileges.ts";
 import {
   idle,
@@ -53,7 +54,8 @@ Deno.test("PidFd.terminate() that is aborted during the grace doesn't kill", asy
   await idle();
 });
 
-Deno.test("PidFd.terminate() that is aborted when the grace is over rejects by that", async () => {
+const AFTER_THE_END = "PidFd.terminate() that is aborted after the process's end rejects by that";
+Deno.test(needing(...TOLD, AFTER_THE_END), async () => {
   await using stranger = await startStranger("exec sleep 60");
   using pidfd = PidFd.fromPid(stranger.pid);
   const controller = new AbortController();
