@@ -6,7 +6,7 @@
  */
 
 import { assertEquals, assertGreater } from "@std/assert";
-import { pidfdSpawn } from "../../ffi/capabilities.ts";
+import { infoIoctl, pidfdSpawn } from "../../ffi/capabilities.ts";
 import { ROOT, runForValue } from "../support/processes.ts";
 
 /** The beginning of a program that tries to start a child with so many fds left. */
@@ -65,13 +65,18 @@ function assertClean(tries: Try[]): void {
 }
 
 const PIPES = Array.from({ length: 6 }, () => "pipe2");
+/** Before Linux 6.13 the PID behind the pidfd is read from a file. */
+const PID = infoIoctl.available ? [] : ["openat"];
 const STEPS: Readonly<Record<string, string[]>> = {
   // The last is for the pidfd.
-  "{}": [...PIPES, "epoll_create1", "eventfd", pidfdSpawn.available ? "pidfd_spawn" : "openat"],
+  "{}": [
+    ...[...PIPES, "epoll_create1", "eventfd"],
+    ...[pidfdSpawn.available ? "pidfd_spawn" : "openat", ...PID],
+  ],
   // A swap needs further fds, and so does a look at what lies below them.
   "{ fds: { [a.fd]: b, [b.fd]: a } }": [
     ...[...PIPES, "fcntl", "fcntl"],
-    ...["epoll_create1", "eventfd", "openat"],
+    ...["epoll_create1", "eventfd", "openat", ...PID],
   ],
 };
 
