@@ -32,6 +32,9 @@ export function testFaults(name: string, operations: Operations): void {
   });
 }
 
+/** How often a fault is tried whose call doesn't happen: a process can end before it is waited for. */
+const TRIES = 10;
+
 /** Tries an operation with all faults; returns what was wrong. */
 async function tryFaults(
   subject: Subject,
@@ -44,10 +47,13 @@ async function tryFaults(
   const complaints: (string | null)[] = [];
   const failed = new Map<string, boolean>();
   for (const fault of plan.faultsFor(operation, exempt, normal)) {
-    const observation = await orMiss(subject.observeWith(fault, operation, normal.outcome));
-    const hasFailed = observation?.calls.some(({ injected }) => injected) ?? false;
-    failed.set(fault.call, hasFailed || failed.get(fault.call) === true);
-    if (observation) complaints.push(complaint(operation, fault, normal.outcome, observation));
+    for (let tries = 0; tries < TRIES; tries++) {
+      const observation = await orMiss(subject.observeWith(fault, operation, normal.outcome));
+      const hasFailed = observation?.calls.some(({ injected }) => injected) ?? false;
+      failed.set(fault.call, hasFailed || failed.get(fault.call) === true);
+      if (observation) complaints.push(complaint(operation, fault, normal.outcome, observation));
+      if (failed.get(fault.call)) break;
+    }
   }
   // Not every call happens each time, but each has to be seen to fail.
   for (const [call, hasFailed] of failed) {
