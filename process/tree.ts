@@ -15,7 +15,6 @@
  */
 
 import { SyscallError } from "../ffi/errors.ts";
-import { AT_FDCWD, discard, O_RDONLY, openat, readDirectory, readTextFile } from "../ffi/files.ts";
 import { getpid } from "../ffi/syscalls.ts";
 import { checkDuration, checkInstance } from "../pidfd/arguments.ts";
 import { PidFd } from "../pidfd/pidfd.ts";
@@ -23,6 +22,7 @@ import { parseStat } from "../pidfd/proc_text.ts";
 import { type Signal, signalNumber } from "../pidfd/signals.ts";
 import { DEFAULT_GRACE, within } from "../pidfd/terminate.ts";
 import { Cgroup } from "./cgroup.ts";
+import { allProcesses, ancestors, latestChildren, unlessGone } from "./relatives.ts";
 
 /** Options for {@linkcode killTree}. */
 export interface KillTreeOptions {
@@ -63,8 +63,8 @@ interface Member {
 const LOOK_AGAIN = 50;
 
 /**
- * How long it may take until all has stopped, in milliseconds, before it is taken as it is: one
- * that refuses to be stopped can go on starting others for ever.
+ * How long to wait for what may never come, in milliseconds, before a tree is taken as it is:
+ * for a process to stop, or for one that we may not stop to start no others.
  */
 const STOP_LIMIT = 2000;
 
@@ -131,6 +131,8 @@ class Tree implements Disposable {
   readonly #found: Member[] = [];
   readonly #held = new Set<Member>();
   readonly #self = getpid();
+  /** The PIDs that the last search saw and could not get hold of. */
+  #missed = new Set<number>();
 
   constructor(root: PidFd) {
     if (!root.isAlive()) return;
@@ -150,17 +152,23 @@ class Tree implements Disposable {
 
   /** Stops all members, and all that are found to belong to them, until there is nothing new. */
   async stop(): Promise<void> {
-    const limit = performance.now() + STOP_LIMIT;
+    let limit: number | undefined;
     this.send(SIGSTOP);
     for (;;) {
       // In this order: what was stopped before the search can't have forked behind its back.
       const stopped = this.members.every(isStopped);
-      const isLarger = this.#search(SIGSTOP);
+      const isComplete = this.#search(SIGSTOP);
+      if (stopped && isComplete) return;
       // Somebody may have let one go on: its user, or another call that ends the same tree.
       if (!stopped) this.send(SIGSTOP);
-      if ((stopped && !isLarger) || performance.now() > limit) return;
+      if (isComplete || this.#found.some(({ refused }) => refused)) {
+        limit ??= performance.now() + STOP_LIMIT;
+        if (performance.now() > limit) return;
+      } else {
+        limit = undefined;
+      }
       // Others get their turn, and who was told to stop the time to do so.
-      await new Promise((resolve) => setTimeout(resolve, isLarger ? 0 : 1));
+      await new Promise((resolve) => setTimeout(resolve, isComplete ? 1 : 0));
     }
   }
 
@@ -196,8 +204,11 @@ class Tree implements Disposable {
     for (const { pidfd } of this.#held) pidfd.close();
   }
 
-  /** Takes in a process, with a signal at once: until then it can start others and be gone. */
-  #add(pidfd: PidFd, pid: number, signal?: number): void {
+  /**
+   * Takes in a process, with a signal at once: until then it can start others and be gone.
+   * Returns whether it is still there.
+   */
+  #add(pidfd: PidFd, pid: number, signal?: number): boolean {
     const member: Member = { pidfd, process: { pid, id: null, command: "" }, refused: false };
     // First of all: if something fails from here on, it is not left stopped.
     this.#held.add(member);
@@ -210,6 +221,7 @@ class Tree implements Disposable {
       this.#held.delete(member);
       pidfd.close();
     }
+    return process !== undefined;
   }
 
   /** Lets go of those that were reaped: a tree can have seen more of them than there are fds. */
@@ -229,9 +241,13 @@ class Tree implements Disposable {
     return member.refused || this.#isSelf(member);
   }
 
-  /** Takes in every descendant that can be seen, with a signal at once. Returns whether any is new. */
+  /**
+   * Takes in every descendant that can be seen, with a signal at once. Returns whether those are
+   * all: nobody was new, or was gone before we had hold of it. Such a one may have left another.
+   */
   #search(signal: number): boolean {
     const before = this.#found.length;
+    const missed = new Set<number>();
     this.#prune();
     const known = new Set([...this.#held].map(({ process }) => process.pid));
     const everyone = Map.groupBy(allProcesses(), ({ ppid }) => ppid);
@@ -240,13 +256,16 @@ class Tree implements Disposable {
       const { pid } = parent.process;
       const all = everyone.get(pid)?.map(({ pid }) => pid) ?? [];
       for (const child of new Set([...latestChildren(pid), ...all])) {
-        const pidfd = known.has(child) ? undefined : openChildOf(parent, child);
-        if (!pidfd) continue;
-        known.add(child);
-        this.#add(pidfd, child, signal);
+        if (known.has(child)) continue;
+        const pidfd = openChildOf(parent, child);
+        const isHeld = pidfd !== undefined && this.#add(pidfd, child, signal);
+        (isHeld ? known : missed).add(child);
       }
     }
-    return this.#found.length > before;
+    // One that is there each time, and never ours, is a PID of another namespace's /proc.
+    const isComplete = this.#found.length === before && missed.isSubsetOf(this.#missed);
+    this.#missed = missed;
+    return isComplete;
   }
 }
 
@@ -260,18 +279,6 @@ function isRefused(pidfd: PidFd, signal: number): boolean {
     if (error.code !== "EPERM" && error.code !== "ESRCH") throw error;
     return error.code === "EPERM";
   }
-}
-
-/**
- * The children that the first thread of whoever has this PID has started, the youngest first: of
- * those that hand over to one another only that one still runs. A short cut, where the kernel
- * was built with it: most trees grow here, and a look at all processes takes longer than some
- * need to start another one.
- */
-function latestChildren(pid: number): number[] {
-  const path = `/proc/${pid}/task/${pid}/children`;
-  const text = unlessGone(() => readTextFile(AT_FDCWD, path)) ?? "";
-  return text.split(" ").filter((word) => word !== "").map(Number).reverse();
 }
 
 /** A handle on a process, if it really is the parent's child. */
@@ -309,36 +316,4 @@ function isStopped({ pidfd }: Member): boolean {
     )
   );
   return states === undefined || states.every((state) => "TtDZX".includes(state));
-}
-
-/** Every process that /proc shows, with its parent. */
-function allProcesses(): { pid: number; ppid: number }[] {
-  const proc = openat(AT_FDCWD, "/proc", O_RDONLY);
-  try {
-    return readDirectory(proc).filter((name) => /^\d+$/.test(name)).flatMap((name) => {
-      const stat = unlessGone(() => readTextFile(proc, `${name}/stat`));
-      return stat === undefined ? [] : [{ pid: Number(name), ppid: parseStat(stat).ppid }];
-    });
-  } finally {
-    discard(proc);
-  }
-}
-
-/** The PIDs of a process's parent, of that one's parent, and so on. */
-function ancestors(pid: number): number[] {
-  const parents = new Map(allProcesses().map(({ pid, ppid }) => [pid, ppid]));
-  const line: number[] = [];
-  for (let next = parents.get(pid); next; next = parents.get(next)) line.push(next);
-  return line;
-}
-
-/** What a look returns, or undefined if the process is gone before or during it. */
-function unlessGone<T>(look: () => T): T | undefined {
-  try {
-    return look();
-  } catch (error) {
-    // A file under /proc/PID that is opened too late is not found; one that was open says ESRCH.
-    if (error instanceof SyscallError && ["ESRCH", "ENOENT"].includes(error.code)) return undefined;
-    throw error;
-  }
 }

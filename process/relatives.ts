@@ -1,0 +1,54 @@
+/**
+ * Who is whose child, as /proc tells it at a glance: by PIDs, which say nothing for sure until
+ * their processes are held.
+ *
+ * @module
+ */
+
+import { SyscallError } from "../ffi/errors.ts";
+import { AT_FDCWD, discard, O_RDONLY, openat, readDirectory, readTextFile } from "../ffi/files.ts";
+import { parseStat } from "../pidfd/proc_text.ts";
+
+/** Every process that /proc shows, with its parent. */
+export function allProcesses(): { pid: number; ppid: number }[] {
+  const proc = openat(AT_FDCWD, "/proc", O_RDONLY);
+  try {
+    return readDirectory(proc).filter((name) => /^\d+$/.test(name)).flatMap((name) => {
+      const stat = unlessGone(() => readTextFile(proc, `${name}/stat`));
+      return stat === undefined ? [] : [{ pid: Number(name), ppid: parseStat(stat).ppid }];
+    });
+  } finally {
+    discard(proc);
+  }
+}
+
+/** The PIDs of a process's parent, of that one's parent, and so on. */
+export function ancestors(pid: number): number[] {
+  const parents = new Map(allProcesses().map(({ pid, ppid }) => [pid, ppid]));
+  const line: number[] = [];
+  for (let next = parents.get(pid); next; next = parents.get(next)) line.push(next);
+  return line;
+}
+
+/**
+ * The children that the first thread of whoever has this PID has started, the youngest first: of
+ * those that hand over to one another only that one still runs. A short cut, where the kernel
+ * was built with it: most trees grow here, and a look at all processes takes longer than some
+ * need to start another one.
+ */
+export function latestChildren(pid: number): number[] {
+  const path = `/proc/${pid}/task/${pid}/children`;
+  const text = unlessGone(() => readTextFile(AT_FDCWD, path)) ?? "";
+  return text.split(" ").filter((word) => word !== "").map(Number).reverse();
+}
+
+/** What a look returns, or undefined if the process is gone before or during it. */
+export function unlessGone<T>(look: () => T): T | undefined {
+  try {
+    return look();
+  } catch (error) {
+    // A file under /proc/PID that is opened too late is not found; one that was open says ESRCH.
+    if (error instanceof SyscallError && ["ESRCH", "ENOENT"].includes(error.code)) return undefined;
+    throw error;
+  }
+}
