@@ -6,6 +6,7 @@
  */
 
 import { Errno, type ErrnoName } from "../../../ffi/errno.ts";
+import { features } from "../../../mod.ts";
 import { isSame, type Outcome } from "./protocol.ts";
 import type { Fault } from "./tracer.ts";
 
@@ -81,7 +82,8 @@ const ANSWERS: readonly Answer[] = [
   {
     calls: ["openat", "statx"],
     errors: ["ENOENT"],
-    operations: /^PidFd\.getInfo\(\) from \/proc/,
+    // Before Linux 6.13 all is from there.
+    operations: features().info ? /^PidFd\.getInfo\(\) from \/proc/ : /^PidFd\.getInfo\(\)/,
     accepts: ({ value }) => (value as { ids: string[] } | undefined)?.ids[1] === "null",
   },
 ];

@@ -104,7 +104,9 @@ export const ERRORS: Readonly<Record<string, readonly ErrnoName[]>> = {
 /** What is no call of the library's, or can't fail. */
 export const NOT_OURS: ReadonlySet<string> = new Set([
   ...["brk", "madvise", "mmap", "mprotect", "mremap", "munmap", "pkey_mprotect"],
-  ...["futex", "sched_yield", "clock_nanosleep", "clock_gettime", "restart_syscall"],
+  ...["futex", "sched_yield", "clock_nanosleep", "restart_syscall"],
+  // System calls only where the clock is none that a program can read by itself.
+  ...["clock_gettime", "gettimeofday"],
   // Deno's event loop waits in these; the library's own wait is on another thread.
   ...["epoll_wait", "epoll_pwait"],
   // Deno's own children.

@@ -6,6 +6,7 @@
  */
 
 import { assertEquals } from "@std/assert";
+import { features } from "../../../mod.ts";
 import { needing } from "../skip.ts";
 import { Plan, THOROUGH } from "./cases.ts";
 import type { Operations } from "./operation.ts";
@@ -22,11 +23,12 @@ export function testFaults(name: string, operations: Operations): void {
   const module = new URL(`operations/${name}.ts`, import.meta.url).href;
   const title = `Every kernel call that can fail, fails (${name})`;
   Deno.test(needing("strace", canTrace || THOROUGH, title), async (test) => {
-    await using subject = await Subject.start(module, false);
+    await using subject = await Subject.start(module);
     const plan = new Plan();
-    for (const [operation, { exempt }] of Object.entries(operations)) {
-      await test.step(operation, async () => {
-        assertEquals(await tryFaults(subject, plan, operation, exempt), []);
+    for (const [operation, { exempt, needs }] of Object.entries(operations)) {
+      await test.step({
+        ...needing("Linux 6.9", needs === undefined || features()[needs], operation),
+        fn: async () => assertEquals(await tryFaults(subject, plan, operation, exempt), []),
       });
     }
   });

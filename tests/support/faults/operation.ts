@@ -22,6 +22,8 @@ export interface Operation {
    * a pipe that wasn't closed in truth keeps its reader waiting.
    */
   readonly exempt: readonly string[];
+  /** The feature without which it can't even be prepared. */
+  readonly needs?: "ids";
 }
 
 /** Many of them, by their names. */

@@ -6,8 +6,8 @@
 
 /** What the program is told to do; each step is answered by one of the same name. */
 export type Request =
-  /** Start a thread that knows the operations of a module; a cold one has tried nothing yet. */
-  | { readonly step: "start"; readonly module: string; readonly cold: boolean }
+  /** Start a thread that knows the operations of a module. */
+  | { readonly step: "start"; readonly module: string }
   /** Make what an operation needs. */
   | { readonly step: "prepare"; readonly name: string }
   /** Do it. */

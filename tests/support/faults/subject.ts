@@ -29,22 +29,15 @@ export class Miss extends Error {}
 /** A program that does the operations of one module. */
 export class Subject implements AsyncDisposable {
   readonly #module: string;
-  readonly #cold: boolean;
   #program = startProgram();
   #thread = 0;
 
-  private constructor(module: string, cold: boolean) {
+  private constructor(module: string) {
     this.#module = module;
-    this.#cold = cold;
   }
 
-  /**
-   * Starts one.
-   *
-   * @param cold Whether each operation is the first thing that the library is asked to do.
-   */
-  static async start(module: string, cold: boolean): Promise<Subject> {
-    const subject = new Subject(module, cold);
+  static async start(module: string): Promise<Subject> {
+    const subject = new Subject(module);
     await subject.#renewThread();
     return subject;
   }
@@ -64,7 +57,6 @@ export class Subject implements AsyncDisposable {
   }
 
   async #observe(name: string, fault?: Fault, expected?: Outcome): Promise<Observation> {
-    if (this.#cold) await this.#renewThread();
     const { fds: foreignFds } = await this.#ask({ step: "prepare", name });
     const tracer = await attach([this.#thread], fault);
     const ran = await Promise.allSettled([this.#ask({ step: "run" })]);
@@ -102,7 +94,7 @@ export class Subject implements AsyncDisposable {
 
   async #renewThread(): Promise<void> {
     const module = this.#module;
-    const { thread } = await this.#ask({ step: "start", module, cold: this.#cold });
+    const { thread } = await this.#ask({ step: "start", module });
     this.#thread = thread;
   }
 

@@ -40,7 +40,7 @@ async function take(request: Request): Promise<Answer> {
     allowTracing();
     // What Deno needs to have children of its own, it keeps.
     await new Deno.Command("true").output();
-    if (!request.cold) features();
+    features();
     return { step, thread: threadId() };
   }
   if (step === "prepare") {

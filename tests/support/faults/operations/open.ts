@@ -7,7 +7,7 @@
 import { duplicate, isOpen } from "../../../../ffi/files.ts";
 import { OwnedFd, PidFd } from "../../../../mod.ts";
 import { startHeld } from "../../children.ts";
-import { type Keep, on, type Operations, plain } from "../operation.ts";
+import { type Keep, on, type Operation, type Operations, plain } from "../operation.ts";
 
 const self = (keep: Keep) => keep(PidFd.fromSelf());
 
@@ -16,12 +16,20 @@ function isSelf(pidfd: PidFd): () => boolean {
   return () => pidfd.getPid() === Deno.pid;
 }
 
+/** An operation that finds this program again by what it has noted of it. */
+function again<T>(note: (self: PidFd) => T, find: (noted: T) => PidFd): Operation {
+  return {
+    ...on((keep) => note(self(keep)), (noted, keep) => isSelf(keep(find(noted)))),
+    needs: "ids",
+  };
+}
+
 export const operations: Operations = {
   "PidFd.fromSelf()": plain((keep) => isSelf(keep(PidFd.fromSelf()))),
   "PidFd.fromPid()": plain((keep) => isSelf(keep(PidFd.fromPid(Deno.pid)))),
-  "PidFd.fromPid() with an id": on(
-    (keep) => self(keep).getId(),
-    (id, keep) => isSelf(keep(PidFd.fromPid(Deno.pid, { id }))),
+  "PidFd.fromPid() with an id": again(
+    (self) => self.getId(),
+    (id) => PidFd.fromPid(Deno.pid, { id }),
   ),
   "PidFd.fromPid() for a thread": plain((keep) =>
     isSelf(keep(PidFd.fromPid(Deno.pid, { thread: true })))
@@ -33,14 +41,8 @@ export const operations: Operations = {
       return () => pidfd.getPid() === held.child.pid;
     },
   ),
-  "PidFd.fromId()": on(
-    (keep) => self(keep).getId(),
-    (id, keep) => isSelf(keep(PidFd.fromId(id))),
-  ),
-  "PidFd.fromRef()": on(
-    (keep) => self(keep).ref(),
-    (ref, keep) => isSelf(keep(PidFd.fromRef(ref))),
-  ),
+  "PidFd.fromId()": again((self) => self.getId(), (id) => PidFd.fromId(id)),
+  "PidFd.fromRef()": again((self) => self.ref(), (ref) => PidFd.fromRef(ref)),
   "PidFd.fromFd()": on(
     // Refused or not, it is closed once.
     (keep) => keep(new OwnedFd(duplicate(self(keep).fd))),
