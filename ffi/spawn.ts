@@ -20,7 +20,7 @@ import { cgroupSpawn } from "./capabilities.ts";
 import { Errno } from "./errno.ts";
 import { UnsupportedError } from "./errors.ts";
 import { AT_FDCWD, discard, O_RDONLY, openat, readDirectory } from "./files.ts";
-import { addressOf, environmentAddress, libc } from "./libc.ts";
+import { addressOf, environmentAddress, lastErrno, libc } from "./libc.ts";
 import { spawnLibc } from "./spawn_symbols.ts";
 import { pidfdOpen } from "./syscalls.ts";
 
@@ -83,7 +83,10 @@ export function spawn(plan: SpawnPlan): number {
 
       // An fd for the pidfd is put by first: a child that can't be held must not be born.
       const reserved = openat(AT_FDCWD, NULL_DEVICE, O_RDONLY);
-      const failed = start("posix_spawn");
+      const answer = start("posix_spawn");
+      // That of glibc 2.31 is EPERM whatever clone failed with. errno has the reason, and also if
+      // the child failed: until it executes it has this thread's memory, errno as well.
+      const failed = answer === Errno.EPERM ? lastErrno() : answer;
       discard(reserved);
       if (failed !== 0) throw failure("posix_spawn", failed, { [failed]: plan.path });
       return pidfdOfChild(out.fields.value);

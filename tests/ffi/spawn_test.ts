@@ -119,6 +119,13 @@ Deno.test("spawn() doesn't try again what pidfd_spawn refuses", () => {
   assertEquals(calls.names.includes("posix_spawn"), false);
 });
 
+Deno.test("spawn() knows what an older libc calls EPERM, whatever it was", () => {
+  using _older = withoutFunction("pidfd_spawn");
+  using _refusing = failing("posix_spawn", Errno.EPERM, Errno.EAGAIN);
+  const { code, syscall } = assertThrows(() => spawn(plan("exit 7")), SyscallError);
+  assertEquals([code, syscall], ["EAGAIN", "posix_spawn"]);
+});
+
 Deno.test("spawn() lets no child live that it can't hold", () => {
   const before = { children: childrenOf(Deno.pid), fds: openFds() };
   using _older = withoutFunction("pidfd_spawn");
