@@ -149,7 +149,17 @@ export class Child implements AsyncDisposable {
     } finally {
       closeEnds(this.#ends);
       this.#pidfd?.close();
+      this.#release();
     }
+  }
+
+  /** Gives up the owner once the child was reaped, which is tried again if it failed before. */
+  #release(): void {
+    this.status
+      .catch(() => this.#owner.tryWait())
+      .finally(() => retire(this.#owner))
+      // The status has told what was in the way of it.
+      .catch(() => {});
   }
 
   async #endTree(): Promise<void> {

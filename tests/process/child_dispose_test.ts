@@ -6,7 +6,10 @@
 
 import { assertEquals, assertRejects } from "@std/assert";
 import { deadline } from "@std/async";
-import { type Child, type PidFd, spawn } from "../../mod.ts";
+import { Errno } from "../../ffi/errno.ts";
+import { libc } from "../../ffi/libc.ts";
+import { type Child, type PidFd, spawn, SyscallError } from "../../mod.ts";
+import { setErrno } from "../support/errno.ts";
 import {
   eventually,
   idle,
@@ -17,7 +20,8 @@ import {
   runForValue,
 } from "../support/processes.ts";
 import { isPending } from "../support/promises.ts";
-import { Mark, startBranching, startTree } from "../support/trees.ts";
+import { shadow } from "../support/shadow.ts";
+import { childrenOf, Mark, startBranching, startTree } from "../support/trees.ts";
 
 const PIPES = { stdin: "piped", stdout: "piped", stderr: "piped" } as const;
 
@@ -126,6 +130,23 @@ Deno.test("await using kills a child that ignores what it is asked", async () =>
     console.log(JSON.stringify((await status).signal));
   `);
   assertEquals(facts, "SIGKILL");
+});
+
+Deno.test("await using leaves nothing of a child that couldn't be reaped at first", async () => {
+  const before = { children: childrenOf(Deno.pid), fds: openFds() };
+  const child = spawn("sleep", { args: ["60"] });
+  {
+    const refuse = () => {
+      setErrno(Errno.EINVAL);
+      return -1;
+    };
+    using _refusing = shadow(libc() as Record<string, unknown>, "waitid", () => refuse);
+    child.kill();
+    await assertRejects(() => child.status, SyscallError, "waitid: EINVAL");
+  }
+  await assertRejects(() => child[Symbol.asyncDispose](), SyscallError, "waitid: EINVAL");
+  await idle();
+  assertEquals({ children: childrenOf(Deno.pid), fds: openFds() }, before);
 });
 
 Deno.test("await using ends the child itself even if there is no fd to look for others with", async () => {

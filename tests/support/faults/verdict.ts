@@ -15,6 +15,7 @@ const NAMES: Readonly<Record<string, readonly string[]>> = {
   clone: ["posix_spawn", "pidfd_spawn"],
   clone3: ["posix_spawn", "pidfd_spawn"],
   eventfd2: ["eventfd"],
+  faccessat: ["access"],
   ppoll: ["poll"],
   unlinkat: ["unlink"],
 };

@@ -23,12 +23,9 @@ function start(keep: Keep, command: string, options: SpawnOptions = {}): Child {
     async [Symbol.asyncDispose]() {
       unlessGone(() => child.kill("SIGKILL"));
       const [{ status }] = await Promise.allSettled([child.status]);
-      if (status === "fulfilled") return await child[Symbol.asyncDispose]();
-      // What kept the library from reaping it is over.
-      using pidfd = child.pidfd;
-      await pidfd.wait({ reap: true });
-      // It closes the streams, and says once more what became of the status.
-      await Promise.allSettled([child[Symbol.asyncDispose]()]);
+      const disposed = child[Symbol.asyncDispose]();
+      // It says once more what became of the status, if that was refused.
+      await (status === "fulfilled" ? disposed : Promise.allSettled([disposed]));
     },
   });
   return child;
