@@ -10,8 +10,9 @@
  * from the first wait to the end of the last; then **lingering** for a turn of the event
  * loop, with fds and no thread. A pending FFI call keeps the event loop alive, which is
  * what a pending wait should do; one that was aborted must not, and so the last to leave
- * sends the wake-up. fds may join and leave while the thread is parked: epoll_ctl(2)
- * takes effect at once.
+ * sends the wake-up, and is not told that its wait has ended before the thread is back: then
+ * nothing is pending any more, as a test runner's sanitizers expect. fds may join and leave
+ * while the thread is parked: epoll_ctl(2) takes effect at once.
  *
  * errno of a nonblocking call is another thread's. On −1 the call is therefore
  * repeated, synchronously and without waiting, and that one is believed.
@@ -41,6 +42,12 @@ const EFD_NONBLOCK = 0o4000;
 /** How many events one return of epoll_wait can bring; the rest comes with the next. */
 const BATCH = 256;
 
+/**
+ * How long the last to leave waits for the thread, in milliseconds. It is back at once, unless
+ * all threads of Deno's pool are taken: then the call has not begun, and returns when it can.
+ */
+const LAST_CALL = 1000;
+
 /** Somebody who waits for one fd. */
 interface Waiter {
   readonly events: number;
@@ -61,6 +68,8 @@ interface Registration {
 interface Park {
   readonly epoll: number;
   readonly wakeUp: number;
+  /** The call that is parked now. */
+  call?: Promise<number>;
 }
 
 const registrations = new Map<number, Registration>();
@@ -95,7 +104,7 @@ export function ready(fd: number, events: number, signal?: AbortSignal): Promise
   }
   const abort = () => {
     leave(fd, waiter);
-    reject(signal.reason);
+    unparked().then(() => reject(signal.reason));
   };
   const waiter: Waiter = {
     events,
@@ -123,6 +132,22 @@ export function prepare(): void {
 }
 
 /**
+ * Resolves once no call is parked that nobody needs: at once if there is none, or others wait.
+ * Whatever ends waits and is awaited itself awaits this, too.
+ */
+export function unparked(): Promise<void> {
+  const call = park?.call;
+  if (call === undefined || registrations.size > 0) return Promise.resolve();
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, LAST_CALL);
+    call.finally(() => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}
+
+/**
  * Rejects every wait for an fd that is about to be closed.
  *
  * @param reason Makes the error, which is costly and mostly needed by nobody.
@@ -132,7 +157,8 @@ export function forget(fd: number, reason: () => unknown): void {
   if (registration === undefined) return;
   for (const waiter of [...registration.waiters]) {
     leave(fd, waiter);
-    waiter.reject(reason());
+    const error = reason();
+    unparked().then(() => waiter.reject(error));
   }
 }
 
@@ -221,14 +247,17 @@ function start(): Park {
 }
 
 /** Parks until nobody waits any more, and hands out what each return brings. */
-async function run({ epoll, wakeUp }: Park): Promise<void> {
+async function run(current: Park): Promise<void> {
+  const { epoll, wakeUp } = current;
   const { bytes, blocks } = batch ??= layout().allocateArray(BATCH);
   try {
     // Whoever started this is about to join.
     await undefined;
     do {
       while (registrations.size > 0) {
-        let count = await libc().epoll_wait_parked(epoll, bytes, BATCH, -1);
+        current.call = libc().epoll_wait_parked(epoll, bytes, BATCH, -1);
+        let count = await current.call;
+        current.call = undefined;
         if (count < 0) {
           count = check("epoll_wait", attempt(() => libc().epoll_wait(epoll, bytes, BATCH, 0)));
         }

@@ -22,7 +22,7 @@ import {
   tryRead,
   tryWrite,
 } from "../ffi/files.ts";
-import { ready } from "../ffi/readiness.ts";
+import { ready, unparked } from "../ffi/readiness.ts";
 import { shutdownSending } from "../ffi/sockets.ts";
 import { EPOLLIN, EPOLLOUT } from "../structs/epoll_event.ts";
 import { checkInstance } from "./arguments.ts";
@@ -160,6 +160,7 @@ const makeReadable: Make<FdStreams["readable"]> = (handle, end) => {
     cancel(reason) {
       canceled.abort(reason);
       end();
+      return unparked();
     },
   }, { highWaterMark: 0 });
   return { stream: readableAtOnce(stream), fail: fail! };

@@ -433,6 +433,11 @@ export class PidFd implements Disposable {
    * `pid_for_children` and `time_for_children` are for those alone. There is no way back
    * but a handle on this program's own namespaces, taken before.
    *
+   * After `pid` and `pid_for_children` the thread can start processes, but no threads (clone(2)),
+   * and a program in which Deno needs one more ends with "unable to create worker threads". So
+   * start what you want to have in there and go back at once, with no `await` in between:
+   * `init.setNamespace("pid")`, `spawn(…)`, `self.setNamespace("pid")`.
+   *
    * As every Deno program has several threads, Linux refuses it `mnt` and `user` with EINVAL
    * and `time` with EUSERS.
    *

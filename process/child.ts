@@ -8,7 +8,7 @@
  * @module
  */
 
-import { ready } from "../ffi/readiness.ts";
+import { ready, unparked } from "../ffi/readiness.ts";
 import type { ExitStatus } from "../pidfd/exit_status.ts";
 import type { OwnedFd } from "../pidfd/owned_fd.ts";
 import { fdOf, type PidFd, retire } from "../pidfd/pidfd.ts";
@@ -150,6 +150,7 @@ export class Child implements AsyncDisposable {
       closeEnds(this.#ends);
       this.#pidfd?.close();
       this.#release();
+      await unparked();
     }
   }
 

@@ -83,6 +83,51 @@ Deno.test("ready() isn't woken by events that nobody waits for any more", async 
   assertEquals(returned, 20);
 });
 
+Deno.test("ready() tells that it was given up when its parked call is back", async () => {
+  const facts = await run(`
+    import { turn } from "${HOUSE}tests/support/turn.ts";
+    const { read } = pipe();
+    const facts = [];
+    const giveUp = {
+      aborted: (controller) => controller.abort(new Error("aborted")),
+      closed: () => forget(read, () => new Error("closed")),
+    };
+    for (const end of Object.values(giveUp)) {
+      const controller = new AbortController();
+      const others = ready(read, EPOLLIN, controller.signal);
+      const last = ready(read, EPOLLIN, controller.signal);
+      const told = Promise.all([others, last].map((wait) => {
+        return wait.catch(({ message }) => facts.push(message));
+      }));
+      await turn();
+      const release = parked.hold();
+      const before = parked.returned;
+      end(controller);
+      while (parked.returned === before) await turn();
+      facts.push("returned");
+      release();
+      await told;
+    }
+    console.log(JSON.stringify(facts));
+  `);
+  // One that others are parked with is told at once.
+  const order = (how: string) => [how, "returned", how];
+  assertEquals(facts, [...order("aborted"), ...order("closed")]);
+});
+
+Deno.test("ready() can be given up while no thread is left that it could be parked on", async () => {
+  const reason = await run(`
+    parked.hold();
+    const { read } = pipe();
+    const controller = new AbortController();
+    const wait = ready(read, EPOLLIN, controller.signal);
+    await new Promise((resolve) => setTimeout(resolve));
+    controller.abort(new Error("aborted"));
+    console.log(JSON.stringify(await wait.catch(({ message }) => message)));
+  `);
+  assertEquals(reason, "aborted");
+});
+
 const canTell = exitInfo.available !== false;
 
 Deno.test(

@@ -21,7 +21,7 @@ const SUPPORT = new URL("../support/", import.meta.url).href;
 const PROGRAM = `
   import { PidFd } from "@pidfd/util";
   import { namespaceIoctls, setnsPidfd } from "${CAPABILITIES}";
-  import { startTalking } from "${SUPPORT}children.ts";
+  import { startTalking, startUnreaped } from "${SUPPORT}children.ts";
   import { without } from "${SUPPORT}shadow.ts";
 
   const links = (pid, kinds) => kinds.map((kind) => Deno.readLinkSync(\`/proc/\${pid}/ns/\${kind}\`));
@@ -34,6 +34,13 @@ const PROGRAM = `
     }
   };
   const self = PidFd.fromSelf();
+
+  // Ends the program, which can make no more threads, with the PID that a child has for itself.
+  const printPidOfChild = () => {
+    using child = startUnreaped("exit $$");
+    console.log(child.pidfd.waitSync({ reap: true }).code);
+    Deno.exit();
+  };
 `;
 
 function run(code: string, prefix = asSomeRoot): Promise<unknown> {
@@ -98,14 +105,13 @@ for (const [way, choose] of Object.entries(WAYS)) {
       const found = await run(`
         const script = "read pid _ < /proc/self/stat; echo $pid; read _";
         const args = ["--pid", "--fork", "sh", "-c", script];
-        await using other = startTalking("unshare", args);
+        const other = startTalking("unshare", args);
         const pidfd = PidFd.fromPid(Number(await other.line()));
         ${choose}
         pidfd.setNamespace("pid");
-        const { stdout } = await new Deno.Command("sh", { args: ["-c", "echo $$"] }).output();
-        // The first in the namespace is the other one.
-        console.log(Number(new TextDecoder().decode(stdout)));
+        printPidOfChild();
       `);
+      // The first in the namespace is the other one.
       assertEquals(found, 2);
     },
   );
@@ -140,12 +146,34 @@ Deno.test(
   async () => {
     const found = await run(`
       const args = ["--pid", "--fork", "sh", "-c", "echo; read _"];
-      await using other = startTalking("unshare", args);
+      const other = startTalking("unshare", args);
       await other.line();
       const pidfd = PidFd.fromChild(other.child);
       pidfd.setNamespace("pid_for_children");
-      const { stdout } = await new Deno.Command("sh", { args: ["-c", "echo $$"] }).output();
-      console.log(Number(new TextDecoder().decode(stdout)));
+      printPidOfChild();
+    `);
+    assertEquals(found, 2);
+  },
+);
+
+Deno.test(
+  needing(
+    "root",
+    canMove && asSomeRoot.length === 0,
+    'PidFd.setNamespace("pid") is left again in the turn that starts a child in there',
+  ),
+  async () => {
+    const found = await run(`
+      import { spawn } from "@pidfd/util";
+      const script = "read pid _ < /proc/self/stat; echo $pid; read _";
+      await using other = startTalking("unshare", ["--pid", "--fork", "sh", "-c", script]);
+      using init = PidFd.fromPid(Number(await other.line()));
+      init.setNamespace("pid");
+      await using child = spawn("sh", { args: ["-c", "exit $$"] });
+      self.setNamespace("pid");
+      // More than there are threads yet: they can be made again.
+      await Promise.all(Array.from({ length: 20 }, () => Deno.stat("/")));
+      console.log((await child.status).code);
     `);
     assertEquals(found, 2);
   },
