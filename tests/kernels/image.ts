@@ -23,7 +23,7 @@ export interface Image {
 
 /** What the machine's own script and the tests start, and what Deno is linked to. */
 const PROGRAMS = [
-  ...["busybox-static", "coreutils", "dash", "grep", "python3-minimal", "util-linux"],
+  ...["bsdutils", "busybox-static", "coreutils", "dash", "grep", "python3-minimal", "util-linux"],
   ...["gcc", "libc6-dev", "libgcc-s1", "strace"],
 ];
 

@@ -43,7 +43,7 @@ function commandFor(testArguments: readonly string[], asUser: boolean): string {
   const prefix = asUser ? ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] : [];
   return [
     "set -e",
-    `export HOME=/tmp DENO_DIR=/deno NO_COLOR=1 PATIENCE=${PATIENCE}`,
+    `export HOME=/tmp DENO_DIR=/deno DENO_NO_UPDATE_CHECK=1 NO_COLOR=1 PATIENCE=${PATIENCE}`,
     ...asUser ? ["chown -R 65534:65534 /deno /project"] : [],
     "deno run --no-check --allow-all tests/kernels/about.ts",
     ["exec", ...prefix, "deno", "task", "test", ...quoted, ...options].join(" "),
