@@ -25,7 +25,7 @@ Deno.test("pidfd features --json prints what features() says", async () => {
 });
 
 Deno.test("pidfd features says what isn't there", async () => {
-  const options = { onOldKernel: true };
+  const options = { onOldSystem: true };
   assertMatch(await output(["features"], options), /^ids {14}no {7}\S/m);
   const [found] = objectsOf(await output(["features", "--json"], options));
   assertEquals(found.pidfdOpen, true);

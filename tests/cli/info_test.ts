@@ -82,7 +82,7 @@ Deno.test("pidfd info tells of a zombie that it ended", async () => {
 });
 
 Deno.test("pidfd info says which kernel it takes to have a reference", async () => {
-  const options = { onOldKernel: true };
+  const options = { onOldSystem: true };
   const [, ...lines] = (await output(["info", String(Deno.pid)], options)).trimEnd().split("\n");
   assertEquals(factsOf(lines).ref, "needs Linux 6.9");
   const [object] = objectsOf(await output(["info", "--json", String(Deno.pid)], options));

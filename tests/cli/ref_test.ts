@@ -28,7 +28,7 @@ Deno.test(needing(...IDS, "pidfd ref --json names the boot as well"), async () =
 });
 
 Deno.test("pidfd ref says which kernel it needs", async () => {
-  await assertFails(["ref", String(Deno.pid)], 125, /Linux 6\.9/, { onOldKernel: true });
+  await assertFails(["ref", String(Deno.pid)], 125, /Linux 6\.9/, { onOldSystem: true });
 });
 
 Deno.test("pidfd ref takes one process at a time", async () => {

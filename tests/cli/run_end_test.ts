@@ -6,7 +6,7 @@
 
 import { assertEquals, assertMatch } from "@std/assert";
 import { cgroupSpawn } from "../../ffi/capabilities.ts";
-import { hasCgroups, TestCgroup } from "../support/cgroups.ts";
+import { CGROUPS, hasCgroups, TestCgroup } from "../support/cgroups.ts";
 import { isZombie } from "../support/children.ts";
 import { type RunningCli, start } from "../support/cli.ts";
 import { AS_NOBODY, OTHER_USERS } from "../support/foreigner.ts";
@@ -158,7 +158,7 @@ Deno.test(needing(...OTHER_USERS, "pidfd run names those that it may not end"), 
 
 Deno.test({
   ...needing(
-    "a cgroup v2 to write to, and glibc 2.39",
+    `${CGROUPS}, and glibc 2.39`,
     hasCgroups && cgroupSpawn.available,
     "pidfd run --cgroup ends all that is in the cgroup",
   ),

@@ -9,7 +9,7 @@ import { assertEquals } from "@std/assert";
 import { deadline } from "@std/async";
 import { basename } from "@std/path";
 import { cgroupSpawn } from "../../ffi/capabilities.ts";
-import { hasCgroups, TestCgroup } from "../support/cgroups.ts";
+import { CGROUPS, hasCgroups, TestCgroup } from "../support/cgroups.ts";
 import { isZombie } from "../support/children.ts";
 import { assertFails, commandLine, output, pidfd, start } from "../support/cli.ts";
 import { writeScript } from "../support/commands.ts";
@@ -33,7 +33,7 @@ for (const [signal, code] of [["TERM", 143], ["KILL", 137], ["40", 168]] as cons
 
 Deno.test("pidfd run takes the command for no orphan, even if it sees the end late", async () => {
   // There nobody but whoever reaps a child can know how it ended.
-  await using cli = start(["run", "sh", "-c", "echo $$; read _; exit 7"], { onOldKernel: true });
+  await using cli = start(["run", "sh", "-c", "echo $$; read _; exit 7"], { onOldSystem: true });
   const command = Number(await cli.line());
   cli.kill("SIGSTOP");
   await cli.say("");
@@ -178,19 +178,20 @@ Deno.test("pidfd run --cgroup says what is no cgroup, and starts nothing", async
 
 Deno.test({
   ...needing(
-    "a cgroup v2 to write to, and glibc before 2.39",
-    hasCgroups && !cgroupSpawn.available,
+    CGROUPS,
+    hasCgroups,
     "pidfd run --cgroup says which libc it needs, and starts nothing",
   ),
   async fn() {
     await using cgroup = new TestCgroup();
-    await assertFails(["run", "--cgroup", cgroup.path, "echo", "started"], 125, /glibc 2\.39/);
+    const args = ["run", "--cgroup", cgroup.path, "echo", "started"];
+    await assertFails(args, 125, /glibc 2\.39/, { onOldSystem: true });
   },
 });
 
 Deno.test({
   ...needing(
-    "a cgroup v2 to write to, and glibc 2.39",
+    `${CGROUPS}, and glibc 2.39`,
     hasCgroups && cgroupSpawn.available,
     "pidfd run --cgroup runs the command there",
   ),

@@ -32,11 +32,11 @@ const [, isTold] = TOLD;
 async function waitForOne(
   code: number,
   options: string[] = [],
-  onOldKernel = false,
+  onOldSystem = false,
 ): Promise<{ pid: number; command: string; finished: Finished }> {
   await using held = startHeld(code);
   const { pid } = held.child;
-  await using cli = start(["wait", ...options, String(pid)], { onOldKernel });
+  await using cli = start(["wait", ...options, String(pid)], { onOldSystem });
   await cli.waitsFor(pid);
   const command = await shownCommand(pid);
   held.exit();
@@ -179,7 +179,7 @@ Deno.test("pidfd wait --timeout names only those that still run", async () => {
   await using zombie = await startStranger("exit 7");
   await eventually("it ended", () => isZombie(zombie.pid));
   // There a zombie's end is all that can be learned, and so it is seen at once.
-  const options = { onOldKernel: true };
+  const options = { onOldSystem: true };
   const pids = [stays.child.pid, zombie.pid].map(String);
   const { code, stdout, stderr } = await pidfd(["wait", "--timeout", "500ms", ...pids], options);
   assertEquals(code, 124);

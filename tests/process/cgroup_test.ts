@@ -18,8 +18,10 @@ import { killTree, spawn, SyscallError, UnsupportedError } from "../../mod.ts";
 import { Cgroup } from "../../process/cgroup.ts";
 import { CGROUP_ROOT, CGROUPS, hasCgroups, TestCgroup } from "../support/cgroups.ts";
 import { leavesNothing, run } from "../support/commands.ts";
-import { eventually, idle, isRoot, openFds, PATIENCE, readStat } from "../support/processes.ts";
+import { eventually, idle, openFds, PATIENCE, readStat } from "../support/processes.ts";
 import { openingInstead } from "../support/openat.ts";
+import { asOrdinaryUser } from "../support/ordinary_user.ts";
+import { without } from "../support/shadow.ts";
 import { needing } from "../support/skip.ts";
 import { Folder } from "../support/sockets.ts";
 import { Mark, startTree, type Tree } from "../support/trees.ts";
@@ -183,12 +185,13 @@ Deno.test("spawn() says that there is no such cgroup, and starts nothing", async
 
 Deno.test({
   ...needing(
-    `${CGROUPS}, and glibc before 2.39`,
-    hasCgroups && !cgroupSpawn.available,
+    CGROUPS,
+    hasCgroups,
     "spawn() with cgroup starts nothing where libc can't have a child born into it",
   ),
   async fn() {
     await using cgroup = new TestCgroup();
+    using _ = without(cgroupSpawn);
     await leavesNothing(() => {
       const start = () => spawn("true", { cgroup: cgroup.path, stdout: "piped" });
       const { feature, since } = assertThrows(start, UnsupportedError);
@@ -230,13 +233,13 @@ testBirth("await using ends all in the cgroup of a child, daemons as well", asyn
 
 Deno.test({
   ...needing(
-    "an ordinary user, a cgroup v2 and glibc 2.39",
-    !isRoot && CGROUP_ROOT !== null && cgroupSpawn.available,
+    "a cgroup v2 and glibc 2.39",
+    CGROUP_ROOT !== null && cgroupSpawn.available,
     "spawn() with cgroup that this program may not write to starts nothing",
   ),
   async fn() {
     await leavesNothing(() => {
-      const start = () => spawn("true", { cgroup: CGROUP_ROOT! });
+      const start = () => asOrdinaryUser(() => spawn("true", { cgroup: CGROUP_ROOT! }));
       assertEquals(assertThrows(start, SyscallError).code, "EACCES");
     });
   },

@@ -23,8 +23,8 @@ export interface CommandLineOptions {
   readonly permissions?: readonly string[];
   /** A command that executes the one behind it: how it runs with other rights. */
   readonly prefix?: readonly string[];
-  /** Whether it takes the kernel for an older one than it is. */
-  readonly onOldKernel?: boolean;
+  /** Whether it takes kernel and libc for older ones than they are. */
+  readonly onOldSystem?: boolean;
 }
 
 /** Options for {@linkcode start} and {@linkcode pidfd}. */
@@ -35,9 +35,9 @@ export interface StartOptions extends CommandLineOptions {
 /** The command line that runs `pidfd` with arguments. */
 export function commandLine(
   args: readonly string[],
-  { permissions = ["--allow-ffi"], prefix = [], onOldKernel = false }: CommandLineOptions = {},
+  { permissions = ["--allow-ffi"], prefix = [], onOldSystem = false }: CommandLineOptions = {},
 ): string[] {
-  const preload = onOldKernel ? [`--preload=${ROOT}tests/support/old_kernel.ts`] : [];
+  const preload = onOldSystem ? [`--preload=${ROOT}tests/support/old_system.ts`] : [];
   // Some are killed, and what they share, such as a cache, would have to stand that.
   const options = [
     "run",

@@ -1,0 +1,16 @@
+/**
+ * Loaded before a program: has the library take the kernel for one before Linux 6.9, and libc for
+ * one before glibc 2.39.
+ *
+ * @module
+ */
+
+import * as capabilities from "../../ffi/capabilities.ts";
+import { without } from "./shadow.ts";
+
+without(capabilities.idHandles);
+without(capabilities.infoIoctl);
+without(capabilities.namespaceIoctls);
+without(capabilities.pidfsIds);
+without(capabilities.pidfdSpawn);
+without(capabilities.cgroupSpawn);
