@@ -106,7 +106,8 @@ export class Terminal implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#mark[Symbol.asyncDispose]();
-    await this.#input.close();
+    // Not close(), which rejects if something was typed after the end.
+    await this.#input.abort();
     await this.#read;
     await this.#child.status;
   }
