@@ -44,13 +44,18 @@ export interface StatFields {
   /** One letter: R running, S sleeping, D in a call that can't be interrupted, T stopped, … */
   state: string;
   ppid: number;
+  /** How many threads its process has; a zombie counts as one. */
+  threads: number;
 }
 
 /** Parses /proc/PID/stat. The command's name can have any bytes in it, but ends at the last ")". */
 export function parseStat(text: string): StatFields {
-  const match = /^ ([A-Za-z]) (\d{1,10}) /.exec(text.slice(text.lastIndexOf(")") + 1));
-  if (match === null) throw new SyntaxError(`/proc/PID/stat: ${JSON.stringify(text)}`);
-  return { state: match[1], ppid: Number(match[2]) };
+  const fields = text.slice(text.lastIndexOf(")") + 1);
+  const match = /^ ([A-Za-z]) (\d{1,10})(?: -?\d+){15} (\d{1,10}) /.exec(fields);
+  if (match === null) {
+    throw new SyntaxError(`/proc/PID/stat: ${JSON.stringify(text)}`);
+  }
+  return { state: match[1], ppid: Number(match[2]), threads: Number(match[3]) };
 }
 
 /** The path in the unified hierarchy from /proc/PID/cgroup, or null where there is none any more. */

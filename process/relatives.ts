@@ -9,13 +9,23 @@ import { SyscallError } from "../ffi/errors.ts";
 import { AT_FDCWD, discard, O_RDONLY, openat, readDirectory, readTextFile } from "../ffi/files.ts";
 import { parseStat } from "../pidfd/proc_text.ts";
 
+/** A process at a glance. */
+export interface Glimpse {
+  readonly pid: number;
+  readonly ppid: number;
+  /** Whether it has ended, all threads of it, and only waits to be reaped. */
+  readonly isZombie: boolean;
+}
+
 /** Every process that /proc shows, with its parent. */
-export function allProcesses(): { pid: number; ppid: number }[] {
+export function allProcesses(): Glimpse[] {
   const proc = openat(AT_FDCWD, "/proc", O_RDONLY);
   try {
     return readDirectory(proc).filter((name) => /^\d+$/.test(name)).flatMap((name) => {
       const stat = unlessGone(() => readTextFile(proc, `${name}/stat`));
-      return stat === undefined ? [] : [{ pid: Number(name), ppid: parseStat(stat).ppid }];
+      if (stat === undefined) return [];
+      const { state, ppid, threads } = parseStat(stat);
+      return [{ pid: Number(name), ppid, isZombie: state === "Z" && threads === 1 }];
     });
   } finally {
     discard(proc);
@@ -36,10 +46,15 @@ export function ancestors(pid: number): number[] {
  * was built with it: most trees grow here, and a look at all processes takes longer than some
  * need to start another one.
  */
-export function latestChildren(pid: number): number[] {
+export function* latestChildren(pid: number): Generator<number, undefined> {
   const path = `/proc/${pid}/task/${pid}/children`;
   const text = unlessGone(() => readTextFile(AT_FDCWD, path)) ?? "";
-  return text.split(" ").filter((word) => word !== "").map(Number).reverse();
+  // One by one: in the time that it takes to read thousands, the youngest can be gone.
+  for (let end = text.trimEnd().length; end > 0;) {
+    const start = text.lastIndexOf(" ", end - 1);
+    yield Number(text.slice(start + 1, end));
+    end = start;
+  }
 }
 
 /** What a look returns, or undefined if the process is gone before or during it. */

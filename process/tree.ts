@@ -59,6 +59,9 @@ interface Member {
   refused: boolean;
 }
 
+/** How often in a row we look for a process's youngest child, if it is another one each time. */
+const CHASE = 100;
+
 /** How often the tree is searched for newcomers while it has its grace, in milliseconds. */
 const LOOK_AGAIN = 50;
 
@@ -126,7 +129,7 @@ export async function killTree(root: PidFd, options: KillTreeOptions = {}): Prom
   return tree.result();
 }
 
-/** The processes found so far, each held by a handle of the tree's own until it was reaped. */
+/** The processes found so far, each held by a handle of the tree's own until it has ended. */
 class Tree implements Disposable {
   readonly #found: Member[] = [];
   readonly #held = new Set<Member>();
@@ -224,10 +227,13 @@ class Tree implements Disposable {
     return process !== undefined;
   }
 
-  /** Lets go of those that were reaped: a tree can have seen more of them than there are fds. */
+  /**
+   * Lets go of those that have ended, reaped or not: they start no others, and a tree can have
+   * seen more of them than there are fds.
+   */
   #prune(): void {
     for (const member of this.#held) {
-      if (isUnreaped(member)) continue;
+      if (member.pidfd.isAlive()) continue;
       this.#held.delete(member);
       member.pidfd.close();
     }
@@ -251,16 +257,19 @@ class Tree implements Disposable {
     this.#prune();
     const known = new Set([...this.#held].map(({ process }) => process.pid));
     const everyone = Map.groupBy(allProcesses(), ({ ppid }) => ppid);
+    const take = (parent: Member, child: number) => {
+      if (known.has(child)) return false;
+      const pidfd = openChildOf(parent, child);
+      const isThere = pidfd !== undefined && this.#add(pidfd, child, signal);
+      (isThere ? known : missed).add(child);
+      return true;
+    };
     // The set grows while it is gone through: whoever is new is asked for children, too.
     for (const parent of this.#held) {
-      const { pid } = parent.process;
-      const all = everyone.get(pid)?.map(({ pid }) => pid) ?? [];
-      for (const child of new Set([...latestChildren(pid), ...all])) {
-        if (known.has(child)) continue;
-        const pidfd = openChildOf(parent, child);
-        const isHeld = pidfd !== undefined && this.#add(pidfd, child, signal);
-        (isHeld ? known : missed).add(child);
-      }
+      const children = everyone.get(parent.process.pid) ?? [];
+      for (const { pid, isZombie } of children) if (isZombie) known.add(pid);
+      takeLatest(parent, (child) => take(parent, child));
+      for (const { pid } of children) take(parent, pid);
     }
     // One that is there each time, and never ours, is a PID of another namespace's /proc.
     const isComplete = this.#found.length === before && missed.isSubsetOf(this.#missed);
@@ -278,6 +287,26 @@ function isRefused(pidfd: PidFd, signal: number): boolean {
     if (!(error instanceof SyscallError)) throw error;
     if (error.code !== "EPERM" && error.code !== "ESRCH") throw error;
     return error.code === "EPERM";
+  }
+}
+
+/**
+ * Takes in a process's children, the youngest first and again as long as that is another one: while
+ * we get hold of it, it can hand over to the next and exit, and whoever looks at all the others
+ * first never catches up with such a line.
+ *
+ * @param take Returns whether the child was new.
+ */
+function takeLatest({ process }: Member, take: (child: number) => boolean): void {
+  let last: number | undefined;
+  for (let looks = 1;; looks++) {
+    const children = latestChildren(process.pid);
+    const { value: youngest } = children.next();
+    const isNew = youngest !== undefined && youngest !== last && take(youngest);
+    last = youngest;
+    if (isNew && looks < CHASE) continue;
+    for (const child of children) take(child);
+    return;
   }
 }
 

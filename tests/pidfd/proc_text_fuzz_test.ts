@@ -72,6 +72,8 @@ testProperty(
   ({ facts, text }) => assertEquals(parseStatus(text), facts),
 );
 
+const statNumbers = fc.bigInt({ min: -1n, max: 2n ** 64n - 1n });
+
 testProperty(
   "parseStat() reads any facts, whatever bytes the command's name consists of",
   fc.record({
@@ -80,11 +82,14 @@ testProperty(
     command: hostileBytes(63),
     state: fc.constantFrom(..."RSDZTtXxKWPI"),
     ppid: fc.oneof(pids, fc.constant(0)),
-    rest: fc.array(fc.bigInt({ min: -1n, max: 2n ** 64n - 1n }), { minLength: 1, maxLength: 48 }),
+    between: fc.array(statNumbers, { minLength: 15, maxLength: 15 }),
+    threads: fc.oneof(pids, fc.constant(0)),
+    rest: fc.array(statNumbers, { minLength: 1, maxLength: 40 }),
   }),
-  ({ pid, command, state, ppid, rest }) => {
-    const text = concat(`${pid} (`, command, `) ${state} ${ppid} ${rest.join(" ")}\n`);
-    assertEquals(parseStat(decode(text)), { state, ppid });
+  ({ pid, command, state, ppid, between, threads, rest }) => {
+    const numbers = [ppid, ...between, threads, ...rest].join(" ");
+    const text = concat(`${pid} (`, command, `) ${state} ${numbers}\n`);
+    assertEquals(parseStat(decode(text)), { state, ppid, threads });
   },
 );
 

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { assertEquals, assertGreater, assertStringIncludes, assertThrows } from "@std/assert";
 import { PidFd } from "../../mod.ts";
 import { parseFdinfoPid, parseStat, parseStatus } from "../../pidfd/proc_text.ts";
 import { eventually } from "../support/processes.ts";
@@ -120,19 +120,23 @@ Deno.test("parseStatus() refuses what doesn't have all the numbers", () => {
 
 /** What follows the command's name in /proc/PID/stat. */
 const STAT_REST = "S 4700 4711 4711 34816 4712 4194304 106 0 0 0 0 0 0 0 20 0 1 0 10312 8433664";
+const STAT = { state: "S", ppid: 4700, threads: 1 };
 
-Deno.test("parseStat() reads the state and the parent", () => {
-  assertEquals(parseStat(`4711 (cat) ${STAT_REST}\n`), { state: "S", ppid: 4700 });
+Deno.test("parseStat() reads the state, the parent and the number of threads", () => {
+  assertEquals(parseStat(`4711 (cat) ${STAT_REST}\n`), STAT);
   for (const state of "RSDZTtXxKWPI") {
-    assertEquals(parseStat(`2 (kthreadd) ${state} 0 0 0\n`), { state, ppid: 0 });
+    const text = `2 (kthreadd) ${state} 0 0 0 0 -1 2129984 0 0 0 0 0 7 0 0 20 0 1 0 4 0 0\n`;
+    assertEquals(parseStat(text), { state, ppid: 0, threads: 1 });
   }
+  // Every Deno has some.
+  assertGreater(parseStat(Deno.readTextFileSync("/proc/self/stat")).threads, 1);
 });
 
 Deno.test("parseStat() isn't led astray by a command's name", async () => {
   for (
     const name of [" ", ")", "(", "a b", ") R 1 1", "(sd-pam)", ") Z 1 (", "a\nb", "1 (x) R 1 "]
   ) {
-    assertEquals(parseStat(`4711 (${name}) ${STAT_REST}\n`), { state: "S", ppid: 4700 });
+    assertEquals(parseStat(`4711 (${name}) ${STAT_REST}\n`), STAT);
     await withProcess(name, (pid) => {
       const text = Deno.readTextFileSync(`/proc/${pid}/stat`);
       assertStringIncludes(text, `${pid} (${name}) `);

@@ -47,12 +47,13 @@ Deno.test("killTree() holds no descriptor of who has come and gone meanwhile", a
     import { killTree } from "@pidfd/util";
     import { startTree } from "${ROOT}tests/support/trees.ts";
     const mark = { env: ${JSON.stringify(mark.env)} };
-    // It goes on through its grace, in which many more come and go than there are descriptors.
-    const script = "trap : TERM; i=0; while [ $i -lt 400 ]; do i=$((i + 1)); sleep 0.01; echo; done";
-    const tree = startTree(mark, script, []);
-    await tree.lines(1);
+    // It goes on through its grace, in which more come and go than there are descriptors. Each is
+    // there until it is found and told to end, or for a while, if it was told too early to hear.
     const free = 64 - [...Deno.readDirSync("/proc/self/fd")].length;
-    const { ended } = await killTree(tree.child.pidfd, { grace: 60_000 });
+    const script = "trap : TERM; i=0; while [ $i -lt $1 ]; do i=$((i + 1)); echo; sleep 2; done";
+    const tree = startTree(mark, script, ["sh", String(free + 20)]);
+    await tree.lines(1);
+    const { ended } = await killTree(tree.child.pidfd, { grace: 600_000 });
     console.log(JSON.stringify([ended[0].pid === tree.child.pid, ended.length > free]));
     Deno.exit();
   `,
@@ -60,6 +61,32 @@ Deno.test("killTree() holds no descriptor of who has come and gone meanwhile", a
     LIMITED,
   );
   assertEquals(value, [true, true]);
+  assertEquals(mark.pids(), []);
+});
+
+Deno.test("killTree() holds no descriptor of who has ended and isn't reaped", async () => {
+  await using mark = new Mark();
+  const value = await runForValue(
+    `
+    import { killTree, PidFd, setSubreaper } from "@pidfd/util";
+    import { childrenOf, startTree } from "${ROOT}tests/support/trees.ts";
+    const mark = { env: ${JSON.stringify(mark.env)} };
+    // What ends without a parent falls to this program, which reaps none of it.
+    setSubreaper(true);
+    const script = "for i in $(seq 100); do (: & echo $!); done; sleep 60 & echo $!; exec sleep 60";
+    const tree = startTree(mark, script, []);
+    const pids = (await tree.lines(101)).map(Number);
+    const { ended, refused } = await killTree(PidFd.fromSelf(), { grace: 0 });
+    const left = new Set(childrenOf(Deno.pid));
+    const zombies = pids.slice(0, 100).filter((pid) => left.has(pid));
+    const isEnded = [tree.child.pid, pids[100]].every((pid) => ended.some((one) => one.pid === pid));
+    console.log(JSON.stringify([zombies.length > 64, isEnded, refused]));
+    Deno.exit();
+  `,
+    ["--allow-all"],
+    LIMITED,
+  );
+  assertEquals(value, [true, true, []]);
   assertEquals(mark.pids(), []);
 });
 

@@ -57,7 +57,8 @@ export async function runProgram(
     const [path, ...args] = [...prefix, Deno.execPath(), "run"];
     const command = new Deno.Command(path, {
       args: [...args, "--no-prompt", "--no-check", "--import-map", IMPORT_MAP, ...flags, file],
-      env: { NO_COLOR: "1", ...env },
+      // Deno asks for a newer version some time after the start, which takes threads and fds.
+      env: { NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1", ...env },
       stdin: "null",
       signal: late.signal,
     });
