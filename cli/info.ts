@@ -24,7 +24,8 @@ export const info: Command = {
 Tells who processes are: command, parent, users and groups, cgroup, and which namespaces they
 don't share with this program.
 
-REF is a PID, or PID:ID as \`pidfd ref\` prints it, which no other process can ever match.
+REF is a PID, or PID:ID as \`pidfd ref\` prints it, which no other process matches until the next
+boot.
 
 Options:
       --json  Print an object for each process, with the numbers of all its namespaces

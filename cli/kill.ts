@@ -26,7 +26,8 @@ export const kill: Command = {
 Sends a signal to processes. All of them are found before any is signalled, so that a wrong REF
 does no harm.
 
-REF is a PID, or PID:ID as \`pidfd ref\` prints it, which no other process can ever match.
+REF is a PID, or PID:ID as \`pidfd ref\` prints it, which no other process matches until the next
+boot.
 
 Options:
   -s, --signal SIGNAL  Which one, by name or number: TERM (default), SIGKILL, 9;

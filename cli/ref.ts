@@ -13,8 +13,8 @@ export const ref: Command = {
   summary: "Print PID:ID, which names one process until the next boot",
   help: `Usage: pidfd ref [OPTION…] PID
 
-Prints PID:ID, a reference that no other process matches until the next boot: for PID files, and
-for all other commands of pidfd. Needs Linux 6.9.
+Prints PID:ID, a reference that no other process matches until the next boot: for PID files in
+/run, which a boot empties, and for all other commands of pidfd. Needs Linux 6.9.
 
 Options:
       --json  Print an object that names the boot as well: {"pid","id","bootId"}

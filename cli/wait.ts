@@ -24,7 +24,8 @@ Waits until processes end, whoever started them, and tells how each did. A proce
 the first to learn how it ended; here it is known as soon as that has asked, on Linux 6.15 and
 newer. Before, it is only known that the process ended.
 
-REF is a PID, or PID:ID as \`pidfd ref\` prints it, which no other process can ever match.
+REF is a PID, or PID:ID as \`pidfd ref\` prints it, which no other process matches until the next
+boot.
 
 Options:
       --any        Wait for the first that ends

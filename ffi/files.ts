@@ -268,17 +268,27 @@ export function inode(fd: number): bigint {
   return fileStatus(fd).stx_ino;
 }
 
+/** As inode, but undefined where it can't be told. */
+export function tryInode(fd: number): bigint | undefined {
+  return tryFileStatus(fd) < 0 ? undefined : fileInfo.fields.stx_ino;
+}
+
 /** Whether an fd is a regular file, which never makes a reader wait. statx(2) */
 export function isRegularFile(fd: number): boolean {
   return (fileStatus(fd).stx_mode & S_IFMT) === S_IFREG;
 }
 
 function fileStatus(fd: number): typeof fileInfo.fields {
+  check("statx", tryFileStatus(fd));
+  return fileInfo.fields;
+}
+
+function tryFileStatus(fd: number): number {
   const number = NUMBERS[arch()].statx;
   const mask = STATX_TYPE | STATX_INO;
-  const call = () => libc().syscall_statx(number, fd, NO_PATH, AT_EMPTY_PATH, mask, fileInfo.bytes);
-  check("statx", attempt(call));
-  return fileInfo.fields;
+  return attempt(() =>
+    libc().syscall_statx(number, fd, NO_PATH, AT_EMPTY_PATH, mask, fileInfo.bytes)
+  );
 }
 
 /** The kind of file system that an fd is on: the magic number in `f_type`. fstatfs(2) */

@@ -116,14 +116,17 @@ export function environmentAddress(): bigint {
   return slot.value;
 }
 
-/** The program's environment as it is now: lines of the form `NAME=value`. */
-export function environment(): string[] {
-  const lines: string[] = [];
+/**
+ * The program's environment as it is now: lines of the form `NAME=value`, each with its NUL, in
+ * bytes, as not all that is in an environment is UTF-8.
+ */
+export function environment(): Uint8Array<ArrayBuffer>[] {
+  const lines: Uint8Array<ArrayBuffer>[] = [];
   const slot = pointerSlot();
   for (let entry = environmentAddress(); entry !== 0n; entry += POINTER_SIZE) {
     libc().memcpy_from_address(slot.bytes, entry, POINTER_SIZE);
     if (slot.value === 0n) break;
-    lines.push(stringAt(slot.value));
+    lines.push(bytesAt(slot.value, libc().strnlen(slot.value, LONGEST) + 1n));
   }
   return lines;
 }
@@ -149,9 +152,13 @@ function pointerSlot() {
 }
 
 function stringAt(address: bigint): string {
-  const bytes = new Uint8Array(Number(libc().strnlen(address, LONGEST)));
-  libc().memcpy_from_address(bytes, address, BigInt(bytes.length));
-  return fromCString(bytes);
+  return fromCString(bytesAt(address, libc().strnlen(address, LONGEST)));
+}
+
+function bytesAt(address: bigint, length: bigint): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(new ArrayBuffer(Number(length)));
+  libc().memcpy_from_address(bytes, address, length);
+  return bytes;
 }
 
 /** No string that we read is longer: the kernel's limit for one of the environment. */

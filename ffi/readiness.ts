@@ -46,7 +46,7 @@ const BATCH = 256;
  * How long the last to leave waits for the thread, in milliseconds. It is back at once, unless
  * all threads of Deno's pool are taken: then the call has not begun, and returns when it can.
  */
-const LAST_CALL = 1000;
+const LAST_CALL = 200;
 
 /** Somebody who waits for one fd. */
 interface Waiter {
@@ -135,10 +135,12 @@ export function prepare(): void {
  * Resolves once no call is parked that nobody needs: at once if there is none, or others wait.
  * Whatever ends waits and is awaited itself awaits this, too.
  */
-export function unparked(): Promise<void> {
+export async function unparked(): Promise<void> {
+  // One abort can end many waits, and the first of them is told when the last one has left.
+  await undefined;
   const call = park?.call;
-  if (call === undefined || registrations.size > 0) return Promise.resolve();
-  return new Promise((resolve) => {
+  if (call === undefined || registrations.size > 0) return;
+  await new Promise<void>((resolve) => {
     const timer = setTimeout(resolve, LAST_CALL);
     call.finally(() => {
       clearTimeout(timer);

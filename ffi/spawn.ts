@@ -8,14 +8,15 @@
  * - glibc 2.39: pidfd_spawn returns a pidfd in place of a PID, and a child can be born into
  *   a cgroup (CLONE_INTO_CGROUP, Linux 5.7).
  * - Before: the PID of a child that nobody has reaped belongs to nobody else, so that
- *   pidfd_open right after posix_spawn is as safe.
+ *   pidfd_open right after posix_spawn is as safe. The kernel itself reaps where SIGCHLD is
+ *   ignored (sigaction(2)), as a program can be told to from its start on: no longer, then.
  *
  * @module
  */
 
 import { cString, cStringArray } from "../structs/cstring.ts";
-import { outInt, sigset, spawnAttributes, spawnFileActions } from "../structs/spawn.ts";
-import { attempt, failure } from "./call.ts";
+import { outInt, sigaction, sigset, spawnAttributes, spawnFileActions } from "../structs/spawn.ts";
+import { attempt, check, failure } from "./call.ts";
 import { cgroupSpawn } from "./capabilities.ts";
 import { Errno } from "./errno.ts";
 import { UnsupportedError } from "./errors.ts";
@@ -32,8 +33,12 @@ const POSIX_SPAWN_SETCGROUP = 0x100;
 
 const O_RDWR = 2;
 const SIGKILL = 9;
+const SIGCHLD = 17;
+const SIG_IGN = 1n;
 const P_PID = 1;
+const WNOHANG = 0x1;
 const WEXITED = 0x4;
+const WNOWAIT = 0x0100_0000;
 const NULL_DEVICE = "/dev/null";
 
 /** What a new process is to be. */
@@ -42,7 +47,7 @@ export interface SpawnPlan {
   readonly path: string;
   readonly argv: readonly string[];
   /** Lines of the form `NAME=value`; without them, this program's own environment. */
-  readonly envp?: readonly string[];
+  readonly envp?: readonly (string | Uint8Array)[];
   /** Where it starts; without it, where this program is. */
   readonly cwd?: string;
   /** Each fd that it gets, and what it is a duplicate of: an fd of ours, or the null device. */
@@ -61,6 +66,7 @@ export interface SpawnPlan {
  */
 export function spawn(plan: SpawnPlan): number {
   if (plan.cgroup !== undefined) cgroupSpawn.require();
+  keepChildren();
   const path = cString(plan.path, "command");
   const argv = cStringArray(plan.argv, "args", addressOf);
   const envp = plan.envp && cStringArray(plan.envp, "env", addressOf);
@@ -94,14 +100,25 @@ export function spawn(plan: SpawnPlan): number {
   });
 }
 
+/** Has the kernel keep children that have ended until they are reaped. */
+function keepChildren(): void {
+  const action = sigaction.allocate();
+  const { sigaction: call } = spawnLibc();
+  check("sigaction", attempt(() => call(SIGCHLD, null, action.bytes)));
+  if (action.fields.sa_handler !== SIG_IGN) return;
+  const byDefault = sigaction.allocate().bytes;
+  check("sigaction", attempt(() => call(SIGCHLD, byDefault, null)));
+}
+
 /** The pidfd of a child that was just born; where there is none to be had, the child ends. */
 function pidfdOfChild(pid: number): number {
   try {
     return pidfdOpen(pid, 0);
   } catch (error) {
-    // Until it is reaped, the PID is the child's and nobody else's.
-    if (spawnLibc().kill(pid, SIGKILL) === 0) {
-      attempt(() => libc().waitid(P_PID, pid, null, WEXITED));
+    // As long as it is a child of ours that nobody has reaped, the PID is nobody else's.
+    const wait = (options: number) => attempt(() => libc().waitid(P_PID, pid, null, options));
+    if (wait(WEXITED | WNOHANG | WNOWAIT) === 0 && spawnLibc().kill(pid, SIGKILL) === 0) {
+      wait(WEXITED);
     }
     throw error;
   }
@@ -136,7 +153,7 @@ function addCloses(actions: Uint8Array<ArrayBuffer>, kept: SpawnPlan["fds"]): vo
     posix_spawn_file_actions_addclose: addClose,
     posix_spawn_file_actions_addclosefrom_np: addCloseFrom,
   } = spawnLibc();
-  const end = Math.max(...kept.keys()) + 1;
+  const end = Math.max(-1, ...kept.keys()) + 1;
   if (!addCloseFrom || kept.size < end) {
     for (const fd of ownFds()) {
       if (kept.has(fd) || (addCloseFrom && fd >= end)) continue;

@@ -1,7 +1,7 @@
 /**
  * The table of libc's functions for starting processes, in two families: what the child does
  * before it executes (posix_spawn_file_actions_*), and what it is (posix_spawnattr_*).
- * All of them return an error number, and need no errno.
+ * All of those return an error number, and need no errno.
  *
  * Those that are optional came later than the oldest libc that Deno runs with: addchdir_np
  * with glibc 2.29, addclosefrom_np with 2.34, pidfd_spawn and setcgroup_np with 2.39.
@@ -46,6 +46,15 @@ export const spawnLibc = libcWith({
     parameters: [
       "i32", // pid_t pid
       "i32", // int sig
+    ],
+    result: "i32",
+  },
+  // int sigaction(int signum, const struct sigaction *act, struct sigaction *oldact);
+  sigaction: {
+    parameters: [
+      "i32", // int signum
+      "buffer", // const struct sigaction *act
+      "buffer", // struct sigaction *oldact
     ],
     result: "i32",
   },

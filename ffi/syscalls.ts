@@ -96,6 +96,8 @@ export function pidfdSendSignal(
     throw failure("pidfd_send_signal", -result, {
       [Errno.ESRCH]: "the process was reaped",
       [Errno.EPERM]: "the process belongs to another user",
+      [Errno.EINVAL]:
+        "the process is not in this PID namespace or one below, or has no such target",
     });
   }
 }

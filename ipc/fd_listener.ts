@@ -6,7 +6,7 @@
 
 import { check } from "../ffi/call.ts";
 import { Errno } from "../ffi/errno.ts";
-import { AT_FDCWD, discard, inode, O_PATH, openat, unlink } from "../ffi/files.ts";
+import { AT_FDCWD, discard, inode, O_PATH, openat, readlinkat, unlink } from "../ffi/files.ts";
 import { ready, unparked } from "../ffi/readiness.ts";
 import { bind, listen, socket, type SocketType, tryAccept } from "../ffi/sockets.ts";
 import { checkAbortSignal } from "../pidfd/arguments.ts";
@@ -44,8 +44,8 @@ export class FdListener implements AsyncIterable<FdSocket>, Disposable, AsyncDis
   readonly path: string;
   readonly #handle: FdHandle;
   readonly #wrap: (fd: number) => FdSocket;
-  /** The inode of the file that was made; null for an abstract name. */
-  readonly #file: bigint | null;
+  /** The file that was made, wherever this program is when it is removed; for abstract names none. */
+  readonly #file?: { readonly path: string; readonly inode: bigint | null };
 
   /** @ignore Made by {@linkcode FdSocket.listen}. */
   constructor(path: string, type: SocketType, wrap: (fd: number) => FdSocket) {
@@ -57,7 +57,7 @@ export class FdListener implements AsyncIterable<FdSocket>, Disposable, AsyncDis
     try {
       bind(this.#handle.use(), address);
       hasFile = !isAbstract(path);
-      this.#file = hasFile ? inodeAt(path) : null;
+      if (hasFile) this.#file = { path: absolute(path), inode: inodeAt(path) };
       listen(this.#handle.use(), BACKLOG);
     } catch (error) {
       this.#handle.close();
@@ -84,7 +84,8 @@ export class FdListener implements AsyncIterable<FdSocket>, Disposable, AsyncDis
     if (this.closed) return;
     this.#handle.close();
     // Somebody may have removed the file and made another in its place.
-    if (this.#file !== null && inodeAt(this.path) === this.#file) unlink(this.path);
+    const { path, inode = null } = this.#file ?? {};
+    if (path !== undefined && inode !== null && inodeAt(path) === inode) unlink(path);
   }
 
   /** As {@linkcode FdListener.close}, for `using`. */
@@ -130,6 +131,10 @@ export class FdListener implements AsyncIterable<FdSocket>, Disposable, AsyncDis
       yield connection;
     }
   }
+}
+
+function absolute(path: string): string {
+  return path.startsWith("/") ? path : `${readlinkat(AT_FDCWD, "/proc/self/cwd")}/${path}`;
 }
 
 /** The inode of what is at a path, or null if nothing is. */

@@ -11,25 +11,22 @@ export class Queue {
   /**
    * Runs a task when its turn has come.
    *
-   * @param signal Takes it out of the line. Once it runs, it has to heed the signal itself.
+   * @param signal Takes it out of the line. Once it runs, it has to heed the signal itself: only the
+   *   task knows whether it has done already what can't be undone.
    */
   run<T>(task: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    if (signal?.aborted) return Promise.reject(signal.reason);
+    const { promise, resolve, reject } = Promise.withResolvers<T>();
+    const leave = () => reject(signal!.reason);
+    signal?.addEventListener("abort", leave);
     const result = this.#last.then(() => {
+      signal?.removeEventListener("abort", leave);
       signal?.throwIfAborted();
       return task();
     });
+    result.then(resolve, reject);
     // Whoever asked for the task gets its error; the line only wants to know when it is over.
     this.#last = result.then(() => {}, () => {});
-    return signal ? orAbort(result, signal) : result;
+    return promise;
   }
-}
-
-/** A promise that doesn't wait for its turn to reject when the signal aborts. */
-function orAbort<T>(result: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const abort = () => reject(signal.reason);
-    signal.addEventListener("abort", abort);
-    result.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
-    if (signal.aborted) abort();
-  });
 }

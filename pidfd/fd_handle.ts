@@ -18,7 +18,7 @@
 
 import { failure } from "../ffi/call.ts";
 import { Errno } from "../ffi/errno.ts";
-import { close, discard, duplicate, inode, setCloseOnExec } from "../ffi/files.ts";
+import { close, discard, duplicate, inode, setCloseOnExec, tryInode } from "../ffi/files.ts";
 import { forget } from "../ffi/readiness.ts";
 import { checkBoolean } from "./arguments.ts";
 
@@ -37,10 +37,12 @@ export class FdHandle {
   /**
    * @param fd Taken over: nobody else closes it from now on.
    * @param holder Who holds it, for the message of BadResource.
+   * @param inode Its inode number, if that is known.
    */
-  constructor(fd: number, holder: string) {
+  constructor(fd: number, holder: string, inode?: bigint) {
     this.#fd = fd;
     this.#holder = holder;
+    this.#inode = inode;
     if (fd !== NONE) dropped.register(this, fd, this);
   }
 
@@ -81,6 +83,8 @@ export class FdHandle {
   /** Closes the fd of a process that was reaped. */
   retire(): void {
     this.check();
+    // The process's id, which nobody could tell any more.
+    if (this.#fd !== NONE) this.#inode ??= tryInode(this.#fd);
     // Not even an fd that something else has closed may get in the way of the status.
     this.#drop(reaped, discard);
   }
@@ -97,7 +101,7 @@ export class FdHandle {
   clone(): FdHandle {
     this.check();
     const fd = this.#fd === NONE ? NONE : duplicate(this.#fd);
-    return new FdHandle(fd, this.#holder);
+    return new FdHandle(fd, this.#holder, this.#inode);
   }
 
   setCloseOnExec(on: boolean): void {

@@ -190,6 +190,8 @@ export class ExitWatch {
     if (events === 0) return "running";
     if (exitInfo.available === false) return "untold";
     const { result, info } = pidfdGetInfo(fd, PIDFD_INFO_EXIT);
+    // It is in a PID namespace that is none of ours: the kernel tells nothing of it.
+    if (result === -Errno.EREMOTE) return "untold";
     // ESRCH: reaped, on a kernel that doesn't keep the status.
     if (result < 0 && result !== -Errno.ESRCH) throw failure("ioctl(PIDFD_GET_INFO)", -result);
     if (result === 0 && (info.mask & PIDFD_INFO_EXIT) !== 0n) {

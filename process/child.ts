@@ -157,9 +157,11 @@ export class Child implements AsyncDisposable {
   /** Gives up the owner once the child was reaped, which is tried again if it failed before. */
   #release(): void {
     this.status
-      .catch(() => this.#owner.tryWait())
-      .finally(() => retire(this.#owner))
+      // One that couldn't be ended goes on, and whoever watches it reaps it in the end.
+      .then(() => true, () => this.#owner.tryWait() !== null)
       // The status has told what was in the way of it.
+      .catch(() => true)
+      .then((isOver) => isOver && retire(this.#owner))
       .catch(() => {});
   }
 

@@ -10,6 +10,7 @@ import { Errno } from "../ffi/errno.ts";
 import { isExecutable } from "../ffi/files.ts";
 import { environment, environmentVariable } from "../ffi/libc.ts";
 import { checkBoolean, checkCText, checkInstance, checkRecord } from "../pidfd/arguments.ts";
+import { decodeText, fromCString } from "../structs/cstring.ts";
 
 /** Where programs are looked for if the environment has no PATH: execvp(3)'s own default. */
 const DEFAULT_PATH = "/bin:/usr/bin";
@@ -28,7 +29,7 @@ export interface ResolvedCommand {
   readonly path: string;
   readonly argv: readonly string[];
   /** Lines of the form `NAME=value`; undefined for this program's own environment. */
-  readonly envp?: readonly string[];
+  readonly envp?: readonly (string | Uint8Array)[];
   readonly cwd?: string;
 }
 
@@ -47,9 +48,13 @@ export function resolveCommand(command: string | URL, options: CommandOptions): 
   const variables = clearEnv || Object.keys(env).length > 0
     ? mergeEnvironment(env, clearEnv)
     : undefined;
-  const searchPath = () => variables ? variables.get("PATH") : environmentVariable("PATH");
+  const searchPath = () => {
+    if (!variables) return environmentVariable("PATH");
+    const line = variables.get("PATH");
+    return (typeof line === "object" ? fromCString(line) : line)?.slice("PATH=".length);
+  };
   const path = name.includes("/") ? name : findProgram(name, cwd, searchPath() ?? DEFAULT_PATH);
-  const envp = variables && [...variables].map(([name, value]) => `${name}=${value}`);
+  const envp = variables && [...variables.values()];
   return { path, argv: [argv0 ?? path, ...args], envp, cwd };
 }
 
@@ -67,15 +72,16 @@ function fromFolder(folder: string | undefined, path: string): string {
   return folder === undefined || path.startsWith("/") ? path : `${folder}/${path}`;
 }
 
+/** The lines of the child's environment by their names; what is inherited stays as it is. */
 function mergeEnvironment(
   env: Readonly<Record<string, string>>,
   clear: boolean,
-): Map<string, string> {
-  const variables = new Map<string, string>();
+): Map<string, string | Uint8Array> {
+  const variables = new Map<string, string | Uint8Array>();
   for (const line of clear ? [] : environment()) {
     // A name may begin with "=", as no sane one does.
-    const equals = line.indexOf("=", 1);
-    if (equals > 0) variables.set(line.slice(0, equals), line.slice(equals + 1));
+    const equals = line.indexOf("=".charCodeAt(0), 1);
+    if (equals > 0) variables.set(decodeText(line.subarray(0, equals)), line);
   }
   for (const [name, value] of Object.entries(env)) {
     checkCText("options.env", name);
@@ -83,7 +89,7 @@ function mergeEnvironment(
     if (name === "" || name.includes("=")) {
       throw new TypeError(`options.env must not have the name ${JSON.stringify(name)}`);
     }
-    variables.set(name, value);
+    variables.set(name, `${name}=${value}`);
   }
   return variables;
 }

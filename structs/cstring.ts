@@ -19,14 +19,15 @@ export function cString(text: string, what: string): Uint8Array<ArrayBuffer> {
  * A `char *[]` with a NULL behind it, as execve(2) takes its arguments and environment: the
  * pointers, and behind them the strings that they point to, in one buffer.
  *
+ * @param texts Strings, or what libc itself has, with the NUL behind it: not all of that is UTF-8.
  * @param addressOf Where a buffer's memory is.
  */
 export function cStringArray(
-  texts: readonly string[],
+  texts: readonly (string | Uint8Array)[],
   what: string,
   addressOf: (bytes: Uint8Array<ArrayBuffer>) => bigint,
 ): Uint8Array<ArrayBuffer> {
-  const strings = texts.map((text) => cString(text, what));
+  const strings = texts.map((text) => typeof text === "string" ? cString(text, what) : text);
   const pointers = (strings.length + 1) * u64.size;
   const size = strings.reduce((size, string) => size + string.length, pointers);
   const bytes = new Uint8Array(new ArrayBuffer(size));

@@ -6,7 +6,7 @@
  */
 
 import { struct } from "./codec.ts";
-import { aligned, bytes, i32 } from "./scalars.ts";
+import { aligned, bytes, i32, u64 } from "./scalars.ts";
 
 /** `posix_spawn_file_actions_t` (`<spawn.h>`) */
 export const spawnFileActions = struct("posix_spawn_file_actions_t", {
@@ -20,6 +20,14 @@ export const spawnAttributes = struct("posix_spawnattr_t", {
 
 /** `sigset_t` (`<signal.h>`): a bit for each of 1,024 signals. All zero is the empty set. */
 export const sigset = struct("sigset_t", { bits: aligned(8, bytes(128)) });
+
+/** `struct sigaction` as libc has it (sigaction(2)). All zero is the default action. */
+export const sigaction = struct("struct sigaction", {
+  sa_handler: u64,
+  sa_mask: bytes(sigset.size),
+  sa_flags: i32,
+  sa_restorer: u64,
+});
 
 /** What posix_spawn stores a PID in, and pidfd_spawn a pidfd. */
 export const outInt = struct("int", { value: i32 });

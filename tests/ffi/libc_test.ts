@@ -99,7 +99,8 @@ Deno.test("environment() is the environment as it is now", () => {
   const value = "a=b\nä".repeat(1000);
   try {
     Deno.env.set(name, value);
-    const entries = environment().map((line) => {
+    const entries = environment().map((bytes) => {
+      const line = fromCString(bytes);
       const end = line.indexOf("=");
       return [line.slice(0, end), line.slice(end + 1)];
     });
@@ -108,7 +109,7 @@ Deno.test("environment() is the environment as it is now", () => {
   } finally {
     Deno.env.delete(name);
   }
-  assertEquals(environment().filter((line) => line.startsWith(name)), []);
+  assertEquals(environment().filter((line) => fromCString(line).startsWith(name)), []);
 });
 
 declare const gc: () => void;

@@ -140,3 +140,17 @@ Deno.test({
     assertEquals(await runForValue(code, undefined, asOrdinaryUser), ["EACCES", true]);
   },
 });
+
+Deno.test("FdListener.close() removes its file from wherever this program is by then", async () => {
+  using folder = new Folder();
+  const program = `
+    import { FdSocket } from "@pidfd/util";
+    Deno.chdir(${JSON.stringify(folder.path)});
+    const listener = FdSocket.listen("socket");
+    Deno.chdir("/");
+    listener.close();
+    console.log(JSON.stringify(listener.path));
+  `;
+  assertEquals(await runForValue(program, ["--allow-ffi", "--allow-read"]), "socket");
+  assertEquals(isSocket(folder.at("socket")), null);
+});

@@ -151,12 +151,11 @@ Deno.test("FdSocket is closed by an abort in the middle of a message on a stream
   const others = [pair.near.send("never sent"), pair.near.receive(), pair.near.closeWrite()];
   await eventually("the socket's buffer is full", () => isFull(pair.near));
   const reason = new Error("no need");
+  const closed = others.map((promise) => assertRejects(() => promise, Deno.errors.BadResource));
   controller.abort(reason);
   assertEquals(await deadline(assertRejects(() => aborted), PATIENCE), reason);
   assert(pair.near.closed);
-  for (const promise of others) {
-    await deadline(assertRejects(() => promise, Deno.errors.BadResource), PATIENCE);
-  }
+  await deadline(Promise.all(closed), PATIENCE);
   await idle();
   assertEquals(openFds().length, before.length - 1);
   // The peer gets the part, and then the end: nothing that could be taken for the rest.

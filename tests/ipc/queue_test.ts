@@ -107,6 +107,18 @@ Deno.test("Queue.run() lets no task begin before one that was aborted in its mid
   assertEquals(await deadline(behind, PATIENCE), "behind");
 });
 
+Deno.test("Queue.run() gives what a task has brought, whatever its signal says by then", async () => {
+  const queue = new Queue();
+  const task = new Task();
+  const controller = new AbortController();
+  const result = queue.run(task.run, controller.signal);
+  await nextTurn();
+  task.resolve("a message");
+  // What was received can't be put back.
+  controller.abort();
+  assertEquals(await deadline(result, PATIENCE), "a message");
+});
+
 Deno.test("Queue.run() keeps no hold of a signal when the task is over", async () => {
   const queue = new Queue();
   const { signal } = new AbortController();

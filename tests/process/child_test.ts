@@ -7,10 +7,12 @@
 
 import { assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
 import { deadline } from "@std/async";
+import { pidfsIds } from "../../ffi/capabilities.ts";
 import { type Child, PidFd, spawn, type SpawnOptions, SyscallError } from "../../mod.ts";
 import { blockUntilEnded } from "../support/children.ts";
 import { isCloseOnExec } from "../support/fds.ts";
 import { eventually, idle, openFds, PATIENCE, readStat } from "../support/processes.ts";
+import { needing } from "../support/skip.ts";
 import { encode } from "../support/sockets.ts";
 
 const PIPES = { stdin: "piped", stdout: "piped", stderr: "piped" } as const;
@@ -221,6 +223,23 @@ Deno.test("Child.kill() does nothing to a zombie, and throws ESRCH once it was r
   assertEquals(code, "ESRCH");
   assertEquals(message.includes("the process was reaped"), true);
 });
+
+Deno.test(
+  needing("Linux 6.9", pidfsIds.available, "Child.pidfd knows its id after the end"),
+  async () => {
+    const child = spawn("cat", { stdin: "piped" });
+    using early = child.pidfd.clone();
+    const id = early.getId();
+    await child.stdin.close();
+    await deadline(child.status, PATIENCE);
+    const other = spawn("true");
+    await deadline(other.status, PATIENCE);
+    for (const pidfd of [child.pidfd, early]) {
+      assertEquals(pidfd.getId(), id);
+      assertEquals([pidfd.equals(early), pidfd.equals(other.pidfd)], [true, false]);
+    }
+  },
+);
 
 Deno.test("Child.kill() refuses what is no signal", async () => {
   const child = startHeld();

@@ -9,7 +9,7 @@ import { deadline } from "@std/async";
 import { spawn } from "../../mod.ts";
 import { leavesNothing } from "../support/commands.ts";
 import { withoutCapability, works } from "../support/privileges.ts";
-import { idle, isRoot, PATIENCE, runForValue } from "../support/processes.ts";
+import { idle, isRoot, PATIENCE, ROOT, runForValue } from "../support/processes.ts";
 import { needing } from "../support/skip.ts";
 
 Deno.test("spawn() ends the child when its signal aborts, as Deno does", async () => {
@@ -136,7 +136,8 @@ Deno.test({
   ),
   async fn() {
     const program = `
-      import { spawn } from "@pidfd/util";
+      import { PidFd, spawn } from "@pidfd/util";
+      import { eventually, readStat } from "${ROOT}tests/support/processes.ts";
       const controller = new AbortController();
       const child = spawn("setpriv", {
         args: ${JSON.stringify(asOther)},
@@ -148,11 +149,15 @@ Deno.test({
       await reader.read();
       controller.abort();
       const refusal = await child.status.catch(({ message }) => message);
-      await child.stdin.close();
-      await reader.cancel();
+      // It goes on, and is reaped in the end, even by who gave it up.
+      using pidfd = PidFd.fromPid(child.pid);
+      const disposed = child[Symbol.asyncDispose]().catch(({ code }) => code);
+      await pidfd.exited();
+      await disposed;
+      await eventually("it is reaped", () => readStat(child.pid) === null);
       console.log(JSON.stringify(refusal));
     `;
-    const refusal = await runForValue(program, ["--allow-ffi"], withoutKill);
+    const refusal = await runForValue(program, ["--allow-all"], withoutKill);
     const advice = "the process belongs to another user";
     assertEquals(refusal, `pidfd_send_signal: EPERM: Operation not permitted (${advice})`);
   },

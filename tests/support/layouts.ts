@@ -20,6 +20,7 @@ import { cmsghdr, intValue, iovec, msghdr, sockaddrUn, ucred } from "../../struc
 import {
   outInt,
   pipeEnds,
+  sigaction,
   sigset,
   spawnAttributes,
   spawnFileActions,
@@ -310,6 +311,14 @@ export const LAYOUTS: Readonly<Record<string, Layout>> = {
     c: "struct attributes",
     header: "spawn.h",
     declaration: "struct attributes { posix_spawnattr_t opaque; };",
+  },
+  sigaction: {
+    type: sigaction,
+    size: 152,
+    align: 8,
+    offsets: { sa_handler: 0, sa_mask: 8, sa_flags: 136, sa_restorer: 144 },
+    c: "struct sigaction",
+    header: "signal.h",
   },
   sigset: {
     type: sigset,

@@ -44,6 +44,13 @@ const ANSWERS: readonly Answer[] = [
     operations: /^PidFd\.fromChild\(\)$/,
     accepts: ({ error }) => error?.syscall === "pidfd_open" && error.errno === Errno.ESRCH,
   },
+  // It is in a PID namespace that is none of ours.
+  {
+    calls: ["ioctl"],
+    errors: ["EREMOTE"],
+    operations: /^PidFd\.(tryWait|wait)/,
+    accepts: ({ error }) => error?.syscall === "waitid" && error.errno === Errno.ECHILD,
+  },
   // The process is gone, and there is nothing to do about it any more.
   {
     calls: ["pidfd_send_signal"],

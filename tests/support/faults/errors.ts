@@ -78,6 +78,7 @@ export const ERRORS: Readonly<Record<string, readonly ErrnoName[]>> = {
     ...["EAGAIN", "EBADF", "ECONNREFUSED", "ECONNRESET", "EFAULT", "EINVAL", "ENOMEM"] as const,
     ...["ENOTCONN", "ENOTSOCK"] as const,
   ],
+  rt_sigaction: ["EFAULT", "EINVAL"],
   sendmsg: [
     ...["EACCES", "EAGAIN", "EBADF", "ECONNRESET", "EDESTADDRREQ", "EFAULT", "EINVAL"] as const,
     ...["EISCONN", "EMSGSIZE", "ENOBUFS", "ENOMEM", "ENOTCONN", "ENOTSOCK", "EOPNOTSUPP"] as const,

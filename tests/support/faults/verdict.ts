@@ -17,6 +17,7 @@ const NAMES: Readonly<Record<string, readonly string[]>> = {
   eventfd2: ["eventfd"],
   faccessat: ["access"],
   ppoll: ["poll"],
+  rt_sigaction: ["sigaction"],
   unlinkat: ["unlink"],
 };
 
