@@ -122,7 +122,10 @@ export function trySendSignal(
 
 /** A duplicate of another process's fd, close-on-exec. pidfd_getfd(2) */
 export function pidfdGetfd(pidfd: number, targetFd: number): number {
-  return check("pidfd_getfd", tryGetfd(pidfd, targetFd), {
+  const result = tryGetfd(pidfd, targetFd);
+  // Before Linux 6.9 a zombie is a process that has no file descriptor.
+  const isGone = result === -Errno.EBADF && hasExited(pidfd);
+  return check("pidfd_getfd", isGone ? -Errno.ESRCH : result, {
     [Errno.ESRCH]: "the process ended",
     [Errno.EBADF]: `the process has no file descriptor ${targetFd}`,
     [Errno.EPERM]: "this needs the right to ptrace the process (PTRACE_MODE_ATTACH_REALCREDS)",
