@@ -58,10 +58,11 @@ export async function makeImage(
 ): Promise<Image> {
   const kernel = await kernelFor(machine, cache);
   const system = await systemFor(machine, cache);
+  const headers = await headersFor(machine, cache);
   const project = `${folder}/project.cpio`;
   await packProject(machine, command, { cache, folder, archive: project });
   const initramfs = `${folder}/initramfs`;
-  await run("sh", ["-c", 'cat "$1" "$2" > "$0"', initramfs, system, project]);
+  await run("sh", ["-c", 'cat "$@" > "$0"', initramfs, system, headers, project]);
   return { kernel, initramfs };
 }
 
@@ -93,6 +94,17 @@ function systemFor({ systemSuite, architecture }: Machine, cache: string): Promi
       }
       await Deno.mkdir(`${folder}/etc`, { recursive: true });
       await Deno.writeTextFile(`${folder}/etc/passwd`, PASSWD);
+      await pack(folder, unfinished);
+    });
+  });
+}
+
+/** The archive of the kernel's own headers, for the tests that compare what they say. */
+function headersFor({ kernelSuite, architecture }: Machine, cache: string): Promise<string> {
+  return cached(`${cache}/${kernelSuite}-${architecture}-headers.cpio`, async (unfinished) => {
+    const suite = await Suite.open(cache, kernelSuite, architecture);
+    await inTemporaryFolder(async (folder) => {
+      await suite.unpack(["linux-libc-dev"], folder, EXCLUDED);
       await pack(folder, unfinished);
     });
   });

@@ -19,6 +19,8 @@ export interface Question {
   readonly expression: string;
   /** The macro without which there is no answer. */
   readonly macro?: string;
+  /** The macro with which the answer is another one. */
+  readonly unless?: string;
 }
 
 /**
@@ -32,9 +34,13 @@ export async function evaluate(
   declarations: string,
   questions: Readonly<Record<string, Question>>,
 ): Promise<Record<string, number>> {
-  const prints = Object.entries(questions).map(([name, { expression, macro }]) => {
+  const prints = Object.entries(questions).map(([name, { expression, macro, unless }]) => {
     const print = `printf("%s=%lld\\n", ${JSON.stringify(name)}, (long long)(${expression}));`;
-    return macro === undefined ? print : `#ifdef ${macro}\n${print}\n#endif`;
+    const conditions = [
+      ...macro === undefined ? [] : [`defined(${macro})`],
+      ...unless === undefined ? [] : [`!defined(${unless})`],
+    ];
+    return conditions.length === 0 ? print : `#if ${conditions.join(" && ")}\n${print}\n#endif`;
   });
   const program = `
     #define _GNU_SOURCE

@@ -42,8 +42,15 @@ export interface Layout {
   /** The fields that C calls otherwise; null for those that it doesn't know. */
   readonly members?: Readonly<Record<string, string | null>>;
   readonly arch?: typeof Deno.build.arch;
-  /** For a struct that grew: the macros that a header has if it has it, and some of its fields. */
-  readonly macros?: { readonly whole: string; readonly fields: Readonly<Record<string, string>> };
+  /** For one version of a struct that grew: the macros that tell what a header has of it. */
+  readonly macros?: {
+    /** Its size, where the header has this version or a later one. */
+    readonly size: string;
+    /** What comes with some of its fields. */
+    readonly fields: Readonly<Record<string, string>>;
+    /** What comes with the version in which some fields have another place. */
+    readonly moved?: Readonly<Record<string, string>>;
+  };
 }
 
 const pidfdInfoVer0Offsets = {
@@ -67,16 +74,13 @@ const pidfdInfo = {
   align: 8,
   c: "struct pidfd_info",
   header: "linux/pidfd.h",
-  macros: {
-    whole: "PIDFD_INFO_SIZE_VER0",
-    fields: {
-      coredump_mask: "PIDFD_INFO_COREDUMP",
-      coredump_signal: "PIDFD_INFO_COREDUMP_SIGNAL",
-      coredump_code: "PIDFD_INFO_COREDUMP_CODE",
-      coredump_pad: "PIDFD_INFO_COREDUMP_CODE",
-      supported_mask: "PIDFD_INFO_SUPPORTED_MASK",
-    },
-  },
+};
+const pidfdInfoFields = {
+  coredump_mask: "PIDFD_INFO_COREDUMP",
+  coredump_signal: "PIDFD_INFO_COREDUMP_SIGNAL",
+  coredump_code: "PIDFD_INFO_COREDUMP_CODE",
+  coredump_pad: "PIDFD_INFO_COREDUMP_CODE",
+  supported_mask: "PIDFD_INFO_SUPPORTED_MASK",
 };
 
 export const LAYOUTS: Readonly<Record<string, Layout>> = {
@@ -105,19 +109,37 @@ export const LAYOUTS: Readonly<Record<string, Layout>> = {
     c: "siginfo_t",
     header: "signal.h",
   },
-  pidfdInfoVer0: { ...pidfdInfo, type: pidfdInfoVer0, size: 64, offsets: pidfdInfoVer0Offsets },
-  pidfdInfoVer1: { ...pidfdInfo, type: pidfdInfoVer1, size: 72, offsets: pidfdInfoVer1Offsets },
+  pidfdInfoVer0: {
+    ...pidfdInfo,
+    type: pidfdInfoVer0,
+    size: 64,
+    offsets: pidfdInfoVer0Offsets,
+    macros: { size: "PIDFD_INFO_SIZE_VER0", fields: pidfdInfoFields },
+  },
+  pidfdInfoVer1: {
+    ...pidfdInfo,
+    type: pidfdInfoVer1,
+    size: 72,
+    offsets: pidfdInfoVer1Offsets,
+    macros: { size: "PIDFD_INFO_SIZE_VER1", fields: pidfdInfoFields },
+  },
   pidfdInfoVer2: {
     ...pidfdInfo,
     type: pidfdInfoVer2,
     size: 80,
     offsets: { ...pidfdInfoVer1Offsets, supported_mask: 72 },
+    macros: {
+      size: "PIDFD_INFO_SIZE_VER2",
+      fields: pidfdInfoFields,
+      moved: { supported_mask: "PIDFD_INFO_SIZE_VER3" },
+    },
   },
   pidfdInfoVer3: {
     ...pidfdInfo,
     type: pidfdInfoVer3,
     size: 88,
     offsets: { ...pidfdInfoVer1Offsets, coredump_code: 72, coredump_pad: 76, supported_mask: 80 },
+    macros: { size: "PIDFD_INFO_SIZE_VER3", fields: pidfdInfoFields },
   },
   "epollEventOn.x86_64": {
     type: epollEventOn.x86_64,
