@@ -20,65 +20,92 @@ import {
 } from "../ffi/files.ts";
 import { ready } from "../ffi/readiness.ts";
 import { checkCText } from "../pidfd/arguments.ts";
+import { FdHandle } from "../pidfd/fd_handle.ts";
 import { decodeText } from "../structs/cstring.ts";
 import { EPOLLPRI } from "../structs/epoll_event.ts";
 import { CGROUP2_SUPER_MAGIC } from "../structs/stat.ts";
 
-/** A cgroup's folder, held by an fd: its path can be another's later on. */
+/**
+ * A cgroup's folder, held by an fd, as its path can be another's later on. Once it was removed,
+ * which only an empty one can be, there is nobody in it.
+ */
 export class Cgroup implements Disposable {
-  readonly folder: number;
+  readonly #handle: FdHandle;
 
   /** @throws {TypeError} If the path isn't that of a cgroup (version 2). */
   constructor(path: string) {
     checkCText("options.cgroup", path);
-    this.folder = openat(AT_FDCWD, path, O_PATH);
-    if (fileSystemType(this.folder) === CGROUP2_SUPER_MAGIC) return;
-    discard(this.folder);
+    const folder = openat(AT_FDCWD, path, O_PATH);
+    this.#handle = new FdHandle(folder, "cgroup");
+    if (fileSystemType(folder) === CGROUP2_SUPER_MAGIC) return;
+    this.#handle.close();
     throw new TypeError(`options.cgroup must be the folder of a cgroup (version 2): ${path}`);
   }
 
+  /** The fd of the folder. */
+  get folder(): number {
+    return this.#handle.use();
+  }
+
   [Symbol.dispose](): void {
-    discard(this.folder);
+    this.#handle.close();
   }
 
   /** Throws UnsupportedError if its processes can't be killed together. */
   requireKill(): void {
-    discard(this.#openKill());
+    if (this.#has("cgroup.kill") || !this.#has("cgroup.procs")) return;
+    const reason = "the root of the hierarchy has none at all";
+    throw new UnsupportedError("cgroup.kill", "Linux 5.14", reason);
   }
 
   /** Kills every process in the cgroup and below it; resolves once there is none. */
   async kill(): Promise<void> {
-    const fd = this.#openKill();
+    const fd = this.#open("cgroup.kill", O_WRONLY);
+    if (fd === undefined) return;
     try {
-      write(fd, new TextEncoder().encode("1"));
+      unlessRemoved(() => write(fd, new TextEncoder().encode("1")));
     } finally {
       discard(fd);
     }
     while (await this.#isPopulated());
   }
 
-  #openKill(): number {
-    try {
-      return openat(this.folder, "cgroup.kill", O_WRONLY);
-    } catch (error) {
-      if (!(error instanceof SyscallError) || error.code !== "ENOENT") throw error;
-      const reason = "the root of the hierarchy has none at all";
-      throw new UnsupportedError("cgroup.kill", "Linux 5.14", reason);
-    }
-  }
-
   /** Whether there are processes in it; if so, not before something about that has changed. */
   async #isPopulated(): Promise<boolean> {
     // Polling tells of changes since the file was read, and each open file remembers its own
     // reading: so each round opens it anew.
-    const fd = openat(this.folder, "cgroup.events", O_RDONLY);
+    const fd = this.#open("cgroup.events", O_RDONLY);
+    if (fd === undefined) return false;
     try {
-      const events = decodeText(readAll(fd));
+      const events = unlessRemoved(() => decodeText(readAll(fd))) ?? "";
       if (!/^populated 1$/m.test(events)) return false;
       await ready(fd, EPOLLPRI);
       return true;
     } finally {
       discard(fd);
     }
+  }
+
+  #has(file: string): boolean {
+    const fd = this.#open(file, O_PATH);
+    if (fd !== undefined) discard(fd);
+    return fd !== undefined;
+  }
+
+  #open(file: string, flags: number): number | undefined {
+    return unlessRemoved(() => openat(this.folder, file, flags));
+  }
+}
+
+/** What comes of a call on a file of the cgroup, or undefined if it is gone. */
+function unlessRemoved<T>(act: () => T): T | undefined {
+  try {
+    return act();
+  } catch (error) {
+    // One that is opened too late is not found; one that was open says ENODEV.
+    if (error instanceof SyscallError && ["ENOENT", "ENODEV"].includes(error.code)) {
+      return undefined;
+    }
+    throw error;
   }
 }

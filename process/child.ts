@@ -14,8 +14,9 @@ import type { OwnedFd } from "../pidfd/owned_fd.ts";
 import { fdOf, type PidFd, retire } from "../pidfd/pidfd.ts";
 import type { Signal } from "../pidfd/signals.ts";
 import { EPOLLIN } from "../structs/epoll_event.ts";
+import type { Cgroup } from "./cgroup.ts";
 import { closeEnds, type PipeEnds } from "./stdio.ts";
-import { killTree } from "./tree.ts";
+import { endTree } from "./tree.ts";
 
 /** What {@linkcode Child.output} collects: the exit status, and all that the child wrote. */
 export interface ChildOutput extends ExitStatus {
@@ -29,7 +30,7 @@ export interface ChildOutput extends ExitStatus {
 export let createChild: (
   owner: PidFd,
   ends: PipeEnds,
-  cgroup: string | undefined,
+  cgroup: Cgroup | undefined,
   signal: AbortSignal | undefined,
 ) => Child;
 
@@ -57,13 +58,13 @@ export class Child implements AsyncDisposable {
   readonly status: Promise<ExitStatus>;
   readonly #owner: PidFd;
   readonly #ends: PipeEnds;
-  readonly #cgroup: string | undefined;
+  #cgroup: Cgroup | undefined;
   #pidfd: PidFd | undefined;
 
   private constructor(
     owner: PidFd,
     ends: PipeEnds,
-    cgroup: string | undefined,
+    cgroup: Cgroup | undefined,
     signal: AbortSignal | undefined,
   ) {
     this.pid = owner.getPid();
@@ -149,6 +150,8 @@ export class Child implements AsyncDisposable {
     } finally {
       closeEnds(this.#ends);
       this.#pidfd?.close();
+      this.#cgroup?.[Symbol.dispose]();
+      this.#cgroup = undefined;
       this.#release();
       await unparked();
     }
@@ -168,7 +171,7 @@ export class Child implements AsyncDisposable {
   async #endTree(): Promise<void> {
     try {
       using root = this.#owner.clone();
-      await killTree(root, { cgroup: this.#cgroup });
+      await endTree(root, { cgroup: this.#cgroup });
     } catch (error) {
       // Where the others can't be found, for want of descriptors, say, the child ends at least.
       if (this.#owner.isAlive()) this.#owner.kill();

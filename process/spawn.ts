@@ -89,14 +89,16 @@ export function spawn(command: string | URL, options: SpawnOptions = {}): Child 
   signal?.throwIfAborted();
   const resolved = resolveCommand(command, options);
   const { fds, ends, release } = wire(options);
+  let group: Cgroup | undefined;
   try {
     // Whatever can't be had to wait for the child is an error before there is one.
     prepare();
-    using group = cgroup === undefined ? undefined : new Cgroup(cgroup);
+    group = cgroup === undefined ? undefined : new Cgroup(cgroup);
     const plan = { ...resolved, fds, session: detached, processGroup, cgroup: group?.folder };
-    return hold(start(plan), (owner) => createChild(owner, ends, cgroup, signal));
+    return hold(start(plan), (owner) => createChild(owner, ends, group, signal));
   } catch (error) {
     closeEnds(ends);
+    group?.[Symbol.dispose]();
     throw error;
   } finally {
     release();

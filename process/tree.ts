@@ -102,12 +102,22 @@ const SIGCONT = signalNumber("signal", "SIGCONT");
  * console.log(ended.map(({ command }) => command));
  * ```
  */
-export async function killTree(root: PidFd, options: KillTreeOptions = {}): Promise<KilledTree> {
+export function killTree(root: PidFd, options: KillTreeOptions = {}): Promise<KilledTree> {
+  return endTree(root, options);
+}
+
+/** As killTree, and also for a cgroup that is held already. */
+export async function endTree(
+  root: PidFd,
+  options: Omit<KillTreeOptions, "cgroup"> & { cgroup?: string | Cgroup },
+): Promise<KilledTree> {
   const { signal = "SIGTERM", grace = DEFAULT_GRACE, cgroup } = options;
   const number = signalNumber("options.signal", signal);
   checkDuration("options.grace", grace);
   checkInstance("root", root, "a PidFd", PidFd);
-  using group = cgroup === undefined ? undefined : new Cgroup(cgroup);
+  const isHeld = cgroup === undefined || cgroup instanceof Cgroup;
+  using opened = isHeld ? undefined : new Cgroup(cgroup);
+  const group = isHeld ? cgroup : opened;
   group?.requireKill();
   using tree = new Tree(root);
   try {

@@ -200,6 +200,22 @@ Deno.test({
   },
 });
 
+test("Cgroup.kill() resolves for a cgroup that was removed", async (cgroup, mark) => {
+  using held = new Cgroup(cgroup.path);
+  const { child } = await startIn(cgroup, mark, "exec sleep 60");
+  await eventually("it is in there", () => cgroup.pids().includes(child.pid));
+  using removed = new DisposableStack();
+  // As a service manager does as soon as one is empty.
+  const path = `${cgroup.path}/cgroup.procs`;
+  removed.defer(() => Deno.mkdirSync(cgroup.path));
+  child.kill("SIGKILL");
+  await deadline(child.status, PATIENCE);
+  await eventually("it is empty", () => Deno.readTextFileSync(path) === "");
+  Deno.removeSync(cgroup.path);
+  held.requireKill();
+  await deadline(held.kill(), PATIENCE);
+});
+
 /** Registers a test that needs a child which is born into a cgroup. */
 function testBirth(name: string, fn: (cgroup: TestCgroup) => Promise<void>): void {
   Deno.test({
@@ -217,6 +233,24 @@ testBirth(
     const { stdout } = await run("cat", { args: ["/proc/self/cgroup"], cgroup: cgroup.path });
     const [, path] = /^0::(.*)$/m.exec(stdout)!;
     assertEquals(basename(path), basename(cgroup.path));
+  },
+);
+
+testBirth(
+  "await using leaves alone a cgroup that was made in place of the child's",
+  async (cgroup) => {
+    await using mark = new Mark();
+    let other: Tree;
+    {
+      await using child = spawn("true", { cgroup: cgroup.path });
+      await deadline(child.status, PATIENCE);
+      await eventually("it is empty", () => cgroup.pids().length === 0);
+      Deno.removeSync(cgroup.path);
+      Deno.mkdirSync(cgroup.path);
+      other = await startIn(cgroup, mark, "exec sleep 60");
+      await eventually("it is in there", () => cgroup.pids().includes(other.child.pid));
+    }
+    assertEquals(other.child.pidfd.isAlive(), true);
   },
 );
 
