@@ -307,14 +307,16 @@ function isRefused(pidfd: PidFd, signal: number): boolean {
  *
  * @param take Returns whether the child was new.
  */
-function takeLatest({ process }: Member, take: (child: number) => boolean): void {
+function takeLatest({ process, refused }: Member, take: (child: number) => boolean): void {
+  // Whoever we may not stop never ceases to start others.
+  const most = refused ? 1 : CHASE;
   let last: number | undefined;
   for (let looks = 1;; looks++) {
     const children = latestChildren(process.pid);
     const { value: youngest } = children.next();
     const isNew = youngest !== undefined && youngest !== last && take(youngest);
     last = youngest;
-    if (isNew && looks < CHASE) continue;
+    if (isNew && looks < most) continue;
     for (const child of children) take(child);
     return;
   }
