@@ -218,16 +218,18 @@ class Tree implements Disposable {
   }
 
   /**
-   * Takes in a process, with a signal at once: until then it can start others and be gone.
-   * Returns whether it is still there.
+   * Takes in a process with a signal: SIGSTOP at once, because until then it can start others and be
+   * gone; any other after a look at who it is, because with that it can be gone. Returns whether
+   * it was still there.
    */
   #add(pidfd: PidFd, pid: number, signal?: number): boolean {
     const member: Member = { pidfd, process: { pid, id: null, command: "" }, refused: false };
     // First of all: if something fails from here on, it is not left stopped.
     this.#held.add(member);
-    if (signal !== undefined) member.refused = isRefused(pidfd, signal);
+    if (signal === SIGSTOP) member.refused = isRefused(pidfd, signal);
     const process = unlessGone(() => describe(pidfd));
     if (process) {
+      if (signal !== undefined && signal !== SIGSTOP) member.refused = isRefused(pidfd, signal);
       member.process = process;
       this.#found.push(member);
     } else {
