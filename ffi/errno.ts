@@ -140,6 +140,7 @@ const NAMES = [
   "ENOTRECOVERABLE",
   "ERFKILL",
   "EHWPOISON",
+  "EFTYPE",
 ] as const;
 
 /** A kernel error's name, as errno(3) lists them. */

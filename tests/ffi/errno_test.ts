@@ -14,7 +14,9 @@ Deno.test({
   async fn() {
     const macros = await numericMacros("errno.h");
     const errors = [...macros].filter(([name]) => /^E[A-Z0-9]+$/.test(name));
-    assertEquals({ ...Errno }, Object.fromEntries(errors) as typeof Errno);
+    // Older headers lack the newest.
+    const older = Object.entries(Errno).filter(([name]) => name !== "EFTYPE" || macros.has(name));
+    assertEquals(Object.fromEntries(older), Object.fromEntries(errors));
   },
 });
 
@@ -37,9 +39,10 @@ Deno.test("Errno has Linux's numbers", () => {
     [Errno.EOPNOTSUPP, 95],
     [Errno.ESTALE, 116],
     [Errno.EHWPOISON, 133],
+    [Errno.EFTYPE, 134],
   ];
   assertEquals(numbers.map(([ours]) => ours), numbers.map(([, linux]) => linux));
-  assertEquals(Object.keys(Errno).length, 131);
+  assertEquals(Object.keys(Errno).length, 132);
 });
 
 Deno.test("Errno can't be changed", () => {
@@ -51,5 +54,5 @@ Deno.test("errnoName() names every error by its number", () => {
 });
 
 Deno.test("errnoName() makes a name for a number that is no error", () => {
-  assertEquals([0, 41, 58, 134, 4095].map(errnoName), ["E0", "E41", "E58", "E134", "E4095"]);
+  assertEquals([0, 41, 58, 135, 4095].map(errnoName), ["E0", "E41", "E58", "E135", "E4095"]);
 });
