@@ -33,7 +33,7 @@ Deno.test("await using ends the child and all its descendants", async () => {
     const { child } = await startBranching(mark, 2, 3);
     await using scoped = child;
     ({ status, pidfd } = scoped);
-    assertEquals(mark.pids().length, 13);
+    await eventually("all have the mark", () => mark.pids().length === 13);
     assertEquals(await isPending(status), true);
   }
   assertEquals([mark.pids(), pidfd.closed], [[], true]);
