@@ -69,18 +69,24 @@ Deno.test("killTree() holds no descriptor of who has ended and isn't reaped", as
   const value = await runForValue(
     `
     import { killTree, PidFd, setSubreaper } from "@pidfd/util";
-    import { childrenOf, startTree } from "${ROOT}tests/support/trees.ts";
+    import { eventually, zombies } from "${ROOT}tests/support/processes.ts";
+    import { startTree } from "${ROOT}tests/support/trees.ts";
     const mark = { env: ${JSON.stringify(mark.env)} };
     // What ends without a parent falls to this program, which reaps none of it.
     setSubreaper(true);
-    const script = "for i in $(seq 100); do (: & echo $!); done; sleep 60 & echo $!; exec sleep 60";
-    const tree = startTree(mark, script, []);
+    const orphans = "for i in $(seq 100); do (sleep 60 & echo $!; exec true); done";
+    const tree = startTree(mark, orphans + "; sleep 60 & echo $!; exec sleep 60");
     const pids = (await tree.lines(101)).map(Number);
+    const sleeper = pids.pop();
+    for (const pid of pids) {
+      using orphan = PidFd.fromPid(pid);
+      orphan.kill();
+    }
+    const areZombies = () => pids.every((pid) => zombies().includes(pid));
+    await eventually("they are zombies of this program", areZombies);
     const { ended, refused } = await killTree(PidFd.fromSelf(), { grace: 0 });
-    const left = new Set(childrenOf(Deno.pid));
-    const zombies = pids.slice(0, 100).filter((pid) => left.has(pid));
-    const isEnded = [tree.child.pid, pids[100]].every((pid) => ended.some((one) => one.pid === pid));
-    console.log(JSON.stringify([zombies.length > 64, isEnded, refused]));
+    const isEnded = [tree.child.pid, sleeper].every((pid) => ended.some((one) => one.pid === pid));
+    console.log(JSON.stringify([areZombies(), isEnded, refused]));
     Deno.exit();
   `,
     ["--allow-all"],
