@@ -154,7 +154,7 @@ class Tree implements Disposable {
       if (ancestors(this.#self).includes(pid)) {
         throw new RangeError(`root must not be an ancestor of this program: PID ${pid}`);
       }
-      this.#add(root.clone(), pid);
+      this.#introduce(this.#hold(root.clone(), pid));
     });
   }
 
@@ -218,25 +218,34 @@ class Tree implements Disposable {
   }
 
   /**
-   * Takes in a process with a signal: SIGSTOP at once, because until then it can start others and be
-   * gone; any other after a look at who it is, because with that it can be gone. Returns whether
-   * it was still there.
+   * Takes hold of a process. One that is to be stopped is stopped at once: until then it can start
+   * others and be gone.
    */
-  #add(pidfd: PidFd, pid: number, signal?: number): boolean {
+  #hold(pidfd: PidFd, pid: number, signal?: number): Member {
     const member: Member = { pidfd, process: { pid, id: null, command: "" }, refused: false };
     // First of all: if something fails from here on, it is not left stopped.
     this.#held.add(member);
     if (signal === SIGSTOP) member.refused = isRefused(pidfd, signal);
-    const process = unlessGone(() => describe(pidfd));
-    if (process) {
-      if (signal !== undefined && signal !== SIGSTOP) member.refused = isRefused(pidfd, signal);
-      member.process = process;
-      this.#found.push(member);
-    } else {
-      this.#held.delete(member);
-      pidfd.close();
+    return member;
+  }
+
+  /**
+   * Finds out who a member is. Any signal but SIGSTOP comes after that, because with it a process
+   * can be gone.
+   */
+  #introduce(member: Member, signal?: number): void {
+    const process = unlessGone(() => describe(member.pidfd));
+    if (process === undefined) return this.#letGo(member);
+    if (signal !== undefined && signal !== SIGSTOP) {
+      member.refused = isRefused(member.pidfd, signal);
     }
-    return process !== undefined;
+    member.process = process;
+    this.#found.push(member);
+  }
+
+  #letGo(member: Member): void {
+    this.#held.delete(member);
+    member.pidfd.close();
   }
 
   /**
@@ -244,11 +253,7 @@ class Tree implements Disposable {
    * seen more of them than there are fds.
    */
   #prune(): void {
-    for (const member of this.#held) {
-      if (member.pidfd.isAlive()) continue;
-      this.#held.delete(member);
-      member.pidfd.close();
-    }
+    for (const member of this.#held) if (!member.pidfd.isAlive()) this.#letGo(member);
   }
 
   #isSelf({ process }: Member): boolean {
@@ -264,7 +269,7 @@ class Tree implements Disposable {
    * all: nobody was new, or was gone before we had hold of it. Such a one may have left another.
    */
   #search(signal: number): boolean {
-    const before = this.#found.length;
+    const fresh: Member[] = [];
     const missed = new Set<number>();
     this.#prune();
     const known = new Set([...this.#held].map(({ process }) => process.pid));
@@ -272,8 +277,17 @@ class Tree implements Disposable {
     const take = (parent: Member, child: number) => {
       if (known.has(child)) return false;
       const pidfd = openChildOf(parent, child);
-      const isThere = pidfd !== undefined && this.#add(pidfd, child, signal);
-      (isThere ? known : missed).add(child);
+      if (pidfd === undefined) {
+        missed.add(child);
+        return true;
+      }
+      known.add(child);
+      const member = this.#hold(pidfd, child, signal);
+      fresh.push(member);
+      if (pidfd.isAlive()) return false;
+      // A line of those that have ended can be longer than there are fds.
+      this.#introduce(member);
+      this.#letGo(member);
       return true;
     };
     // The set grows while it is gone through: whoever is new is asked for children, too.
@@ -283,8 +297,10 @@ class Tree implements Disposable {
       takeLatest(parent, (child) => take(parent, child));
       for (const { pid } of children) take(parent, pid);
     }
+    // Last of all: on the way down there is no time to lose.
+    for (const member of fresh) if (this.#held.has(member)) this.#introduce(member, signal);
     // One that is there each time, and never ours, is a PID of another namespace's /proc.
-    const isComplete = this.#found.length === before && missed.isSubsetOf(this.#missed);
+    const isComplete = fresh.length === 0 && missed.isSubsetOf(this.#missed);
     this.#missed = missed;
     return isComplete;
   }
@@ -303,11 +319,11 @@ function isRefused(pidfd: PidFd, signal: number): boolean {
 }
 
 /**
- * Takes in a process's children, the youngest first and again as long as that is another one: while
- * we get hold of it, it can hand over to the next and exit, and whoever looks at all the others
- * first never catches up with such a line.
+ * Takes in a process's children, the youngest first: while we get hold of it, it can hand over to the
+ * next and exit. Then that one is looked for, as whoever looks at all the others first never catches
+ * up with such a line.
  *
- * @param take Returns whether the child was new.
+ * @param take Returns whether the child was new, and is gone by now.
  */
 function takeLatest({ process, refused }: Member, take: (child: number) => boolean): void {
   // Whoever we may not stop never ceases to start others.
@@ -316,9 +332,9 @@ function takeLatest({ process, refused }: Member, take: (child: number) => boole
   for (let looks = 1;; looks++) {
     const children = latestChildren(process.pid);
     const { value: youngest } = children.next();
-    const isNew = youngest !== undefined && youngest !== last && take(youngest);
+    const isGone = youngest !== undefined && youngest !== last && take(youngest);
     last = youngest;
-    if (isNew && looks < most) continue;
+    if (isGone && looks < most) continue;
     for (const child of children) take(child);
     return;
   }
