@@ -22,7 +22,7 @@ const AS_OTHER = "setpriv --reuid=65534 --clear-groups sh -c";
 async function run(mark: Mark, code: string): Promise<unknown> {
   const program = `
     import { killTree, PidFd, spawn } from "@pidfd/util";
-    import { readStat } from "${ROOT}tests/support/processes.ts";
+    import { eventually, readStat } from "${ROOT}tests/support/processes.ts";
     import { startTree } from "${ROOT}tests/support/trees.ts";
     const mark = { env: ${JSON.stringify(mark.env)} };
     ${code}
@@ -53,7 +53,9 @@ test("killTree() ends all that it may, and names those that refuse", async (mark
     \`;
     const tree = startTree(mark, script, [], { stdin: "piped" });
     const [mine, ...theirs] = (await tree.lines(3)).map(Number);
-    while (await Deno.readTextFile(\`/proc/\${theirs[1]}/comm\`) !== "sleep\\n");
+    const comm = (pid) => Deno.readTextFileSync(\`/proc/\${pid}/comm\`);
+    const sleeps = (pid) => comm(pid) === "sleep\\n" && readStat(pid).state === "S";
+    await eventually("they sleep", () => theirs.every(sleeps));
     const { ended, refused } = await killTree(tree.child.pidfd, { grace: 100 });
     const pids = (list) => list.map(({ pid }) => pid).sort((a, b) => a - b);
     console.log(JSON.stringify({
