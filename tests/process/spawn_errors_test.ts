@@ -8,7 +8,8 @@
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { PidFd, spawn, type SpawnOptions, SyscallError } from "../../mod.ts";
 import { leavesNothing, writeScript } from "../support/commands.ts";
-import { isRoot, openFds } from "../support/processes.ts";
+import { withoutCapability, works } from "../support/privileges.ts";
+import { openFds, runForValue } from "../support/processes.ts";
 import { needing } from "../support/skip.ts";
 import { Folder } from "../support/sockets.ts";
 
@@ -107,10 +108,11 @@ for (
   });
 }
 
+const withoutRights = withoutCapability("dac_override", "dac_read_search");
 Deno.test({
   ...needing(
-    "an ordinary user",
-    !isRoot,
+    "setpriv",
+    works(withoutRights),
     "spawn() throws EACCES and names the folder that the child must not enter",
   ),
   async fn() {
@@ -120,11 +122,19 @@ Deno.test({
     using stack = new DisposableStack();
     stack.defer(() => Deno.chmodSync(closed, 0o700));
     Deno.chmodSync(closed, 0);
-    await leavesNothing(() => {
-      const error = assertThrows(() => spawn("/bin/true", { cwd: closed, ...PIPES }), SyscallError);
-      assertEquals(error.code, "EACCES");
-      assertStringIncludes(error.message, closed);
-    });
+    const code = `
+      import { spawn } from "@pidfd/util";
+      import { assertThrows } from "@std/assert";
+      import { leavesNothing } from "${new URL("../support/commands.ts", import.meta.url)}";
+
+      const cwd = ${JSON.stringify(closed)};
+      await leavesNothing(() => {
+        const start = () => spawn("/bin/true", { cwd, ...${JSON.stringify(PIPES)} });
+        const { code, message } = assertThrows(start);
+        console.log(JSON.stringify([code, message.includes(cwd)]));
+      });
+    `;
+    assertEquals(await runForValue(code, ["--allow-all"], withoutRights), ["EACCES", true]);
   },
 });
 

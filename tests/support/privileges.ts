@@ -19,9 +19,9 @@ export function inNamespaces(...options: string[]): string[] {
 /** Root in some user namespace: this one, or one of its own. */
 export const asSomeRoot: string[] = isRoot ? [] : inNamespaces();
 
-/** Without a capability, which only root has to begin with: `"sys_ptrace"`. */
-export function withoutCapability(name: string): string[] {
-  return isRoot ? ["setpriv", `--bounding-set=-${name}`] : [];
+/** Without capabilities, which only root has to begin with: `"sys_ptrace"`. */
+export function withoutCapability(...names: string[]): string[] {
+  return isRoot ? ["setpriv", `--bounding-set=${names.map((name) => `-${name}`).join()}`] : [];
 }
 
 /** Whether a prefix works here. */
