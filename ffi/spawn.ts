@@ -85,7 +85,12 @@ export function spawn(plan: SpawnPlan): number {
 
       const errno = start("pidfd_spawn");
       if (errno === 0) return out.fields.value;
-      if (errno !== Errno.ENOSYS) throw failure("pidfd_spawn", errno, { [errno]: plan.path });
+      if (errno !== Errno.ENOSYS) {
+        // Before Linux 5.7, clone3 has no field for a cgroup, and what is asked of it is too big.
+        const isOld = errno === Errno.E2BIG && plan.cgroup !== undefined;
+        const about = isOld ? `${plan.path}; or a cgroup, which needs Linux 5.7` : plan.path;
+        throw failure("pidfd_spawn", errno, { [errno]: about });
+      }
 
       // An fd for the pidfd is put by first: a child that can't be held must not be born.
       const reserved = openat(AT_FDCWD, NULL_DEVICE, O_RDONLY);
