@@ -7,7 +7,7 @@
  * Linux 6.11 a pidfd answers an unknown ioctl with ENOTTY, 6.11 and 6.12 answer
  * EINVAL, seccomp filters EPERM or ENOSYS. As nothing but a missing feature stops
  * a process from asking about itself, every refusal counts as a no, except those
- * that come from lack of memory or fds and say nothing about the kernel.
+ * that come from lack of memory, fds or processes and say nothing about the kernel.
  *
  * @module
  */
@@ -19,6 +19,7 @@ import { Errno } from "./errno.ts";
 import { SyscallError, UnsupportedError } from "./errors.ts";
 import { discard, fileSystemType, inode } from "./files.ts";
 import { socketpair, tryPeerPidfd } from "./sockets.ts";
+import { tryCgroupSpawn } from "./spawn_objects.ts";
 import { spawnLibc } from "./spawn_symbols.ts";
 import {
   getpid,
@@ -35,7 +36,12 @@ import {
 } from "./syscalls.ts";
 
 /** Errors that pass: the answer is not remembered, and whoever asked gets the error. */
-const EXHAUSTED: ReadonlySet<number> = new Set([Errno.EMFILE, Errno.ENFILE, Errno.ENOMEM]);
+const EXHAUSTED: ReadonlySet<number> = new Set([
+  Errno.EAGAIN,
+  Errno.EMFILE,
+  Errno.ENFILE,
+  Errno.ENOMEM,
+]);
 
 /** One thing that a kernel can or cannot do. */
 export class Capability {
@@ -196,9 +202,9 @@ export const pidfdSpawn = new Capability(
   () => spawnLibc().pidfd_spawn !== null,
 );
 
-/** A child that is born into a cgroup; the kernel's part (CLONE_INTO_CGROUP, Linux 5.7) is older. */
+/** A child that is born into a cgroup (CLONE_INTO_CGROUP): knows that a pidfd is none. */
 export const cgroupSpawn = new Capability(
   "POSIX_SPAWN_SETCGROUP",
   "glibc 2.39 and Linux 5.7",
-  () => spawnLibc().posix_spawnattr_setcgroup_np !== null,
+  (self) => known("pidfd_spawn", tryCgroupSpawn(self), Errno.EBADF),
 );

@@ -15,13 +15,14 @@
  */
 
 import { cString, cStringArray } from "../structs/cstring.ts";
-import { outInt, sigaction, sigset, spawnAttributes, spawnFileActions } from "../structs/spawn.ts";
+import { outInt, sigaction, sigset } from "../structs/spawn.ts";
 import { attempt, check, failure } from "./call.ts";
 import { cgroupSpawn } from "./capabilities.ts";
 import { Errno } from "./errno.ts";
 import { UnsupportedError } from "./errors.ts";
 import { AT_FDCWD, discard, O_RDONLY, openat, readDirectory } from "./files.ts";
 import { addressOf, environmentAddress, lastErrno, libc } from "./libc.ts";
+import { POSIX_SPAWN_SETCGROUP, succeed, withObject } from "./spawn_objects.ts";
 import { spawnLibc } from "./spawn_symbols.ts";
 import { pidfdOpen } from "./syscalls.ts";
 
@@ -29,7 +30,6 @@ const POSIX_SPAWN_SETPGROUP = 0x02;
 const POSIX_SPAWN_SETSIGDEF = 0x04;
 const POSIX_SPAWN_SETSIGMASK = 0x08;
 const POSIX_SPAWN_SETSID = 0x80;
-const POSIX_SPAWN_SETCGROUP = 0x100;
 
 const O_RDWR = 2;
 const SIGKILL = 9;
@@ -71,9 +71,9 @@ export function spawn(plan: SpawnPlan): number {
   const argv = cStringArray(plan.argv, "args", addressOf);
   const envp = plan.envp && cStringArray(plan.envp, "env", addressOf);
   const out = outInt.allocate();
-  return withObject("posix_spawn_file_actions", spawnFileActions.size, (actions) => {
+  return withObject("posix_spawn_file_actions", (actions) => {
     addActions(actions, plan);
-    return withObject("posix_spawnattr", spawnAttributes.size, (attributes) => {
+    return withObject("posix_spawnattr", (attributes) => {
       setAttributes(attributes, plan);
       const start = (name: "posix_spawn" | "pidfd_spawn") => {
         const command = [out.bytes, path, actions, attributes, argv] as const;
@@ -85,12 +85,7 @@ export function spawn(plan: SpawnPlan): number {
 
       const errno = start("pidfd_spawn");
       if (errno === 0) return out.fields.value;
-      if (errno !== Errno.ENOSYS) {
-        // Before Linux 5.7, clone3 has no field for a cgroup, and what is asked of it is too big.
-        const isOld = errno === Errno.E2BIG && plan.cgroup !== undefined;
-        const about = isOld ? `${plan.path}; or a cgroup, which needs Linux 5.7` : plan.path;
-        throw failure("pidfd_spawn", errno, { [errno]: about });
-      }
+      if (errno !== Errno.ENOSYS) throw failure("pidfd_spawn", errno, { [errno]: plan.path });
 
       // An fd for the pidfd is put by first: a child that can't be held must not be born.
       const reserved = openat(AT_FDCWD, NULL_DEVICE, O_RDONLY);
@@ -206,24 +201,4 @@ function setAttributes(attributes: Uint8Array<ArrayBuffer>, plan: SpawnPlan): vo
     succeed("setcgroup_np", setCgroup(attributes, plan.cgroup));
   }
   succeed("setflags", setFlags(attributes, flags));
-}
-
-/** Runs `use` with an object of posix_spawn's, between its making and its end. */
-function withObject<T>(
-  kind: "posix_spawn_file_actions" | "posix_spawnattr",
-  size: number,
-  use: (object: Uint8Array<ArrayBuffer>) => T,
-): T {
-  const object = new Uint8Array(new ArrayBuffer(size));
-  succeed(`${kind}_init`, spawnLibc()[`${kind}_init`](object));
-  try {
-    return use(object);
-  } finally {
-    spawnLibc()[`${kind}_destroy`](object);
-  }
-}
-
-/** These functions return the error's number themselves. */
-function succeed(name: string, errno: number, what = ""): void {
-  if (errno !== 0) throw failure(name, errno, { [errno]: what });
 }

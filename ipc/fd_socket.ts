@@ -295,9 +295,11 @@ export class FdSocket implements Disposable, AsyncDisposable {
   /**
    * A handle on the process at the other end, as it was when the sockets were connected.
    *
-   * Needs Linux 6.5 (SO_PEERPIDFD).
+   * Needs Linux 6.5 (SO_PEERPIDFD). Newer kernels, such as 6.18, also give a handle on a process
+   * that was reaped in the meantime, which knows its status.
    *
-   * @throws {SyscallError} `ESRCH` or `EINVAL` if that process was reaped.
+   * @throws {SyscallError} `ESRCH` or `EINVAL` if that process was reaped and the kernel gives no
+   *   handle on it any more.
    * @throws {UnsupportedError} Before Linux 6.5.
    */
   peer(): PidFd {

@@ -36,7 +36,10 @@ export interface Features {
   setns: boolean;
   /** Handles on single threads: Linux 6.9. Without, no `fromPid(pid, { thread: true })`. */
   threads: boolean;
-  /** Signals to one thread or a process group: Linux 6.9. Without, no `target` in `sendSignal`. */
+  /**
+   * Signals to one thread or a process group: Linux 6.9. Without, `sendSignal` has no `target`
+   * but `"process"`.
+   */
   signalScopes: boolean;
   /** An id for every process: Linux 6.9. Without, no `getId` and no `fromPid(pid, { id })`. */
   ids: boolean;
@@ -55,7 +58,10 @@ export interface Features {
   peerPidfds: boolean;
   /** `pidfd_spawn`: glibc 2.39. Without, `spawn` gets its pidfd right after the start. */
   pidfdSpawn: boolean;
-  /** Processes that are born into a cgroup: glibc 2.39. Without, no `cgroup` for `spawn`. */
+  /**
+   * Processes that are born into a cgroup: glibc 2.39 and Linux 5.7. Without, no `cgroup` for
+   * `spawn`.
+   */
   cgroupSpawn: boolean;
 }
 

@@ -67,6 +67,12 @@ const HINTS: Hints = {
   [Errno.EUSERS]: "a program with threads, as every Deno program is, can't enter time",
 };
 
+/** The same, for a move that no thread is in the way of. */
+const HINTS_FOR_PID: Hints = {
+  ...HINTS,
+  [Errno.EINVAL]: "a PID namespace can be entered only from itself and from above",
+};
+
 /** An fd of one of the process's namespaces, close-on-exec. */
 export function openNamespace(handle: FdHandle, kind: NamespaceKind): number {
   checkOneOf("kind", kind, Object.keys(KINDS));
@@ -97,6 +103,7 @@ export function enterNamespaces(handle: FdHandle, kinds: NamespaceKind[]): void 
   const pidfd = handle.use();
   const together = setnsPidfd.available ? kinds.filter((kind) => !KINDS[kind].children) : [];
   const single = kinds.filter((kind) => !together.includes(kind));
+  const hints = kinds.some((kind) => kind === "mnt" || kind === "user") ? HINTS : HINTS_FOR_PID;
   const opened: { fd: number; type: number }[] = [];
   try {
     // Everything is opened before anything moves: a move can take away the view of /proc.
@@ -105,9 +112,9 @@ export function enterNamespaces(handle: FdHandle, kinds: NamespaceKind[]): void 
     }
     if (together.length > 0) {
       const types = together.reduce((types, kind) => types | KINDS[kind].type, 0);
-      check("setns", setns(pidfd, types), HINTS);
+      check("setns", setns(pidfd, types), hints);
     }
-    for (const { fd, type } of opened) check("setns", setns(fd, type), HINTS);
+    for (const { fd, type } of opened) check("setns", setns(fd, type), hints);
   } finally {
     for (const { fd } of opened) discard(fd);
   }

@@ -429,17 +429,18 @@ export class PidFd implements Disposable {
 
   /**
    * Moves the calling thread into namespaces of the process: from then on what this program
-   * does synchronously happens there, and so do the processes that it starts. `pid`,
-   * `pid_for_children` and `time_for_children` are for those alone. There is no way back
-   * but a handle on this program's own namespaces, taken before.
+   * does synchronously happens there, and so do the processes that it starts. `pid` and
+   * `pid_for_children` are for those alone. There is no way back but a handle on this program's
+   * own namespaces, taken before.
    *
    * After `pid` and `pid_for_children` the thread can start processes, but no threads (clone(2)),
    * and a program in which Deno needs one more ends with "unable to create worker threads". So
    * start what you want to have in there and go back at once, with no `await` in between:
    * `init.setNamespace("pid")`, `spawn(…)`, `self.setNamespace("pid")`.
    *
-   * As every Deno program has several threads, Linux refuses it `mnt` and `user` with EINVAL
-   * and `time` with EUSERS.
+   * As every Deno program has several threads, Linux refuses it `mnt` and `user` with EINVAL,
+   * `time` and `time_for_children` with EUSERS. Nor is there a way into a PID namespace that is
+   * neither the program's own nor below it: EINVAL.
    *
    * @throws {SyscallError} `EPERM` without CAP_SYS_ADMIN; `ESRCH` once the process ended;
    *   `EINVAL`, `EUSERS` as above.

@@ -8,10 +8,13 @@ import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/ass
 import * as capabilities from "../../ffi/capabilities.ts";
 import { failure } from "../../ffi/call.ts";
 import { Errno } from "../../ffi/errno.ts";
+import { spawnLibc } from "../../ffi/spawn_symbols.ts";
 import { SyscallError, UnsupportedError } from "../../mod.ts";
+import { watchCalls } from "../support/calls.ts";
 import { openFds, runForValue } from "../support/processes.ts";
-import { without } from "../support/shadow.ts";
+import { shadow, without } from "../support/shadow.ts";
 import { needing } from "../support/skip.ts";
+import { childrenOf } from "../support/trees.ts";
 
 const HOUSE = new URL("../../", import.meta.url).href;
 
@@ -65,7 +68,7 @@ for (const name of ["EPERM", "ENOSYS", "EINVAL", "ENOTTY", "EACCES", "EOPNOTSUPP
   });
 }
 
-for (const name of ["EMFILE", "ENFILE", "ENOMEM"] as const) {
+for (const name of ["EAGAIN", "EMFILE", "ENFILE", "ENOMEM"] as const) {
   Deno.test(`Capability.available throws ${name}, and tries again the next time`, () => {
     const before = openFds();
     const error = failure("frobnicate", Errno[name]);
@@ -133,17 +136,62 @@ Deno.test({
   },
 });
 
-Deno.test("pidfdSpawn and cgroupSpawn are there from glibc 2.39 on", () => {
-  const libc = Deno.dlopen("libc.so.6", {
-    gnu_get_libc_version: { parameters: [], result: "pointer" },
-  });
-  const version = Deno.UnsafePointerView.getCString(libc.symbols.gnu_get_libc_version()!);
-  libc.close();
-  const [major, minor] = version.split(".").map(Number);
-  const isNew = major > 2 || minor >= 39;
-  const { pidfdSpawn, cgroupSpawn } = capabilities;
-  assertEquals([pidfdSpawn.available, cgroupSpawn.available], [isNew, isNew]);
+const libc = Deno.dlopen("libc.so.6", {
+  gnu_get_libc_version: { parameters: [], result: "pointer" },
 });
+const version = Deno.UnsafePointerView.getCString(libc.symbols.gnu_get_libc_version()!);
+libc.close();
+const [major, minor] = version.split(".").map(Number);
+const hasPidfdSpawn = major > 2 || minor >= 39;
+
+Deno.test("pidfdSpawn is there from glibc 2.39 on", () => {
+  assertEquals(capabilities.pidfdSpawn.available, hasPidfdSpawn);
+});
+
+Deno.test({
+  ...needing(
+    "Linux 5.7 without a seccomp filter",
+    kernelIsAtLeast(5, 7) && !isFiltered(),
+    "cgroupSpawn is there from glibc 2.39 on",
+  ),
+  fn() {
+    assertEquals(capabilities.cgroupSpawn.available, hasPidfdSpawn);
+  },
+});
+
+/** A cgroupSpawn that remembers nothing yet: one of another module. */
+async function freshCgroupSpawn(name: string): Promise<{ readonly available: boolean }> {
+  return (await import(`../../ffi/capabilities.ts?${name}`)).cgroupSpawn;
+}
+
+Deno.test("cgroupSpawn.available tries, and starts nothing", async () => {
+  const cgroupSpawn = await freshCgroupSpawn("tries");
+  const before = { fds: openFds(), children: childrenOf(Deno.pid) };
+  using calls = watchCalls();
+  assertEquals(typeof cgroupSpawn.available, "boolean");
+  assertEquals(calls.names.includes("pidfd_spawn"), hasPidfdSpawn);
+  assertEquals({ fds: openFds(), children: childrenOf(Deno.pid) }, before);
+});
+
+// A kernel that knows of it, Linux before 5.7, sandboxes around clone3 of two kinds, and one that
+// starts what it doesn't know.
+for (
+  const [name, available] of [
+    ["EBADF", true],
+    ["E2BIG", false],
+    ["EOPNOTSUPP", false],
+    ["EPERM", false],
+    ["EACCES", false],
+  ] as const
+) {
+  Deno.test(`cgroupSpawn.available is ${available} where ${name} is the answer`, async () => {
+    const libc = spawnLibc() as Record<string, unknown>;
+    using _cgroup = shadow(libc, "posix_spawnattr_setcgroup_np", () => () => 0);
+    using _flags = shadow(libc, "posix_spawnattr_setflags", () => () => 0);
+    using _kernel = shadow(libc, "pidfd_spawn", () => () => Errno[name]);
+    assertEquals((await freshCgroupSpawn(name)).available, available);
+  });
+}
 
 Deno.test("Capability.available tells a want of fds from a want of the feature", async () => {
   const names =

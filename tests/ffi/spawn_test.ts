@@ -119,16 +119,6 @@ Deno.test("spawn() doesn't try again what pidfd_spawn refuses", () => {
   assertEquals(calls.names.includes("posix_spawn"), false);
 });
 
-Deno.test("spawn() says what E2BIG can mean for a cgroup, too", () => {
-  using _new = shadow(cgroupSpawn, "available", () => true);
-  using _refusing = failing("pidfd_spawn", Errno.E2BIG);
-  using folder = new OwnedFd(openFile("/"));
-  const refusal = (more: Partial<SpawnPlan>) =>
-    assertThrows(() => spawn(plan("exit 7", more)), SyscallError, "/bin/sh").message;
-  assertStringIncludes(refusal({ cgroup: folder.fd }), "Linux 5.7");
-  assertEquals(refusal({}).includes("Linux 5.7"), false);
-});
-
 Deno.test("spawn() knows what an older libc calls EPERM, whatever it was", () => {
   using _older = withoutFunction("pidfd_spawn");
   using _refusing = failing("posix_spawn", Errno.EPERM, Errno.EAGAIN);

@@ -9,6 +9,7 @@ import { assertEquals, assertNotEquals, assertStringIncludes, assertThrows } fro
 import { setnsPidfd } from "../../ffi/capabilities.ts";
 import { PidFd, SyscallError } from "../../mod.ts";
 import { startUnreaped } from "../support/children.ts";
+import { run as runCommand } from "../support/commands.ts";
 import { asSomeRoot, inNamespaces, withoutCapability, works } from "../support/privileges.ts";
 import { openFds, runForValue } from "../support/processes.ts";
 import { without } from "../support/shadow.ts";
@@ -176,6 +177,30 @@ Deno.test(
       console.log((await child.status).code);
     `);
     assertEquals(found, 2);
+  },
+);
+
+Deno.test(
+  needing(
+    "root",
+    canMove && asSomeRoot.length === 0,
+    'PidFd.setNamespace("pid") says that there is no way up',
+  ),
+  async () => {
+    const program = `
+      import { PidFd } from "${new URL("../../mod.ts", import.meta.url)}";
+      try {
+        PidFd.fromFd(7).setNamespace("pid");
+      } catch ({ message }) {
+        console.log(message);
+      }
+    `;
+    using self = PidFd.fromSelf();
+    const args = ["--pid", "--fork", Deno.execPath(), "eval", program];
+    const { stdout } = await runCommand("unshare", { args, fds: { 7: self } });
+    const message = "setns: EINVAL: Invalid argument " +
+      "(a PID namespace can be entered only from itself and from above)";
+    assertEquals(stdout, `${message}\n`);
   },
 );
 
