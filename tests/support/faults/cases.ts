@@ -11,11 +11,14 @@ import { ERRORS, NOT_OURS } from "./errors.ts";
 import type { Observation } from "./subject.ts";
 import type { Fault, TracedCall } from "./tracer.ts";
 
-/** Whether all is tried, and nothing skipped: `deno task test:faults`. */
+/** Whether all is tried with each operation: `deno task test:faults`. */
 export const THOROUGH = Deno.env.has("FAULTS");
 
 /** What any call can fail with: an old kernel or a filter doesn't know it, a signal came in. */
 const ALWAYS: readonly ErrnoName[] = ["ENOSYS", "EINTR"];
+
+/** Calls that the kernel itself restarts, so that no program sees them interrupted: clone(2). */
+const RESTARTED: ReadonlySet<string> = new Set(["clone", "clone3"]);
 
 /** What old kernels and filters answer each time. */
 const FOREVER: readonly ErrnoName[] = ["ENOSYS", "EPERM", "EINVAL", "ENOTTY"];
@@ -68,13 +71,13 @@ function isOurs({ name, first, text }: TracedCall, foreignFds: readonly string[]
   return !name.startsWith("clone") || text.includes("CLONE_VFORK");
 }
 
-/** What one call can fail with: the first one with everything, those after it with something. */
+/** What one call can fail with, and with what all of its name from then on. */
 function faultsAt(call: string, count: number, isFirst: boolean): Fault[] {
   const errors = ERRORS[call];
   if (errors === undefined) throw new Error(`nothing is said of what ${call} can fail with`);
-  const all = [...errors, ...ALWAYS];
-  const once = (isFirst ? all : [errors[0], "EINTR"] as const)
-    .map((errno) => ({ call, errno, when: `${count}` }));
+  const all = [...errors, ...ALWAYS]
+    .filter((errno) => errno !== "EINTR" || !RESTARTED.has(call));
+  const once = all.map((errno) => ({ call, errno, when: `${count}` }));
   const forever = isFirst && !SHARED.has(call)
     ? FOREVER.filter((errno) => all.includes(errno))
     : [];

@@ -49,13 +49,14 @@ async function tryFaults(
   const complaints: (string | null)[] = [];
   const failed = new Map<string, boolean>();
   for (const fault of plan.faultsFor(operation, exempt, normal)) {
-    for (let tries = 0; tries < TRIES; tries++) {
+    let hasFailed = false;
+    for (let tries = 0; tries < TRIES && !hasFailed; tries++) {
       const observation = await orMiss(subject.observeWith(fault, operation, normal.outcome));
-      const hasFailed = observation?.calls.some(({ injected }) => injected) ?? false;
-      failed.set(fault.call, hasFailed || failed.get(fault.call) === true);
+      hasFailed = observation?.calls.some(({ injected }) => injected) ?? false;
       if (observation) complaints.push(complaint(operation, fault, normal.outcome, observation));
-      if (failed.get(fault.call)) break;
     }
+    if (!hasFailed) console.log("not tried, as the call didn't happen:", fault);
+    failed.set(fault.call, hasFailed || failed.get(fault.call) === true);
   }
   // Not every call happens each time, but each has to be seen to fail.
   for (const [call, hasFailed] of failed) {

@@ -41,6 +41,7 @@ function isRight(operation: string, fault: Fault, expected: Outcome, outcome: Ou
   if (isSame(outcome, expected) || isAnswer(operation, fault, outcome)) return true;
   const { error } = outcome;
   const { call, errno } = fault;
+  if (errno === "EINTR") return false;
   if (error?.name === "UnsupportedError") return errno === "ENOSYS";
   if (error?.name !== "SyscallError" || error.errno !== Errno[errno]) return false;
   const names = NAMES[call] ?? [call];
