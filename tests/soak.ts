@@ -14,11 +14,13 @@ import {
   count,
   countGrowth,
   type Figures,
+  growthAtWork,
   memoryGrowth,
   settle,
   TABLE_HEAD,
   tableLine,
   weigh,
+  WEIGHED,
 } from "./support/soak/figures.ts";
 import { Load } from "./support/soak/load.ts";
 import { OPERATIONS } from "./support/soak/operations.ts";
@@ -28,6 +30,9 @@ const CONCURRENCY = 16;
 
 /** How often it prints what there is of everything, in milliseconds. */
 const INTERVAL = 5_000;
+
+/** How many fds one operation has open at most, with those of a process whose end it awaits. */
+const FDS_EACH = 8;
 
 /** How many threads Deno's pool has at most for what blocks; none of the library's come on top. */
 const POOL = 32;
@@ -65,13 +70,10 @@ async function soak(): Promise<string[]> {
   const now = await settle(before);
   console.log(tableLine({ ...figures(), ...now }));
 
-  const growth = countGrowth(before, now);
-  const threads = Math.max(...samples.map(({ threads }) => threads));
-  if (threads > before.threads + POOL) {
-    growth.push(`threads: ${before.threads} before, ${threads} at work`);
-  }
+  const most = { fds: before.fds + CONCURRENCY * FDS_EACH, threads: before.threads + POOL };
+  const growth = [...countGrowth(before, now), ...growthAtWork(most, samples)];
   const memory = memoryGrowth(samples);
-  if (memory === null) console.log("Memory was not judged: that takes two minutes or more.");
+  if (memory === null) console.log(`Memory was not judged: that takes ${WEIGHED}.`);
   else growth.push(...memory);
   return growth;
 }

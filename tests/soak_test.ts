@@ -13,6 +13,7 @@ import {
   countGrowth,
   type Counts,
   type Figures,
+  growthAtWork,
   memoryGrowth,
   tableLine,
 } from "./support/soak/figures.ts";
@@ -100,6 +101,18 @@ function samples(count: number, resident: (i: number) => number, heap = resident
     heap: heap(i) * MIB,
   }));
 }
+
+Deno.test("growthAtWork() names what was once more than it may be", () => {
+  const most = { fds: 30, threads: 10 };
+  const at = (counts: Partial<Counts>) => [
+    ...samples(3, () => 10),
+    ...samples(1, () => 10).map((sample) => ({ ...sample, ...counts })),
+    ...samples(3, () => 10),
+  ];
+  assertEquals(growthAtWork(most, at({ fds: 30, threads: 10, children: 99 })), []);
+  assertEquals(growthAtWork(most, at({ fds: 31 })), ["fds: 31 at work, not 30 at most"]);
+  assertEquals(growthAtWork(most, at({ threads: 11 })), ["threads: 11 at work, not 10 at most"]);
+});
 
 Deno.test("memoryGrowth() sees a steady growth, and takes no peak for one", () => {
   assertEquals(memoryGrowth(samples(12, () => 10)), []);

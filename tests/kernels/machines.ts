@@ -35,6 +35,11 @@ export const MACHINES: readonly Machine[] = [
   { ...BACKPORTS, architecture: "arm64" },
 ];
 
+/** Whether it has the newest of the kernels. */
+export function isNewest({ version }: Machine): boolean {
+  return version === BACKPORTS.version;
+}
+
 /** A machine's full name, which selects it alone. */
 export function nameOf({ version, architecture }: Machine): string {
   return `${version}-${architecture}`;

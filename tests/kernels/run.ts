@@ -15,25 +15,17 @@
  */
 
 import type { About } from "./about.ts";
-import { boot, emulatorOf, type Outcome } from "./boot.ts";
+import { boot, emulatorOf } from "./boot.ts";
 import { makeImage } from "./image.ts";
 import { type Machine, nameOf, select } from "./machines.ts";
 import { HostError, inTemporaryFolder, requireTools } from "./tools.ts";
+import { fault, isSummary, type Result, verdict } from "./verdict.ts";
 
 /** How long the tests may take on one machine. They need a small part of that. */
 const LIMIT = 2 * 60 * 60 * 1000;
 
 /** How long a test may wait for what must come, in seconds: emulated machines are slow. */
 const PATIENCE = 600;
-
-/** What became of the tests on one machine. */
-interface Result {
-  readonly machine: Machine;
-  readonly outcome: Outcome;
-  readonly about?: About;
-  /** What the test runner said last. */
-  readonly summary?: string;
-}
 
 /** The shell command that a machine runs. */
 function commandFor(testArguments: readonly string[], asUser: boolean): string {
@@ -57,7 +49,12 @@ function cacheFolder(): string {
   return `${caches}/pidfd-kernels`;
 }
 
-function runTests(machine: Machine, command: string, cache: string): Promise<Result> {
+function runTests(
+  machine: Machine,
+  command: string,
+  asRoot: boolean,
+  cache: string,
+): Promise<Result> {
   return inTemporaryFolder(async (folder) => {
     const image = await makeImage(machine, command, { cache, folder });
     let about: About | undefined;
@@ -65,20 +62,10 @@ function runTests(machine: Machine, command: string, cache: string): Promise<Res
     const outcome = await boot(machine, image, LIMIT, (line) => {
       console.log(line);
       if (line.startsWith("about: ")) about = JSON.parse(line.slice("about: ".length));
-      else if (/\d+ passed.* \| \d+ failed/.test(line)) summary = line;
+      else if (isSummary(line)) summary = line;
     });
-    return { machine, outcome, about, summary };
+    return { machine, asRoot, outcome, about, summary };
   });
-}
-
-function hasPassed({ outcome }: Result): boolean {
-  return outcome.endedByItself && outcome.code === 0;
-}
-
-function verdict({ outcome, summary }: Result): string {
-  if (!outcome.endedByItself) return "FAILED: it had to be stopped";
-  if (outcome.code === null) return "FAILED: it ended without a word";
-  return `${outcome.code === 0 ? "passed" : "FAILED"}: ${summary ?? "no tests were run"}`;
 }
 
 /** A table of what the library found on each machine, in Markdown. */
@@ -105,17 +92,18 @@ async function main(args: readonly string[]): Promise<boolean> {
 
   const cache = cacheFolder();
   await Deno.mkdir(cache, { recursive: true });
-  const command = commandFor(args.slice(separator + 1), own.includes("--user"));
+  const asUser = own.includes("--user");
+  const command = commandFor(args.slice(separator + 1), asUser);
   const results: Result[] = [];
   for (const machine of machines) {
     console.log(`\n== ${nameOf(machine)}`);
-    results.push(await runTests(machine, command, cache));
+    results.push(await runTests(machine, command, !asUser, cache));
   }
   const abouts = results.flatMap(({ about }) => about ?? []);
   if (abouts.length > 0) console.log(`\n${featureTable(abouts)}`);
   console.log();
   for (const result of results) console.log(`${nameOf(result.machine)} ${verdict(result)}`);
-  return results.every(hasPassed);
+  return results.every((result) => fault(result) === null);
 }
 
 if (import.meta.main) {

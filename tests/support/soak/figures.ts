@@ -77,6 +77,20 @@ export function countGrowth(before: Counts, now: Counts): string[] {
     .map((name) => `${name}: ${before[name]} before, ${now[name]} now`);
 }
 
+/**
+ * What there was too much of at work. A handle that nobody closes is seen here and nowhere else:
+ * sooner or later the garbage collector closes it.
+ */
+export function growthAtWork(
+  most: Pick<Counts, "fds" | "threads">,
+  samples: readonly Figures[],
+): string[] {
+  return (["fds", "threads"] as const).flatMap((name) => {
+    const highest = Math.max(...samples.map((sample) => sample[name]));
+    return highest > most[name] ? [`${name}: ${highest} at work, not ${most[name]} at most`] : [];
+  });
+}
+
 const MIB = 2 ** 20;
 
 /** The number of samples that tell a trend from chance: three for each third. */
@@ -84,6 +98,10 @@ const ENOUGH_SAMPLES = 9;
 
 /** After so many operations malloc has what it needs to have at hand: some 100 MiB. */
 const WARM = 4_000;
+
+/** What it takes to judge memory. */
+export const WEIGHED =
+  `${ENOUGH_SAMPLES} samples after ${WARM} operations, two minutes on an ordinary machine`;
 
 /**
  * How much more may be taken for noise. What is left of the heap is exact but for the operations
@@ -96,7 +114,7 @@ const TOLERANCE: Memory = { resident: 24 * MIB, heap: 2 * MIB };
 
 /**
  * What memory has grown: the median of the last third of the samples against that of the first.
- * Null if there are too few, as in a run of less than two minutes.
+ * Null if there are too few.
  */
 export function memoryGrowth(samples: readonly Figures[]): string[] | null {
   const warm = samples.filter(({ operations }) => operations >= WARM);
