@@ -46,9 +46,5 @@ export type { ExitedOptions, TryWaitOptions, WaitOptions, WaitSyncOptions } from
 export { Child, type ChildOutput } from "./process/child.ts";
 export { setSubreaper, spawn, type SpawnOptions } from "./process/spawn.ts";
 export type { Stdio } from "./process/stdio.ts";
-export {
-  type KilledProcess,
-  type KilledTree,
-  killTree,
-  type KillTreeOptions,
-} from "./process/tree.ts";
+export type { KilledProcess } from "./process/member.ts";
+export { type KilledTree, killTree, type KillTreeOptions } from "./process/tree.ts";

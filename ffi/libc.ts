@@ -161,8 +161,8 @@ function bytesAt(address: bigint, length: bigint): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-/** No string that we read is longer: the kernel's limit for one of the environment. */
-const LONGEST = 128n * 1024n;
+/** No string that we read is longer: the kernel's limit for one of the environment, 32 pages. */
+const LONGEST = 32n * 64n * 1024n;
 
 /**
  * Opens libc, to the program's end: functions of a closed library must not be called, and a wait

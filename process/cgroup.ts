@@ -51,9 +51,12 @@ export class Cgroup implements Disposable {
     this.#handle.close();
   }
 
-  /** Throws UnsupportedError if its processes can't be killed together. */
+  /**
+   * Throws if its processes can't be killed together: UnsupportedError if nobody could, EACCES
+   * without the right to.
+   */
   requireKill(): void {
-    if (this.#has("cgroup.kill") || !this.#has("cgroup.procs")) return;
+    if (this.#has("cgroup.kill", O_WRONLY) || !this.#has("cgroup.procs", O_PATH)) return;
     const reason = "the root of the hierarchy has none at all";
     throw new UnsupportedError("cgroup.kill", "Linux 5.14", reason);
   }
@@ -86,8 +89,8 @@ export class Cgroup implements Disposable {
     }
   }
 
-  #has(file: string): boolean {
-    const fd = this.#open(file, O_PATH);
+  #has(file: string, flags: number): boolean {
+    const fd = this.#open(file, flags);
     if (fd !== undefined) discard(fd);
     return fd !== undefined;
   }

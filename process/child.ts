@@ -3,7 +3,8 @@
  *
  * The child is reaped by a handle of its own, which nobody else sees and which is given up
  * as soon as that is done: no child becomes a zombie, whatever becomes of the handle that
- * users get, and no child costs an fd once it is gone.
+ * users get, and no child costs an fd once it is gone, but for that of the cgroup that it was
+ * born into: whoever disposes of the child ends what is left in there.
  *
  * @module
  */
@@ -140,8 +141,10 @@ export class Child implements AsyncDisposable {
   }
 
   /**
-   * Ends the child and all its descendants, as {@linkcode killTree} does, and the streams to
-   * them. Resolves once that is done.
+   * Ends the child and all its descendants, as {@linkcode killTree} does, with the cgroup that it
+   * was born into, and the streams to them. Resolves once that is done.
+   *
+   * @throws {UnsupportedError} Before Linux 5.14 with a cgroup, after the others have ended.
    */
   async [Symbol.asyncDispose](): Promise<void> {
     try {
@@ -168,10 +171,18 @@ export class Child implements AsyncDisposable {
       .catch(() => {});
   }
 
+  /** Ends all that is to be ended, or what can be; throws what was in the way of the rest. */
   async #endTree(): Promise<void> {
+    const cgroup = this.#cgroup;
     try {
       using root = this.#owner.clone();
-      await endTree(root, { cgroup: this.#cgroup });
+      try {
+        await endTree(root, { cgroup });
+      } catch (error) {
+        // Where the cgroup can't be ended, as before Linux 5.14, the tree can.
+        if (cgroup) await endTree(root, {});
+        throw error;
+      }
     } catch (error) {
       // Where the others can't be found, for want of descriptors, say, the child ends at least.
       if (this.#owner.isAlive()) this.#owner.kill();

@@ -22,7 +22,7 @@ export function allProcesses(): Glimpse[] {
   const proc = openat(AT_FDCWD, "/proc", O_RDONLY);
   try {
     return readDirectory(proc).filter((name) => /^\d+$/.test(name)).flatMap((name) => {
-      const stat = unlessGone(() => readTextFile(proc, `${name}/stat`));
+      const stat = unlessHidden(() => readTextFile(proc, `${name}/stat`));
       if (stat === undefined) return [];
       const { state, ppid, threads } = parseStat(stat);
       return [{ pid: Number(name), ppid, isZombie: state === "Z" && threads === 1 }];
@@ -30,6 +30,12 @@ export function allProcesses(): Glimpse[] {
   } finally {
     discard(proc);
   }
+}
+
+/** The PID of a process's parent; undefined if there is no such process to be seen. */
+export function parentOf(pid: number): number | undefined {
+  const stat = unlessHidden(() => readTextFile(AT_FDCWD, `/proc/${pid}/stat`));
+  return stat === undefined ? undefined : parseStat(stat).ppid;
 }
 
 /** The PIDs of a process's parent, of that one's parent, and so on. */
@@ -48,7 +54,7 @@ export function ancestors(pid: number): number[] {
  */
 export function* latestChildren(pid: number): Generator<number, undefined> {
   const path = `/proc/${pid}/task/${pid}/children`;
-  const text = unlessGone(() => readTextFile(AT_FDCWD, path)) ?? "";
+  const text = unlessHidden(() => readTextFile(AT_FDCWD, path)) ?? "";
   // One by one: in the time that it takes to read thousands, the youngest can be gone.
   for (let end = text.trimEnd().length; end > 0;) {
     const start = text.lastIndexOf(" ", end - 1);
@@ -64,6 +70,16 @@ export function unlessGone<T>(look: () => T): T | undefined {
   } catch (error) {
     // A file under /proc/PID that is opened too late is not found; one that was open says ESRCH.
     if (error instanceof SyscallError && ["ESRCH", "ENOENT"].includes(error.code)) return undefined;
+    throw error;
+  }
+}
+
+/** As unlessGone, also where /proc hides what this program may not look into (hidepid, proc(5)). */
+export function unlessHidden<T>(look: () => T): T | undefined {
+  try {
+    return unlessGone(look);
+  } catch (error) {
+    if (error instanceof SyscallError && error.code === "EPERM") return undefined;
     throw error;
   }
 }

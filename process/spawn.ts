@@ -47,7 +47,8 @@ export interface SpawnOptions {
   processGroup?: number;
   /**
    * The folder of the cgroup (version 2) that it is born into. Needs glibc 2.39, Linux 5.7, and
-   * write access to the cgroup.
+   * write access to the cgroup. Whoever disposes of the child ends all that is in the cgroup,
+   * which needs Linux 5.14; until then a descriptor holds the folder.
    */
   cgroup?: string;
   /** Ends the process, as {@linkcode PidFd.terminate} does, when it aborts. */

@@ -14,14 +14,20 @@
  * @module
  */
 
-import { SyscallError } from "../ffi/errors.ts";
 import { getpid } from "../ffi/syscalls.ts";
 import { checkDuration, checkInstance } from "../pidfd/arguments.ts";
 import { PidFd } from "../pidfd/pidfd.ts";
-import { parseStat } from "../pidfd/proc_text.ts";
 import { type Signal, signalNumber } from "../pidfd/signals.ts";
 import { DEFAULT_GRACE, within } from "../pidfd/terminate.ts";
 import { Cgroup } from "./cgroup.ts";
+import {
+  describe,
+  isRefused,
+  isStopped,
+  type KilledProcess,
+  type Member,
+  openChildOf,
+} from "./member.ts";
 import { allProcesses, ancestors, latestChildren, unlessGone } from "./relatives.ts";
 
 /** Options for {@linkcode killTree}. */
@@ -34,29 +40,12 @@ export interface KillTreeOptions {
   cgroup?: string;
 }
 
-/** One process of a tree. */
-export interface KilledProcess {
-  /** The PID that it had. */
-  pid: number;
-  /** Its id, as {@linkcode PidFd.getId} has it; null before Linux 6.9. */
-  id: bigint | null;
-  /** Its command line, or its name in brackets where it has none. */
-  command: string;
-}
-
 /** What became of a tree. */
 export interface KilledTree {
   /** The processes that ended. */
   ended: KilledProcess[];
   /** The processes that this program has no permission to signal. */
   refused: KilledProcess[];
-}
-
-/** A process of the tree. */
-interface Member {
-  readonly pidfd: PidFd;
-  process: KilledProcess;
-  refused: boolean;
 }
 
 /** How often in a row we look for a process's youngest child, if it is another one each time. */
@@ -88,6 +77,8 @@ const SIGCONT = signalNumber("signal", "SIGCONT");
  * whose descendant it was; and one that is started during the grace by a process which ends at
  * once. A `cgroup`, or {@linkcode setSubreaper} with this program as the root, leaves no way
  * out. Processes of other users are left alone without the right to signal them, and reported.
+ * Where /proc hides processes (`hidepid`, proc(5)), those that this program may not look into are
+ * found from Linux 6.13 on; a /proc of another PID namespace shows no descendant at all.
  *
  * @throws {RangeError} If the root is an ancestor of this program, which would stop itself.
  * @throws {UnsupportedError} For `cgroup` before Linux 5.14.
@@ -235,11 +226,12 @@ class Tree implements Disposable {
    */
   #introduce(member: Member, signal?: number): void {
     const process = unlessGone(() => describe(member.pidfd));
-    if (process === undefined) return this.#letGo(member);
+    // One that /proc hides can be there nevertheless, and is stopped by now.
+    if (process === undefined && !member.pidfd.isAlive()) return this.#letGo(member);
     if (signal !== undefined && signal !== SIGSTOP) {
       member.refused = isRefused(member.pidfd, signal);
     }
-    member.process = process;
+    if (process) member.process = process;
     this.#found.push(member);
   }
 
@@ -283,10 +275,13 @@ class Tree implements Disposable {
       }
       known.add(child);
       const member = this.#hold(pidfd, child, signal);
-      fresh.push(member);
-      if (pidfd.isAlive()) return false;
-      // A line of those that have ended can be longer than there are fds.
-      this.#introduce(member);
+      if (pidfd.isAlive()) {
+        fresh.push(member);
+        return false;
+      }
+      // As a zombie it can be found each time; a line of those can be longer than there are fds.
+      missed.add(child);
+      if (!this.#missed.has(child)) this.#introduce(member);
       this.#letGo(member);
       return true;
     };
@@ -303,18 +298,6 @@ class Tree implements Disposable {
     const isComplete = fresh.length === 0 && missed.isSubsetOf(this.#missed);
     this.#missed = missed;
     return isComplete;
-  }
-}
-
-/** Sends a signal, if the process is there to get it. Returns whether it is not ours to signal. */
-function isRefused(pidfd: PidFd, signal: number): boolean {
-  try {
-    pidfd.sendSignal(signal);
-    return false;
-  } catch (error) {
-    if (!(error instanceof SyscallError)) throw error;
-    if (error.code !== "EPERM" && error.code !== "ESRCH") throw error;
-    return error.code === "EPERM";
   }
 }
 
@@ -338,41 +321,4 @@ function takeLatest({ process, refused }: Member, take: (child: number) => boole
     for (const child of children) take(child);
     return;
   }
-}
-
-/** A handle on a process, if it really is the parent's child. */
-function openChildOf(parent: Member, pid: number): PidFd | undefined {
-  return unlessGone(() => {
-    using opened = new DisposableStack();
-    const pidfd = opened.use(PidFd.fromPid(pid));
-    if (pidfd.getPpid() !== parent.process.pid || !isUnreaped(parent)) return undefined;
-    opened.move();
-    return pidfd;
-  });
-}
-
-function describe(pidfd: PidFd): KilledProcess {
-  const { pid, id } = pidfd.getInfo();
-  const command = pidfd.accessProc((proc) =>
-    proc.readTextFile("cmdline").replaceAll("\0", " ").trimEnd() ||
-    `[${proc.readTextFile("comm").trimEnd()}]`
-  );
-  return { pid, id, command };
-}
-
-/** Whether the process is still there, if only as a zombie: then its PID is its own. */
-function isUnreaped({ pidfd }: Member): boolean {
-  return unlessGone(() => pidfd.getPid()) !== undefined;
-}
-
-/** Whether no thread of the process can fork: it is stopped, or held up in the kernel, or gone. */
-function isStopped({ pidfd }: Member): boolean {
-  const states = unlessGone(() =>
-    pidfd.accessProc((proc) =>
-      proc.list("task").map((tid) =>
-        unlessGone(() => parseStat(proc.readTextFile(`task/${tid}/stat`)).state) ?? "X"
-      )
-    )
-  );
-  return states === undefined || states.every((state) => "TtDZX".includes(state));
 }

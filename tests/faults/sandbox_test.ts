@@ -26,14 +26,18 @@ interface Forbidden {
   readonly fails: readonly string[];
   /** What the kernel is then said not to offer. */
   readonly lacks: readonly string[];
+  /** The same, where it depends on the kernel or on the answer. */
+  readonly mayFail?: readonly string[];
+  readonly mayLack?: readonly string[];
   readonly answers?: readonly (typeof ANSWERS[number])[];
 }
 
-const SPAWNING = ["spawn", "spawn by name", "spawn with a descriptor"];
+const IN_CGROUP = "spawn into a cgroup";
+const SPAWNING = ["spawn", "spawn by name", "spawn with a descriptor", IN_CGROUP];
 
 const FORBIDDEN: readonly Forbidden[] = [
   // libc knows no way around any other answer, and neither does the Deno that the program runs in.
-  { call: "clone3", fails: [], lacks: [], answers: ["ENOSYS"] },
+  { call: "clone3", fails: [IN_CGROUP], lacks: ["cgroupSpawn"], answers: ["ENOSYS"] },
   { call: "close_range", fails: [], lacks: [] },
   { call: "faccessat2", fails: [], lacks: [] },
   {
@@ -56,21 +60,23 @@ const FORBIDDEN: readonly Forbidden[] = [
       ...[...SPAWNING, "peer", "receive with the sender"],
     ],
     lacks: [
-      ...["pidfdOpen", "waitid", "getfd", "setns", "threads", "signalScopes", "ids"],
+      ...["pidfdOpen", "waitid", "getfd", "setns", "threads", "signalScopes"],
       ...["namespaceIoctls", "info", "exitInfo", "idHandles", "peerPidfds"],
       ...["pidfdSpawn", "cgroupSpawn"],
     ],
+    mayLack: ["ids"],
   },
   {
     call: "pidfd_send_signal",
     fails: [
       ...["sendSignal", "sendSignal to a process", "sendSignal to a thread", "terminate"],
-      ...["killTree", "accessProc"],
+      "killTree",
     ],
     lacks: ["signalScopes"],
+    mayFail: ["accessProc"],
   },
   { call: "prctl", fails: ["setSubreaper"], lacks: [] },
-  { call: "setns", fails: ["setNamespace"], lacks: ["setns"] },
+  { call: "setns", fails: ["setNamespace"], lacks: [], mayLack: ["setns"] },
   { call: "setsockopt(SO_PASSPIDFD)", fails: ["receive with the sender"], lacks: [] },
   {
     call: "statx",
@@ -93,45 +99,81 @@ const FORBIDDEN: readonly Forbidden[] = [
 
 type Outcomes = Readonly<Record<string, Outcome>>;
 
-/** What comes of everything where a call is forbidden, or none. */
-async function outcomes(call?: Call, errno?: number): Promise<Outcomes> {
-  return await runForValue(
+/** What comes of everything in a program where a call is forbidden, or none. */
+interface Found {
+  readonly outcomes: Outcomes;
+  /** Which features there are. */
+  readonly offered: Readonly<Record<string, unknown>>;
+  /** The errno that the call itself ends with, made without the library. */
+  readonly refusal: number | null;
+}
+
+async function find(call?: Call, errno?: number): Promise<Found> {
+  const { features, ...outcomes } = await runForValue(
     `
     import { prepare } from "${SUPPORT}faults/sandboxed.ts";
-    import { forbid } from "${SUPPORT}seccomp.ts";
+    import { errnoOf, forbid } from "${SUPPORT}seccomp.ts";
 
+    const call = ${JSON.stringify(call ?? null)};
     const run = await prepare();
-    if (${call !== undefined}) forbid([${JSON.stringify(call)}], ${errno});
-    console.log(JSON.stringify(await run()));
+    if (call !== null) forbid([call], ${errno});
+    const refusal = { value: call && errnoOf(call) };
+    console.log(JSON.stringify({ ...await run(), refusal }));
     Deno.exit();
   `,
     ["--allow-all"],
   ) as Outcomes;
+  const { refusal, ...rest } = outcomes;
+  return {
+    outcomes: rest,
+    offered: features.value as Found["offered"],
+    refusal: refusal.value as number | null,
+  };
 }
 
 Deno.test(
   needing("seccomp", canFilter(), "Whatever a sandbox forbids is done otherwise, or named"),
   async (test) => {
-    const { features: normalFeatures, ...normal } = await outcomes();
+    const normal = await find();
     for (const forbidden of FORBIDDEN) {
-      const { call, fails, lacks, answers = ANSWERS } = forbidden;
+      const { call, answers = ANSWERS } = forbidden;
       for (const answer of THOROUGH ? answers : answers.slice(0, 1)) {
         await test.step(`${answer} to ${call}`, async () => {
-          const { features, ...found } = await outcomes(call, Errno[answer]);
-          assertEquals(lost(normalFeatures, features).filter((name) => !lacks.includes(name)), []);
-          const changed = Object.keys(normal).filter((key) => !isSame(normal[key], found[key]));
-          assertEquals(changed.filter((key) => !fails.includes(key)), []);
-          for (const key of changed) assertNamed(key, call, found[key]);
+          const found = await find(call, Errno[answer]);
+          assertEquals(found.refusal, Errno[answer]);
+          const failing = Object.keys(normal.outcomes)
+            .filter((key) => !isSame(normal.outcomes[key], found.outcomes[key]));
+          const lost = Object.keys(normal.offered)
+            .filter((name) => normal.offered[name] !== found.offered[name]);
+          assertExpected({ failing, lost }, forbidden, normal);
+          for (const key of failing) assertNamed(key, call, found.outcomes[key]);
         });
       }
     }
   },
 );
 
-/** The features that are there and then are not. */
-function lost(normal: Outcome, found: Outcome): string[] {
-  const [before, then] = [normal, found].map(({ value }) => value as Record<string, unknown>);
-  return Object.keys(before).filter((name) => before[name] !== then[name]);
+/** That what changed is what is said of the call: nothing else, and on new kernels all of it. */
+function assertExpected(
+  { failing, lost }: { failing: readonly string[]; lost: readonly string[] },
+  { fails, lacks, mayFail = [], mayLack = [] }: Forbidden,
+  { outcomes, offered }: Found,
+): void {
+  const works = (key: string) => outcomes[key]?.error?.name !== "UnsupportedError";
+  const isOffered = (name: string) => offered[name] === true;
+  const isNew = features().info;
+  assertBetween(failing, isNew ? fails.filter(works) : [], [...fails, ...mayFail]);
+  assertBetween(lost, isNew ? lacks.filter(isOffered) : [], [...lacks, ...mayLack]);
+}
+
+/** That some names are these at least, and these at most. */
+function assertBetween(
+  names: readonly string[],
+  least: readonly string[],
+  most: readonly string[],
+): void {
+  assertEquals(least.filter((name) => !names.includes(name)), []);
+  assertEquals(names.filter((name) => !most.includes(name)), []);
 }
 
 /** That an error names the call, or the feature that is not there without it. */

@@ -18,7 +18,7 @@ import { killTree, spawn, SyscallError, UnsupportedError } from "../../mod.ts";
 import { Cgroup } from "../../process/cgroup.ts";
 import { CGROUP_ROOT, CGROUPS, hasCgroups, TestCgroup } from "../support/cgroups.ts";
 import { leavesNothing, run } from "../support/commands.ts";
-import { eventually, idle, openFds, PATIENCE, readStat } from "../support/processes.ts";
+import { eventually, idle, isRoot, openFds, PATIENCE, readStat } from "../support/processes.ts";
 import { openingInstead } from "../support/openat.ts";
 import { asOrdinaryUser } from "../support/ordinary_user.ts";
 import { without } from "../support/shadow.ts";
@@ -159,6 +159,23 @@ test("killTree() ends nothing where the kernel is too old to end a cgroup", asyn
   assertEquals([root.isAlive(), readStat(child.pid)?.state === "T"], [true, false]);
 });
 
+Deno.test({
+  ...needing(
+    `${CGROUPS}, as root`,
+    hasCgroups && isRoot,
+    "killTree() ends nothing without the right to end the cgroup",
+  ),
+  async fn() {
+    await using cgroup = new TestCgroup();
+    await using child = spawn("sleep", { args: ["60"] });
+    using root = child.pidfd;
+    const end = () => killTree(root, { cgroup: cgroup.path, grace: 0 });
+    const { code } = await assertRejects(() => asOrdinaryUser(end), SyscallError);
+    assertEquals(code, "EACCES");
+    assertEquals([root.isAlive(), readStat(child.pid)?.state === "T"], [true, false]);
+  },
+});
+
 Deno.test("killTree() ends nothing if there is no such cgroup", async () => {
   await using child = spawn("sleep", { args: ["60"] });
   using root = child.pidfd;
@@ -251,6 +268,19 @@ testBirth(
       await eventually("it is in there", () => cgroup.pids().includes(other.child.pid));
     }
     assertEquals(other.child.pidfd.isAlive(), true);
+  },
+);
+
+testBirth(
+  "await using ends the tree where the kernel is too old to end the child's cgroup",
+  async (cgroup) => {
+    await using mark = new Mark();
+    const tree = startTree(mark, "sleep 60 & echo; wait", [], { cgroup: cgroup.path });
+    await tree.lines(1);
+    using _older = openingInstead("cgroup.kill", "cgroup.none");
+    const dispose = () => deadline(tree.child[Symbol.asyncDispose](), PATIENCE);
+    assertEquals((await assertRejects(dispose, UnsupportedError)).feature, "cgroup.kill");
+    assertEquals(mark.pids(), []);
   },
 );
 

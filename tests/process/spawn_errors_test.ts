@@ -125,16 +125,12 @@ Deno.test({
     const code = `
       import { spawn } from "@pidfd/util";
       import { assertThrows } from "@std/assert";
-      import { leavesNothing } from "${new URL("../support/commands.ts", import.meta.url)}";
 
       const cwd = ${JSON.stringify(closed)};
-      await leavesNothing(() => {
-        const start = () => spawn("/bin/true", { cwd, ...${JSON.stringify(PIPES)} });
-        const { code, message } = assertThrows(start);
-        console.log(JSON.stringify([code, message.includes(cwd)]));
-      });
+      const { code, message } = assertThrows(() => spawn("/bin/true", { cwd }));
+      console.log(JSON.stringify([code, message.includes(cwd)]));
     `;
-    assertEquals(await runForValue(code, ["--allow-all"], withoutRights), ["EACCES", true]);
+    assertEquals(await runForValue(code, undefined, withoutRights), ["EACCES", true]);
   },
 });
 

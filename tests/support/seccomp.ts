@@ -42,6 +42,25 @@ const RULES = {
 /** A call that can be forbidden. */
 export type Call = keyof typeof RULES;
 
+const direct = Deno.dlopen("libc.so.6", {
+  // long syscall(long number, ...), with as many arguments as a call can have
+  syscall: { parameters: ["i64", "i64", "i64", "i64", "i64", "i64", "i64"], result: "i64" },
+  // int *__errno_location(void);
+  __errno_location: { parameters: [], result: "pointer" },
+}).symbols;
+
+/** The errno of a call that can do nothing, as all its arguments are wrong but the one that counts. */
+export function errnoOf(call: Call): number {
+  const { number, argument }: Rule = RULES[call];
+  const nr = BigInt(number[Deno.build.arch === "x86_64" ? 0 : 1]);
+  const [a, b, c, d, e, f] = Array.from(
+    { length: 6 },
+    (_, i) => i === argument?.at ? BigInt(argument.value) : -1n,
+  );
+  const errno = new Deno.UnsafePointerView(direct.__errno_location()!);
+  return direct.syscall(nr, a, b, c, d, e, f) < 0n ? errno.getInt32() : 0;
+}
+
 // What a filter is made of, as in <linux/bpf_common.h> and <linux/seccomp.h>.
 const BPF_LD_W_ABS = 0x20;
 const BPF_ALU_AND_K = 0x54;

@@ -1,0 +1,95 @@
+/**
+ * What is asked of a single process of a tree, and done to it. It is held by a pidfd, and can be
+ * gone at any moment.
+ *
+ * @module
+ */
+
+import { infoIoctl } from "../ffi/capabilities.ts";
+import { SyscallError } from "../ffi/errors.ts";
+import { PidFd } from "../pidfd/pidfd.ts";
+import { parseStat } from "../pidfd/proc_text.ts";
+import { parentOf, unlessGone, unlessHidden } from "./relatives.ts";
+
+/** One process of a tree. */
+export interface KilledProcess {
+  /** The PID that it had. */
+  pid: number;
+  /** Its id, as {@linkcode PidFd.getId} has it; null before Linux 6.9. */
+  id: bigint | null;
+  /** Its command line, or its name in brackets where it has none. */
+  command: string;
+}
+
+/** A process of the tree. */
+export interface Member {
+  readonly pidfd: PidFd;
+  process: KilledProcess;
+  refused: boolean;
+}
+
+/** Sends a signal, if the process is there to get it. Returns whether it is not ours to signal. */
+export function isRefused(pidfd: PidFd, signal: number): boolean {
+  try {
+    pidfd.sendSignal(signal);
+    return false;
+  } catch (error) {
+    if (!(error instanceof SyscallError)) throw error;
+    if (error.code !== "EPERM" && error.code !== "ESRCH") throw error;
+    return error.code === "EPERM";
+  }
+}
+
+/** A handle on a process, if it really is the parent's child. */
+export function openChildOf({ process, pidfd: parent }: Member, pid: number): PidFd | undefined {
+  return unlessGone(() => {
+    using opened = new DisposableStack();
+    const child = opened.use(PidFd.fromPid(pid));
+    const ppid = infoIoctl.available ? child.getPpid() : glimpseParent(child, pid);
+    if (ppid !== process.pid || !isUnreaped(parent)) return undefined;
+    opened.move();
+    return child;
+  });
+}
+
+/**
+ * The PID of a process's parent by no more looks than it takes, as each gives the process time to
+ * exit: its PID was its own if it is unreaped afterwards. A /proc of another PID namespace knows
+ * it by another one.
+ */
+function glimpseParent(pidfd: PidFd, pid: number): number | undefined {
+  const ppid = pidfd.getPid() === pid ? parentOf(pid) : undefined;
+  return isUnreaped(pidfd) ? ppid : undefined;
+}
+
+/** Who a process is, with an empty command where /proc hides it. */
+export function describe(pidfd: PidFd): KilledProcess {
+  const { pid, id } = pidfd.getInfo();
+  const command = unlessHidden(() =>
+    pidfd.accessProc((proc) =>
+      proc.readTextFile("cmdline").replaceAll("\0", " ").trimEnd() ||
+      `[${proc.readTextFile("comm").trimEnd()}]`
+    )
+  );
+  return { pid, id, command: command ?? "" };
+}
+
+/** Whether the process is still there, if only as a zombie: then its PID is its own. */
+function isUnreaped(pidfd: PidFd): boolean {
+  return pidfd.isAlive() || unlessGone(() => pidfd.getPid()) !== undefined;
+}
+
+/**
+ * Whether no thread of the process can fork: it is stopped, or held up in the kernel, or gone. Of
+ * one that /proc hides that is taken for granted.
+ */
+export function isStopped({ pidfd }: Member): boolean {
+  const states = unlessHidden(() =>
+    pidfd.accessProc((proc) =>
+      proc.list("task").map((tid) =>
+        unlessGone(() => parseStat(proc.readTextFile(`task/${tid}/stat`)).state) ?? "X"
+      )
+    )
+  );
+  return states === undefined || states.every((state) => "TtDZX".includes(state));
+}
