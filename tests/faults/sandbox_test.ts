@@ -33,7 +33,7 @@ interface Forbidden {
 }
 
 const IN_CGROUP = "spawn into a cgroup";
-const SPAWNING = ["spawn", "spawn by name", "spawn with a descriptor", IN_CGROUP];
+const SPAWNING = ["spawn", "spawn by name", "spawn with a descriptor"];
 
 const FORBIDDEN: readonly Forbidden[] = [
   // libc knows no way around any other answer, and neither does the Deno that the program runs in.
@@ -57,8 +57,10 @@ const FORBIDDEN: readonly Forbidden[] = [
     fails: [
       ...["fromSelf", "fromPid", "fromPid with an id", "fromPid for a thread", "fromChild"],
       ...["fromId", "sendSignal to a thread", "wait for a stranger"],
-      ...[...SPAWNING, "peer", "receive with the sender"],
+      ...[IN_CGROUP, "peer", "receive with the sender"],
     ],
+    // Since glibc 2.39 there is pidfd_spawn.
+    mayFail: SPAWNING,
     lacks: [
       ...["pidfdOpen", "waitid", "getfd", "setns", "threads", "signalScopes"],
       ...["namespaceIoctls", "info", "exitInfo", "idHandles", "peerPidfds"],
@@ -91,7 +93,7 @@ const FORBIDDEN: readonly Forbidden[] = [
     call: "waitid(P_PIDFD)",
     fails: [
       ...["fromChild", "tryWait on a child", "wait for a zombie", "wait for a stranger"],
-      ...["terminate", ...SPAWNING],
+      ...["terminate", ...SPAWNING, IN_CGROUP],
     ],
     lacks: ["waitid"],
   },
