@@ -7,6 +7,7 @@
 
 import { Errno, type ErrnoName } from "../../../ffi/errno.ts";
 import { features } from "../../../mod.ts";
+import { ERRORS } from "./errors.ts";
 import { isSame, type Outcome } from "./protocol.ts";
 import type { Fault } from "./tracer.ts";
 
@@ -22,6 +23,9 @@ interface Answer {
 function is(value: unknown): (found: Outcome) => boolean {
   return (found) => isSame(found, { value });
 }
+
+/** Errors that say nothing of the kernel. */
+const UNTOLD: ReadonlySet<string> = new Set(["EAGAIN", "EINTR", "EMFILE", "ENFILE", "ENOMEM"]);
 
 const ANSWERS: readonly Answer[] = [
   // It runs, says a pidfd that was opened to be nonblocking.
@@ -85,6 +89,19 @@ const ANSWERS: readonly Answer[] = [
   },
   // What isn't there is nothing to remove.
   { calls: ["openat", "unlink"], errors: ["ENOENT"], operations: /^FdListener\.close/ },
+  // What the kernel refuses, it doesn't offer; but who has no fds or memory left can't tell.
+  {
+    calls: Object.keys(ERRORS),
+    errors: Object.keys(Errno).filter((name) => !UNTOLD.has(name)) as ErrnoName[],
+    operations: /^Capability\.available$/,
+    accepts: ({ value }) => Array.isArray(value),
+  },
+  {
+    calls: ["waitid"],
+    errors: ["EAGAIN"],
+    operations: /^Capability\.available$/,
+    accepts: ({ value }) => Array.isArray(value),
+  },
   // Its cgroup was removed, and with it the id.
   {
     calls: ["openat", "statx"],

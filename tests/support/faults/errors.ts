@@ -18,7 +18,10 @@ const REAPED: ErrnoName = "ESRCH";
 
 const POLL: readonly ErrnoName[] = ["EFAULT", "EINVAL", "ENOMEM"];
 const ACCESS: readonly ErrnoName[] = [...PATH, "EPERM", "EROFS", "ETXTBSY"];
-const CLONE: readonly ErrnoName[] = ["EACCES", "EAGAIN", "EINVAL", "ENOMEM", "ENOSPC", "EPERM"];
+const CLONE: readonly ErrnoName[] = [
+  ...["EACCES", "EAGAIN", "EBUSY", "EEXIST", "EINVAL", "ENOMEM", "ENOSPC", "EOPNOTSUPP"] as const,
+  ...["EPERM", "EUSERS"] as const,
+];
 const UNLINK: readonly ErrnoName[] = [...PATH, "EBUSY", "EISDIR", "EPERM", "EROFS"];
 
 /** The errors of each call, by its name in the kernel. Of EINTR and ENOSYS all are capable. */
@@ -32,7 +35,8 @@ export const ERRORS: Readonly<Record<string, readonly ErrnoName[]>> = {
   clone3: CLONE,
   close: ["EBADF", "EDQUOT", "EIO", "ENOSPC"],
   connect: [
-    ...["EACCES", "EAFNOSUPPORT", "EAGAIN", "EBADF", "ECONNREFUSED", "EFAULT", "EISCONN"] as const,
+    ...["EACCES", "EADDRINUSE", "EADDRNOTAVAIL", "EAFNOSUPPORT", "EAGAIN", "EALREADY"] as const,
+    ...["EBADF", "ECONNREFUSED", "EFAULT", "EINPROGRESS", "EISCONN", "ENETUNREACH"] as const,
     ...["ENOENT", "ENOTSOCK", "EPERM", "EPROTOTYPE", "ETIMEDOUT"] as const,
   ],
   epoll_create1: ["EINVAL", "EMFILE", "ENFILE", "ENOMEM"],
@@ -41,6 +45,7 @@ export const ERRORS: Readonly<Record<string, readonly ErrnoName[]>> = {
   eventfd2: ["EINVAL", "EMFILE", "ENFILE", "ENODEV", "ENOMEM"],
   access: ACCESS,
   faccessat: ACCESS,
+  // Of locks and notifications, which have further errors, nothing is asked.
   fcntl: ["EBADF", "EBUSY", "EFAULT", "EINVAL", "EMFILE", "EPERM"],
   fstatfs: ["EBADF", "EFAULT", "EIO", "ENOMEM", "EOVERFLOW"],
   getdents64: ["EBADF", "EFAULT", "EINVAL", "ENOENT", "ENOTDIR", REAPED],
@@ -61,8 +66,8 @@ export const ERRORS: Readonly<Record<string, readonly ErrnoName[]>> = {
   ],
   openat: [
     ...PATH,
-    ...["EBUSY", "EISDIR", "EMFILE", "ENFILE", "ENODEV", "ENXIO", "EOVERFLOW", "EPERM"] as const,
-    ...["EROFS", "ETXTBSY", REAPED] as const,
+    ...["EBUSY", "EDQUOT", "EEXIST", "EFBIG", "EISDIR", "EMFILE", "ENFILE", "ENODEV"] as const,
+    ...["ENOSPC", "ENXIO", "EOPNOTSUPP", "EOVERFLOW", "EPERM", "EROFS", "ETXTBSY", REAPED] as const,
   ],
   pidfd_getfd: ["EBADF", "EINVAL", "EMFILE", "ENFILE", "EPERM", "ESRCH"],
   pidfd_open: ["EINVAL", "EMFILE", "ENFILE", "ENODEV", "ENOENT", "ENOMEM", "EPERM", "ESRCH"],
@@ -80,7 +85,8 @@ export const ERRORS: Readonly<Record<string, readonly ErrnoName[]>> = {
   ],
   rt_sigaction: ["EFAULT", "EINVAL"],
   sendmsg: [
-    ...["EACCES", "EAGAIN", "EBADF", "ECONNRESET", "EDESTADDRREQ", "EFAULT", "EINVAL"] as const,
+    ...["EACCES", "EAGAIN", "EALREADY", "EBADF", "ECONNRESET", "EDESTADDRREQ", "EFAULT"] as const,
+    "EINVAL",
     ...["EISCONN", "EMSGSIZE", "ENOBUFS", "ENOMEM", "ENOTCONN", "ENOTSOCK", "EOPNOTSUPP"] as const,
     ...["EPERM", "EPIPE", "ETOOMANYREFS"] as const,
   ],

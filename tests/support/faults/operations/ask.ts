@@ -5,6 +5,7 @@
  */
 
 import {
+  type Capability,
   infoIoctl,
   namespaceIoctls,
   pidfsIds,
@@ -12,7 +13,7 @@ import {
   signalScopes,
 } from "../../../../ffi/capabilities.ts";
 import { duplicate } from "../../../../ffi/files.ts";
-import { features, OwnedFd, PidFd, setSubreaper } from "../../../../mod.ts";
+import { OwnedFd, PidFd, setSubreaper } from "../../../../mod.ts";
 import { startUnreaped } from "../../children.ts";
 import { without } from "../../shadow.ts";
 import { type Keep, on, type Operation, type Operations, plain } from "../operation.ts";
@@ -35,6 +36,14 @@ function lacking(
   }, run);
 }
 
+let modules = 0;
+
+/** What the kernel may offer, not asked yet. */
+async function freshCapabilities(): Promise<Capability[]> {
+  const { Capability, ...others } = await import(`../../../../ffi/capabilities.ts?${++modules}`);
+  return Object.values(others).filter((value) => value instanceof Capability) as Capability[];
+}
+
 const PARENT = Deno.ppid;
 
 const info = (pidfd: PidFd) => {
@@ -51,7 +60,11 @@ const net = (pidfd: PidFd, keep: Keep) => {
 };
 
 export const operations: Operations = {
-  "features()": plain(() => features()),
+  "Capability.available": on(
+    // Modules of their own, which remember nothing yet: one for each try.
+    () => Promise.all([freshCapabilities(), freshCapabilities()]),
+    (tries) => tries.shift()!.map(({ available }) => available),
+  ),
   "PidFd.getInfo()": onSelf(info),
   "PidFd.getInfo() from /proc": lacking(infoIoctl, info),
   "PidFd.getPid()": onSelf((pidfd) => pidfd.getPid() === Deno.pid),
