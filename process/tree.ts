@@ -28,7 +28,7 @@ import {
   type Member,
   openChildOf,
 } from "./member.ts";
-import { allProcesses, ancestors, latestChildren, unlessGone } from "./relatives.ts";
+import { allProcesses, ancestors, latestChildren, unlessGone, unlessHidden } from "./relatives.ts";
 
 /** Options for {@linkcode killTree}. */
 export interface KillTreeOptions {
@@ -225,7 +225,7 @@ class Tree implements Disposable {
    * can be gone.
    */
   #introduce(member: Member, signal?: number): void {
-    const process = unlessGone(() => describe(member.pidfd));
+    const process = unlessHidden(() => describe(member.pidfd));
     // One that /proc hides can be there nevertheless, and is stopped by now.
     if (process === undefined && !member.pidfd.isAlive()) return this.#letGo(member);
     if (signal !== undefined && signal !== SIGSTOP) {
