@@ -144,7 +144,9 @@ export class Child implements AsyncDisposable {
    * Ends the child and all its descendants, as {@linkcode killTree} does, with the cgroup that it
    * was born into, and the streams to them. Resolves once that is done.
    *
-   * @throws {UnsupportedError} Before Linux 5.14 with a cgroup, after the others have ended.
+   * @throws {UnsupportedError} Before Linux 5.14 with a cgroup, after the tree has ended.
+   * @throws {SyscallError} `EACCES` without the right to end the cgroup, after the tree has ended;
+   *   `EMFILE` if there are no descriptors left to find the others by.
    */
   async [Symbol.asyncDispose](): Promise<void> {
     try {

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { infoIoctl } from "../ffi/capabilities.ts";
+import { infoIoctl, pidfsIds } from "../ffi/capabilities.ts";
 import { SyscallError } from "../ffi/errors.ts";
 import { PidFd } from "../pidfd/pidfd.ts";
 import { parseStat } from "../pidfd/proc_text.ts";
@@ -17,7 +17,7 @@ export interface KilledProcess {
   pid: number;
   /** Its id, as {@linkcode PidFd.getId} has it; null before Linux 6.9. */
   id: bigint | null;
-  /** Its command line, or its name in brackets where it has none. */
+  /** Its command line, or its name in brackets where it has none; empty where /proc hides it. */
   command: string;
 }
 
@@ -62,16 +62,19 @@ function glimpseParent(pidfd: PidFd, pid: number): number | undefined {
   return isUnreaped(pidfd) ? ppid : undefined;
 }
 
-/** Who a process is, with an empty command where /proc hides it. */
-export function describe(pidfd: PidFd): KilledProcess {
-  const { pid, id } = pidfd.getInfo();
-  const command = unlessHidden(() =>
+/** A process's id; null where there are none. */
+export function idOf(pidfd: PidFd): bigint | null {
+  return pidfsIds.available ? pidfd.getId() : null;
+}
+
+/** A process's command line, or its name; undefined if it was reaped, or /proc hides it. */
+export function commandOf(pidfd: PidFd): string | undefined {
+  return unlessHidden(() =>
     pidfd.accessProc((proc) =>
       proc.readTextFile("cmdline").replaceAll("\0", " ").trimEnd() ||
       `[${proc.readTextFile("comm").trimEnd()}]`
     )
   );
-  return { pid, id, command: command ?? "" };
 }
 
 /** Whether the process is still there, if only as a zombie: then its PID is its own. */

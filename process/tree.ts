@@ -21,14 +21,15 @@ import { type Signal, signalNumber } from "../pidfd/signals.ts";
 import { DEFAULT_GRACE, within } from "../pidfd/terminate.ts";
 import { Cgroup } from "./cgroup.ts";
 import {
-  describe,
+  commandOf,
+  idOf,
   isRefused,
   isStopped,
   type KilledProcess,
   type Member,
   openChildOf,
 } from "./member.ts";
-import { allProcesses, ancestors, latestChildren, unlessGone, unlessHidden } from "./relatives.ts";
+import { allProcesses, ancestors, latestChildren, unlessGone } from "./relatives.ts";
 
 /** Options for {@linkcode killTree}. */
 export interface KillTreeOptions {
@@ -225,13 +226,14 @@ class Tree implements Disposable {
    * can be gone.
    */
   #introduce(member: Member, signal?: number): void {
-    const process = unlessHidden(() => describe(member.pidfd));
+    const { pidfd, process: { pid } } = member;
+    const command = commandOf(pidfd);
     // One that /proc hides can be there nevertheless, and is stopped by now.
-    if (process === undefined && !member.pidfd.isAlive()) return this.#letGo(member);
+    if (command === undefined && !pidfd.isAlive()) return this.#letGo(member);
     if (signal !== undefined && signal !== SIGSTOP) {
-      member.refused = isRefused(member.pidfd, signal);
+      member.refused = isRefused(pidfd, signal);
     }
-    if (process) member.process = process;
+    member.process = { pid, id: idOf(pidfd), command: command ?? "" };
     this.#found.push(member);
   }
 
