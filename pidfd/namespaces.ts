@@ -63,15 +63,20 @@ const HINTS: Hints = {
   [Errno.ESRCH]: "the process ended",
   [Errno.EACCES]: "this needs the right to look into the process (PTRACE_MODE_READ_FSCREDS)",
   [Errno.EPERM]: "this needs CAP_SYS_ADMIN here and in the namespace's user namespace",
-  [Errno.EINVAL]: "a program with threads, as every Deno program is, can't enter mnt or user",
   [Errno.EUSERS]: "a program with threads, as every Deno program is, can't enter time",
 };
 
-/** The same, for a move that no thread is in the way of. */
-const HINTS_FOR_PID: Hints = {
-  ...HINTS,
-  [Errno.EINVAL]: "a PID namespace can be entered only from itself and from above",
-};
+/** The same for a move: what EINVAL means depends on what was to be entered. */
+function hintsFor(kinds: readonly NamespaceKind[]): Hints {
+  const have = (...some: NamespaceKind[]) => some.some((kind) => kinds.includes(kind));
+  if (have("mnt", "user")) {
+    const reason = "a program with threads, as every Deno program is, can't enter mnt or user";
+    return { ...HINTS, [Errno.EINVAL]: reason };
+  }
+  if (!have("pid", "pid_for_children")) return HINTS;
+  const reason = "a PID namespace can be entered only from itself and from above";
+  return { ...HINTS, [Errno.EINVAL]: reason };
+}
 
 /** An fd of one of the process's namespaces, close-on-exec. */
 export function openNamespace(handle: FdHandle, kind: NamespaceKind): number {
@@ -103,7 +108,7 @@ export function enterNamespaces(handle: FdHandle, kinds: NamespaceKind[]): void 
   const pidfd = handle.use();
   const together = setnsPidfd.available ? kinds.filter((kind) => !KINDS[kind].children) : [];
   const single = kinds.filter((kind) => !together.includes(kind));
-  const hints = kinds.some((kind) => kind === "mnt" || kind === "user") ? HINTS : HINTS_FOR_PID;
+  const hints = hintsFor(kinds);
   const opened: { fd: number; type: number }[] = [];
   try {
     // Everything is opened before anything moves: a move can take away the view of /proc.
