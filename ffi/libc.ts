@@ -161,7 +161,7 @@ function bytesAt(address: bigint, length: bigint): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-/** No string that we read is longer: the kernel's limit for one of the environment, 32 pages. */
+/** No string that we read is longer: one of the environment has 32 pages at most, of 64 KiB. */
 const LONGEST = 32n * 64n * 1024n;
 
 /**

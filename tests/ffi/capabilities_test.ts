@@ -11,6 +11,7 @@ import { Errno } from "../../ffi/errno.ts";
 import { spawnLibc } from "../../ffi/spawn_symbols.ts";
 import { SyscallError, UnsupportedError } from "../../mod.ts";
 import { watchCalls } from "../support/calls.ts";
+import { freshCapabilities } from "../support/fresh_capabilities.ts";
 import { openFds, runForValue } from "../support/processes.ts";
 import { shadow, without } from "../support/shadow.ts";
 import { needing } from "../support/skip.ts";
@@ -159,13 +160,8 @@ Deno.test({
   },
 });
 
-/** A cgroupSpawn that remembers nothing yet: one of another module. */
-async function freshCgroupSpawn(name: string): Promise<{ readonly available: boolean }> {
-  return (await import(`../../ffi/capabilities.ts?${name}`)).cgroupSpawn;
-}
-
 Deno.test("cgroupSpawn.available tries, and starts nothing", async () => {
-  const cgroupSpawn = await freshCgroupSpawn("tries");
+  const { cgroupSpawn } = await freshCapabilities();
   const before = { fds: openFds(), children: childrenOf(Deno.pid) };
   using calls = watchCalls();
   assertEquals(typeof cgroupSpawn.available, "boolean");
@@ -189,7 +185,7 @@ for (
     using _cgroup = shadow(libc, "posix_spawnattr_setcgroup_np", () => () => 0);
     using _flags = shadow(libc, "posix_spawnattr_setflags", () => () => 0);
     using _kernel = shadow(libc, "pidfd_spawn", () => () => Errno[name]);
-    assertEquals((await freshCgroupSpawn(name)).available, available);
+    assertEquals((await freshCapabilities()).cgroupSpawn.available, available);
   });
 }
 

@@ -28,8 +28,8 @@ export function isSummary(line: string): boolean {
 export function fault({ machine, asRoot, outcome, summary }: Result): string | null {
   if (!outcome.endedByItself) return "it had to be stopped";
   if (outcome.code === null) return "it ended without a word";
-  if (outcome.code !== 0) return summary ?? "no tests were run";
   if (summary === undefined) return "no tests were run";
+  if (outcome.code !== 0) return summary;
   // The newest kernel has it all, and its machine the tools.
   const isComplete = !asRoot || !isNewest(machine) || !/\d+ ignored/.test(summary);
   return isComplete ? null : `tests were skipped: ${summary}`;

@@ -9,6 +9,9 @@ import { eventually } from "./processes.ts";
 /** The folder of the cgroup that all others are in; null without cgroup v2. */
 export const CGROUP_ROOT: string | null = findRoot();
 
+/** The folder of the cgroup that this process is in; null without cgroup v2. */
+export const OWN_CGROUP: string | null = findOwn();
+
 /** Where this process may make cgroups (version 2) that can be ended at once; null if nowhere. */
 const parent: string | null = findParent();
 
@@ -52,12 +55,16 @@ function findRoot(): string | null {
   return /^\S+ \S+ \S+ \/ (\S+) .* - cgroup2 /m.exec(mountinfo)?.[1] ?? null;
 }
 
-/** The cgroup that this process is in, if it may make others there. */
-function findParent(): string | null {
+function findOwn(): string | null {
   const own = /^0::(.*)$/m.exec(Deno.readTextFileSync("/proc/self/cgroup"))?.[1];
   if (CGROUP_ROOT === null || own === undefined) return null;
-  const folder = `${CGROUP_ROOT}${own === "/" ? "" : own}`;
-  const trial = `${folder}/pidfd-test-${crypto.randomUUID()}`;
+  return `${CGROUP_ROOT}${own === "/" ? "" : own}`;
+}
+
+/** The cgroup that this process is in, if it may make others there. */
+function findParent(): string | null {
+  if (OWN_CGROUP === null) return null;
+  const trial = `${OWN_CGROUP}/pidfd-test-${crypto.randomUUID()}`;
   try {
     Deno.mkdirSync(trial);
   } catch (error) {
@@ -66,7 +73,7 @@ function findParent(): string | null {
     throw error;
   }
   try {
-    return Deno.statSync(`${trial}/cgroup.kill`).isFile ? folder : null;
+    return Deno.statSync(`${trial}/cgroup.kill`).isFile ? OWN_CGROUP : null;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return null;
     throw error;

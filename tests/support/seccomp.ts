@@ -51,14 +51,20 @@ const direct = Deno.dlopen("libc.so.6", {
 
 /** The errno of a call that can do nothing, as all its arguments are wrong but the one that counts. */
 export function errnoOf(call: Call): number {
-  const { number, argument }: Rule = RULES[call];
-  const nr = BigInt(number[Deno.build.arch === "x86_64" ? 0 : 1]);
+  const { argument }: Rule = RULES[call];
   const [a, b, c, d, e, f] = Array.from(
     { length: 6 },
     (_, i) => i === argument?.at ? BigInt(argument.value) : -1n,
   );
   const errno = new Deno.UnsafePointerView(direct.__errno_location()!);
-  return direct.syscall(nr, a, b, c, d, e, f) < 0n ? errno.getInt32() : 0;
+  return direct.syscall(BigInt(numberOf(RULES[call])), a, b, c, d, e, f) < 0n
+    ? errno.getInt32()
+    : 0;
+}
+
+/** The call's number on this machine. */
+function numberOf({ number: [x86, arm] }: Rule): number {
+  return Deno.build.arch === "x86_64" ? x86 : arm;
 }
 
 // What a filter is made of, as in <linux/bpf_common.h> and <linux/seccomp.h>.
@@ -107,7 +113,8 @@ export function forbid(calls: readonly Call[], errno: number, scope: Scope = "th
 }
 
 /** Refuses what the rule says, and otherwise goes on behind. */
-function instructions({ number, argument }: Rule, refusal: Instruction): Instruction[] {
+function instructions(rule: Rule, refusal: Instruction): Instruction[] {
+  const { argument } = rule;
   const condition: Instruction[] = argument
     ? [
       [BPF_LD_W_ABS, 0, 0, ARGS + ARG * argument.at],
@@ -115,10 +122,9 @@ function instructions({ number, argument }: Rule, refusal: Instruction): Instruc
       [BPF_JMP_JEQ_K, 0, 1, argument.value],
     ]
     : [];
-  const nr = number[Deno.build.arch === "x86_64" ? 0 : 1];
   return [
     [BPF_LD_W_ABS, 0, 0, NR],
-    [BPF_JMP_JEQ_K, 0, condition.length + 1, nr],
+    [BPF_JMP_JEQ_K, 0, condition.length + 1, numberOf(rule)],
     ...condition,
     refusal,
   ];

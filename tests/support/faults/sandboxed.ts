@@ -15,7 +15,7 @@ import {
   spawn,
   UnsupportedError,
 } from "../../../mod.ts";
-import { CGROUP_ROOT } from "../cgroups.ts";
+import { OWN_CGROUP } from "../cgroups.ts";
 import { isZombie, startShell } from "../children.ts";
 import { eventually, startStranger } from "../processes.ts";
 import { childrenOf } from "../trees.ts";
@@ -77,7 +77,7 @@ export async function prepare(): Promise<() => Promise<Record<string, Outcome>>>
     "spawn by name": () => spawn("true").status,
     "spawn with a descriptor": () =>
       spawn("/bin/sh", { args: ["-c", "[ -e /proc/self/fd/7 ]"], fds: { 7: self } }).status,
-    "spawn into a cgroup": () => spawn("/bin/true", { cgroup: ownCgroup() }).status,
+    "spawn into a cgroup": () => spawn("/bin/true", { cgroup: OWN_CGROUP ?? "/none" }).status,
     peer: () => closed(near.peer()),
     "send and receive": async () => {
       await near.send("text", [self]);
@@ -109,12 +109,6 @@ function start(command: string): PidFd {
     fds: new Map([[0, "null"], [1, "null"], [2, "null"]]),
     session: false,
   }));
-}
-
-/** The folder of this program's cgroup, or one that there isn't. */
-function ownCgroup(): string {
-  const [, path] = /^0::(.*)$/m.exec(Deno.readTextFileSync("/proc/self/cgroup")) ?? [];
-  return `${CGROUP_ROOT ?? "/none"}${path ?? ""}`;
 }
 
 /** A process's id, or one that nobody has where there are none. */

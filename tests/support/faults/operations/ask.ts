@@ -5,7 +5,6 @@
  */
 
 import {
-  type Capability,
   infoIoctl,
   namespaceIoctls,
   pidfsIds,
@@ -15,6 +14,7 @@ import {
 import { duplicate } from "../../../../ffi/files.ts";
 import { OwnedFd, PidFd, setSubreaper } from "../../../../mod.ts";
 import { startUnreaped } from "../../children.ts";
+import { freshCapabilities } from "../../fresh_capabilities.ts";
 import { without } from "../../shadow.ts";
 import { type Keep, on, type Operation, type Operations, plain } from "../operation.ts";
 
@@ -36,12 +36,9 @@ function lacking(
   }, run);
 }
 
-let modules = 0;
-
-/** What the kernel may offer, not asked yet. */
-async function freshCapabilities(): Promise<Capability[]> {
-  const { Capability, ...others } = await import(`../../../../ffi/capabilities.ts?${++modules}`);
-  return Object.values(others).filter((value) => value instanceof Capability) as Capability[];
+/** Whether each capability is there, as nobody has asked before. */
+function askAll({ Capability, ...others }: typeof import("../../../../ffi/capabilities.ts")) {
+  return Object.values(others).map((value) => value instanceof Capability && value.available);
 }
 
 const PARENT = Deno.ppid;
@@ -63,7 +60,7 @@ export const operations: Operations = {
   "Capability.available": on(
     // Modules of their own, which remember nothing yet: one for each try.
     () => Promise.all([freshCapabilities(), freshCapabilities()]),
-    (tries) => tries.shift()!.map(({ available }) => available),
+    (tries) => askAll(tries.shift()!),
   ),
   "PidFd.getInfo()": onSelf(info),
   "PidFd.getInfo() from /proc": lacking(infoIoctl, info),
