@@ -141,6 +141,9 @@ class Tree implements Disposable {
 
   constructor(root: PidFd) {
     if (!root.isAlive()) return;
+    // Nobody else can dispose of one that isn't made.
+    using failed = new DisposableStack();
+    failed.use(this);
     unlessGone(() => {
       const pid = root.getPid();
       if (ancestors(this.#self).includes(pid)) {
@@ -148,6 +151,7 @@ class Tree implements Disposable {
       }
       this.#introduce(this.#hold(root.clone(), pid));
     });
+    failed.move();
   }
 
   /** Those that run, stopped or not, and that may be signalled. */
