@@ -7,7 +7,7 @@
 
 import type { ErrnoName } from "../../../ffi/errno.ts";
 import { isUntried } from "./answers.ts";
-import { ERRORS, NOT_OURS } from "./errors.ts";
+import { CHILD_CALLS, ERRORS, NOT_OURS } from "./errors.ts";
 import type { Observation } from "./subject.ts";
 import type { Fault, TracedCall } from "./tracer.ts";
 
@@ -17,14 +17,23 @@ export const THOROUGH = Deno.env.has("FAULTS");
 /** What any call can fail with: an old kernel or a filter doesn't know it, a signal came in. */
 const ALWAYS: readonly ErrnoName[] = ["ENOSYS", "EINTR"];
 
-/** Calls that the kernel itself restarts, so that no program sees them interrupted: clone(2). */
-const RESTARTED: ReadonlySet<string> = new Set(["clone", "clone3"]);
+/**
+ * Calls that no program sees interrupted: the kernel itself restarts them (clone(2)), or they are
+ * made where no signal comes in (by the child of posix_spawn(3)).
+ */
+const RESTARTED: ReadonlySet<string> = new Set(["clone", "clone3", ...CHILD_CALLS]);
 
 /** What old kernels and filters answer each time. */
 const FOREVER: readonly ErrnoName[] = ["ENOSYS", "EPERM", "EINVAL", "ENOTTY"];
 
-/** Calls that Deno makes as well on the same thread: they fail once, or Deno does. */
-const SHARED: ReadonlySet<string> = new Set(["close", "epoll_ctl", "fcntl", "read", "write"]);
+/**
+ * Calls that fail once: Deno makes them as well on the same thread, and would fail itself; or it
+ * is over with the child then.
+ */
+const ONCE: ReadonlySet<string> = new Set([
+  ...["close", "epoll_ctl", "fcntl", "read", "write"],
+  ...CHILD_CALLS,
+]);
 
 /** How many calls of a name fail, each in its turn, where an operation makes more of them. */
 const LATEST = 4;
@@ -78,8 +87,6 @@ function faultsAt(call: string, count: number, isFirst: boolean): Fault[] {
   const all = [...errors, ...ALWAYS]
     .filter((errno) => errno !== "EINTR" || !RESTARTED.has(call));
   const once = all.map((errno) => ({ call, errno, when: `${count}` }));
-  const forever = isFirst && !SHARED.has(call)
-    ? FOREVER.filter((errno) => all.includes(errno))
-    : [];
+  const forever = isFirst && !ONCE.has(call) ? FOREVER.filter((errno) => all.includes(errno)) : [];
   return [...once, ...forever.map((errno) => ({ call, errno, when: `${count}+` }))];
 }

@@ -22,6 +22,7 @@ const CLONE: readonly ErrnoName[] = [
   ...["EACCES", "EAGAIN", "EBUSY", "EEXIST", "EINVAL", "ENOMEM", "ENOSPC", "EOPNOTSUPP"] as const,
   ...["EPERM", "EUSERS"] as const,
 ];
+const DUPLICATE: readonly ErrnoName[] = ["EBADF", "EBUSY", "EINVAL", "EMFILE"];
 const UNLINK: readonly ErrnoName[] = [...PATH, "EBUSY", "EISDIR", "EPERM", "EROFS"];
 
 /** The errors of each call, by its name in the kernel. Of EINTR and ENOSYS all are capable. */
@@ -33,16 +34,25 @@ export const ERRORS: Readonly<Record<string, readonly ErrnoName[]>> = {
   bind: [...PATH, "EADDRINUSE", "EADDRNOTAVAIL", "ENOTSOCK", "EROFS"],
   clone: CLONE,
   clone3: CLONE,
+  chdir: [...PATH, "EPERM"],
   close: ["EBADF", "EDQUOT", "EIO", "ENOSPC"],
+  close_range: ["EINVAL", "EMFILE", "ENOMEM"],
   connect: [
     ...["EACCES", "EADDRINUSE", "EADDRNOTAVAIL", "EAFNOSUPPORT", "EAGAIN", "EALREADY"] as const,
     ...["EBADF", "ECONNREFUSED", "EFAULT", "EINPROGRESS", "EISCONN", "ENETUNREACH"] as const,
     ...["ENOENT", "ENOTSOCK", "EPERM", "EPROTOTYPE", "ETIMEDOUT"] as const,
   ],
+  dup2: DUPLICATE,
+  dup3: DUPLICATE,
   epoll_create1: ["EINVAL", "EMFILE", "ENFILE", "ENOMEM"],
   epoll_ctl: ["EBADF", "EEXIST", "EINVAL", "ELOOP", "ENOENT", "ENOMEM", "ENOSPC", "EPERM"],
   epoll_wait: ["EBADF", "EFAULT", "EINVAL"],
   eventfd2: ["EINVAL", "EMFILE", "ENFILE", "ENODEV", "ENOMEM"],
+  execve: [
+    ...PATH,
+    ...["E2BIG", "EAGAIN", "EISDIR", "ELIBBAD", "EMFILE", "ENFILE", "ENOEXEC", "EPERM"] as const,
+    "ETXTBSY",
+  ],
   access: ACCESS,
   faccessat: ACCESS,
   // Of locks and notifications, which have further errors, nothing is asked.
@@ -90,6 +100,8 @@ export const ERRORS: Readonly<Record<string, readonly ErrnoName[]>> = {
     ...["EISCONN", "EMSGSIZE", "ENOBUFS", "ENOMEM", "ENOTCONN", "ENOTSOCK", "EOPNOTSUPP"] as const,
     ...["EPERM", "EPIPE", "ETOOMANYREFS"] as const,
   ],
+  setpgid: ["EACCES", "EINVAL", "EPERM", "ESRCH"],
+  setsid: ["EPERM"],
   setns: ["EBADF", "EINVAL", "ENOMEM", "EPERM", "ESRCH", "EUSERS"],
   setsockopt: ["EBADF", "EFAULT", "EINVAL", "ENOPROTOOPT", "ENOTSOCK"],
   shutdown: ["EBADF", "EINVAL", "ENOTCONN", "ENOTSOCK"],
@@ -107,6 +119,11 @@ export const ERRORS: Readonly<Record<string, readonly ErrnoName[]>> = {
     ...["ENOSPC", "EPERM", "EPIPE"] as const,
   ],
 };
+
+/** The calls that a child makes until it executes its program, and that its parent never makes. */
+export const CHILD_CALLS: ReadonlySet<string> = new Set([
+  ...["chdir", "close_range", "dup2", "dup3", "execve", "setpgid", "setsid"],
+]);
 
 /** What is no call of the library's, or can't fail. */
 export const NOT_OURS: ReadonlySet<string> = new Set([

@@ -10,7 +10,7 @@ import { features } from "../../../mod.ts";
 import { needing } from "../skip.ts";
 import { Plan, THOROUGH } from "./cases.ts";
 import type { Operations } from "./operation.ts";
-import { Miss, Subject } from "./subject.ts";
+import { Miss, type Observation, Subject } from "./subject.ts";
 import { canTrace } from "./tracer.ts";
 import { complaint } from "./verdict.ts";
 
@@ -18,8 +18,10 @@ import { complaint } from "./verdict.ts";
  * Registers the test of a module of operations, each of which is a step.
  *
  * @param name The module's name in the folder of operations.
+ * @param inChild Whether what fails are the calls of the process that an operation starts, until
+ * that executes its program.
  */
-export function testFaults(name: string, operations: Operations): void {
+export function testFaults(name: string, operations: Operations, inChild = false): void {
   const module = new URL(`operations/${name}.ts`, import.meta.url).href;
   const title = `Every kernel call that can fail, fails (${name})`;
   Deno.test(needing("strace", canTrace || THOROUGH, title), async (test) => {
@@ -28,7 +30,12 @@ export function testFaults(name: string, operations: Operations): void {
     for (const [operation, { exempt, needs }] of Object.entries(operations)) {
       await test.step({
         ...needing("Linux 6.9", needs === undefined || features()[needs], operation),
-        fn: async () => assertEquals(await tryFaults(subject, plan, operation, exempt), []),
+        fn: async () => {
+          const normal = inChild
+            ? await subject.observeChild(operation)
+            : await subject.observe(operation);
+          assertEquals(await tryFaults(subject, plan, operation, exempt, normal), []);
+        },
       });
     }
   });
@@ -43,8 +50,8 @@ async function tryFaults(
   plan: Plan,
   operation: string,
   exempt: readonly string[],
+  normal: Observation,
 ): Promise<string[]> {
-  const normal = await subject.observe(operation);
   assertEquals(normal.left, []);
   const complaints: (string | null)[] = [];
   const failed = new Map<string, boolean>();

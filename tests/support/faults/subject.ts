@@ -8,6 +8,7 @@ import { deadline } from "@std/async";
 import { startTalking, type TalkingChild } from "../children.ts";
 import { PATIENCE, ROOT } from "../processes.ts";
 import { type Answer, isSame, type Outcome, type Request } from "./protocol.ts";
+import { CHILD_CALLS } from "./errors.ts";
 import { attach, type Fault, type TracedCall } from "./tracer.ts";
 
 /** What is seen of one operation. */
@@ -51,17 +52,33 @@ export class Subject implements AsyncDisposable {
     return this.#orRenew(() => this.#observe(name));
   }
 
-  /** Does an operation with a fault, and once more without, if it didn't come to the same. */
-  observeWith(fault: Fault, name: string, expected: Outcome): Promise<Observation> {
-    return this.#orRenew(() => this.#observe(name, fault, expected));
+  /** The same; the calls are those of its child, until that executes its program. */
+  async observeChild(name: string): Promise<Observation> {
+    const observation = await this.#orRenew(() => this.#observe(name, true));
+    const calls = observation.calls.filter(({ thread }, _, [first]) => thread === first.thread);
+    const executes = calls.findIndex(({ name }) => name === "execve");
+    // Its fds are its own, whatever their numbers.
+    return { ...observation, calls: calls.slice(0, executes + 1), foreignFds: [] };
   }
 
-  async #observe(name: string, fault?: Fault, expected?: Outcome): Promise<Observation> {
+  /** Does an operation with a fault, and once more without, if it didn't come to the same. */
+  observeWith(fault: Fault, name: string, expected: Outcome): Promise<Observation> {
+    const inChild = CHILD_CALLS.has(fault.call);
+    return this.#orRenew(() => this.#observe(name, inChild, fault, expected));
+  }
+
+  async #observe(
+    name: string,
+    inChild = false,
+    fault?: Fault,
+    expected?: Outcome,
+  ): Promise<Observation> {
     const { fds: foreignFds } = await this.#ask({ step: "prepare", name });
-    const tracer = await attach([this.#thread], fault);
+    const tracer = await attach([this.#thread], fault, inChild);
     const ran = await Promise.allSettled([this.#ask({ step: "run" })]);
     const calls = await tracer.detach();
-    if (calls.some(({ injected, first }) => injected && foreignFds.includes(first))) {
+    const isForeign = ({ first }: TracedCall) => !inChild && foreignFds.includes(first);
+    if (calls.some((call) => call.injected && isForeign(call))) {
       throw new Miss();
     }
     if (ran[0].status === "rejected") throw ran[0].reason;

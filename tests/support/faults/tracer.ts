@@ -9,6 +9,7 @@ import { deadline } from "@std/async";
 import type { ErrnoName } from "../../../ffi/errno.ts";
 import { eventually, PATIENCE } from "../processes.ts";
 import { canRun } from "../skip.ts";
+import { CHILD_CALLS } from "./errors.ts";
 
 /** Whether strace is here, and may trace. */
 export const canTrace: boolean = canRun("strace", ["-o", "/dev/null", "true"]);
@@ -23,6 +24,8 @@ export interface Fault {
 
 /** A call that was seen. */
 export interface TracedCall {
+  /** Who made it, as far as strace tells: it does if children are traced. */
+  readonly thread: string;
   readonly name: string;
   /** Its first argument, which for most calls is an fd. */
   readonly first: string;
@@ -43,16 +46,28 @@ export interface Tracer {
 /** What strace says of a thread that it came upon in the middle of a call, and gets over. */
 const MIDWAY = /: pid \d+: entering, ptrace_syscall_info\.op == \d+$/;
 
-/** Attaches to threads; resolves once nothing that they call goes unseen. */
-export async function attach(threads: readonly number[], fault?: Fault): Promise<Tracer> {
+/**
+ * Attaches to threads; resolves once nothing that they call goes unseen.
+ *
+ * @param children Whether it's the calls of their children that count: those that no thread of the
+ * program itself makes, as strace follows all of them then.
+ */
+export async function attach(
+  threads: readonly number[],
+  fault?: Fault,
+  children = false,
+): Promise<Tracer> {
   const log = await Deno.makeTempFile();
+  // Not every machine has every call.
+  const all = children ? [...CHILD_CALLS].map((name) => `?${name}`).join() : "all";
   const inject = fault
     ? ["-e", `inject=${fault.call}:error=${fault.errno}:when=${fault.when}`]
     : [];
   const strace = new Deno.Command("strace", {
     args: [
       ...["-q", "-o", log, "-e", "verbose=clone3", "-e", "signal=none"],
-      ...["-e", `trace=${fault?.call ?? "all"}`, ...inject],
+      ...["-e", `trace=${fault?.call ?? all}`, ...inject],
+      ...(children ? ["-f"] : []),
       ...["-p", threads.join()],
     ],
     stdin: "null",
@@ -84,8 +99,8 @@ function isTraced(thread: number): boolean {
 
 /** A line of strace's log; those that tell of other things than calls are left out. */
 function parse(line: string): TracedCall[] {
-  const match = /^(?:\d+ +)?(\w+)\(([^,)]*)/.exec(line);
+  const match = /^(?:(\d+) +)?(\w+)\(([^,)]*)/.exec(line);
   if (match === null) return [];
-  const [, name, first] = match;
-  return [{ name, first, text: line, injected: line.endsWith("(INJECTED)") }];
+  const [, thread = "", name, first] = match;
+  return [{ thread, name, first, text: line, injected: line.endsWith("(INJECTED)") }];
 }

@@ -5,39 +5,10 @@
  */
 
 import { duplicate } from "../../../../ffi/files.ts";
-import {
-  type Child,
-  OwnedFd,
-  PidFd,
-  spawn,
-  type SpawnOptions,
-  SyscallError,
-} from "../../../../mod.ts";
+import { OwnedFd, PidFd, type SpawnOptions } from "../../../../mod.ts";
 import { Folder } from "../../sockets.ts";
 import { type Keep, on, type Operation, type Operations, plain } from "../operation.ts";
-
-/** Starts a process that ends, whatever becomes of the operation. */
-function start(keep: Keep, command: string, options: SpawnOptions = {}): Child {
-  const child = spawn(command, options);
-  keep({
-    async [Symbol.asyncDispose]() {
-      unlessGone(() => child.kill("SIGKILL"));
-      const [{ status }] = await Promise.allSettled([child.status]);
-      const disposed = child[Symbol.asyncDispose]();
-      // It says once more what became of the status, if that was refused.
-      await (status === "fulfilled" ? disposed : Promise.allSettled([disposed]));
-    },
-  });
-  return child;
-}
-
-function unlessGone(act: () => void): void {
-  try {
-    act();
-  } catch (error) {
-    if (!(error instanceof SyscallError) || error.code !== "ESRCH") throw error;
-  }
-}
+import { start } from "../start.ts";
 
 /** Runs a shell command, and tells how it ended. */
 function shell(command: string, options: SpawnOptions = {}): Operation {
