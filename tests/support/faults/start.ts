@@ -4,8 +4,9 @@
  * @module
  */
 
-import { type Child, spawn, type SpawnOptions, SyscallError } from "../../../mod.ts";
-import type { Keep } from "./operation.ts";
+import { type Child, features, spawn, type SpawnOptions, SyscallError } from "../../../mod.ts";
+import { hasCgroups, TestCgroup } from "../cgroups.ts";
+import { type Keep, on, type Operations } from "./operation.ts";
 
 /** Starts a process that ends, whatever becomes of the operation. */
 export function start(keep: Keep, command: string, options: SpawnOptions = {}): Child {
@@ -28,4 +29,17 @@ function unlessGone(act: () => void): void {
   } catch (error) {
     if (!(error instanceof SyscallError) || error.code !== "ESRCH") throw error;
   }
+}
+
+/** Operations on a new cgroup, where children can be born into one. */
+export function inCgroup(
+  acts: Readonly<Record<string, (cgroup: TestCgroup, keep: Keep) => unknown>>,
+  ...exempt: string[]
+): Operations {
+  if (!hasCgroups || !features().cgroupSpawn) return {};
+  return Object.fromEntries(
+    Object.entries(acts).map(([name, act]) => {
+      return [name, on((keep) => keep(new TestCgroup()), act, ...exempt)];
+    }),
+  );
 }

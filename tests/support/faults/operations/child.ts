@@ -5,10 +5,9 @@
  */
 
 import { duplicate } from "../../../../ffi/files.ts";
-import { features, OwnedFd, PidFd, type SpawnOptions } from "../../../../mod.ts";
-import { OWN_CGROUP } from "../../cgroups.ts";
+import { OwnedFd, PidFd, type SpawnOptions } from "../../../../mod.ts";
 import { type Operation, type Operations, plain } from "../operation.ts";
-import { start } from "../start.ts";
+import { inCgroup, start } from "../start.ts";
 
 /** Runs a shell command that ends with 7 if it is true. */
 function shell(command: string, options: SpawnOptions = {}): Operation {
@@ -26,9 +25,10 @@ export const operations: Operations = {
     const options = { args: ["-c", "[ -e /proc/self/fd/7 ] && exit 7"], fds: { 7: fd } };
     return start(keep, "/bin/sh", options).status;
   }),
-  ...(features().cgroupSpawn && OWN_CGROUP !== null
-    ? { "spawn() into a cgroup": shell("true", { cgroup: OWN_CGROUP }) }
-    : {}),
+  ...inCgroup({
+    "spawn() into a cgroup": ({ path }, keep) =>
+      start(keep, "/bin/sh", { args: ["-c", "exit 7"], cgroup: path }).status,
+  }),
   "Child.output()": plain(async (keep) => {
     const args = ["-c", "echo text"];
     const child = start(keep, "/bin/sh", { args, stdin: "piped", stdout: "piped" });

@@ -8,7 +8,7 @@ import { duplicate } from "../../../../ffi/files.ts";
 import { OwnedFd, PidFd, type SpawnOptions } from "../../../../mod.ts";
 import { Folder } from "../../sockets.ts";
 import { type Keep, on, type Operation, type Operations, plain } from "../operation.ts";
-import { start } from "../start.ts";
+import { inCgroup, start } from "../start.ts";
 
 /** Runs a shell command, and tells how it ended. */
 function shell(command: string, options: SpawnOptions = {}): Operation {
@@ -56,6 +56,16 @@ export const operations: Operations = {
     controller.abort();
     return child.status;
   }),
+  ...inCgroup({
+    "spawn() into a cgroup": ({ path }, keep) =>
+      start(keep, "/bin/sh", { args: ["-c", "exit 7"], cgroup: path }).status,
+    "Child's disposal with its cgroup": async ({ path }, keep) => {
+      const child = start(keep, "/bin/sh", { args: ["-c", "sleep 60 & sleep 60"], cgroup: path });
+      await child[Symbol.asyncDispose]();
+      return await child.status;
+    },
+    // Deno itself writes meanwhile, now more often and now less.
+  }, "write"),
   "Child.output()": plain(async (keep) => {
     const args = ["-c", "echo one; echo two >&2"];
     const child = start(keep, "/bin/sh", { args, stdout: "piped", stderr: "piped" });
