@@ -40,7 +40,7 @@ const ANSWERS: readonly Answer[] = [
   {
     calls: ["waitid"],
     errors: ["ECHILD"],
-    operations: /^(PidFd\.wait\(\)|PidFd\.terminate|spawn|Child)/,
+    operations: /^(PidFd\.wait\(\)|PidFd\.waitSync\(\)$|PidFd\.terminate|spawn|Child)/,
   },
   {
     calls: ["waitid"],
@@ -48,10 +48,10 @@ const ANSWERS: readonly Answer[] = [
     operations: /^PidFd\.fromChild\(\)$/,
     accepts: ({ error }) => error?.syscall === "pidfd_open" && error.errno === Errno.ESRCH,
   },
-  // It is in a PID namespace that is none of ours.
+  // It is in a PID namespace that is none of ours, or was reaped, and nothing tells how it ended.
   {
     calls: ["ioctl"],
-    errors: ["EREMOTE"],
+    errors: ["EREMOTE", "ESRCH"],
     operations: /^PidFd\.(tryWait|wait)/,
     accepts: ({ error }) => error?.syscall === "waitid" && error.errno === Errno.ECHILD,
   },
@@ -71,8 +71,15 @@ const ANSWERS: readonly Answer[] = [
   {
     calls: ["pidfd_send_signal"],
     errors: ["EPERM"],
-    operations: /^killTree/,
+    operations: /^killTree\(\)$/,
     accepts: is([true, 1]),
+  },
+  {
+    calls: ["pidfd_send_signal"],
+    errors: ["EPERM"],
+    operations: /^killTree\(\) of a family/,
+    // A shell that is refused ends by itself once its children have.
+    accepts: ({ value }) => Array.isArray(value) && value[0] <= value[1],
   },
   // An fd that can't be looked at isn't open; a socket that is none is none.
   {

@@ -4,9 +4,10 @@
  * @module
  */
 
-import { killTree, PidFd } from "../../../../mod.ts";
+import { killTree, PidFd, spawn } from "../../../../mod.ts";
 import { blockUntilEnded, startHeld, startUnreaped } from "../../children.ts";
 import { eventually, readStat, startStranger } from "../../processes.ts";
+import { Mark } from "../../trees.ts";
 import { during, type Keep, on, type Operations } from "../operation.ts";
 
 /** A child that ended, and that nobody has reaped. */
@@ -26,6 +27,15 @@ async function stopped(keep: Keep): Promise<PidFd> {
 /** A child that runs. */
 function running(keep: Keep): PidFd {
   return keep(startUnreaped("exec sleep 60")).pidfd;
+}
+
+/** A child with two children of its own. */
+async function family(keep: Keep): Promise<{ root: PidFd; mark: Mark }> {
+  const mark = keep(new Mark());
+  const args = ["-c", "sleep 60 & sleep 60 & wait"];
+  const child = keep(spawn("/bin/sh", { args, env: mark.env }));
+  await eventually("all three are there", () => mark.pids().length === 3);
+  return { root: keep(child.pidfd), mark };
 }
 
 /** Ends a process; one that has ended may be reaped already. */
@@ -100,4 +110,13 @@ export const operations: Operations = {
     const { refused } = await killTree(pidfd);
     return () => [pidfd.isAlive(), refused.length];
   }),
+  "killTree() of a family": on(
+    family,
+    async ({ root, mark }) => {
+      const { refused } = await killTree(root);
+      return () => [mark.pids().length, refused.length];
+    },
+    // By that the family's own handle waits for its root.
+    "waitid",
+  ),
 };
