@@ -16,6 +16,8 @@ interface Answer {
   readonly calls: readonly string[];
   readonly errors: readonly ErrnoName[];
   readonly operations: RegExp;
+  /** Which of the calls, if not any. */
+  readonly when?: string;
   /** Whether it's what comes of them; without it they aren't tried, as it takes such a process. */
   readonly accepts?: (found: Outcome) => boolean;
 }
@@ -41,6 +43,13 @@ const ANSWERS: readonly Answer[] = [
     calls: ["waitid"],
     errors: ["ECHILD"],
     operations: /^(PidFd\.wait\(\)|PidFd\.waitSync\(\)$|PidFd\.terminate|spawn|Child)/,
+  },
+  // Whoever may not wait at all leaves a zombie behind.
+  {
+    calls: ["waitid"],
+    errors: ["EINVAL", "ENOSYS", "EPERM"],
+    operations: /^Child's disposal/,
+    when: "1+",
   },
   {
     calls: ["waitid"],
@@ -119,9 +128,10 @@ const ANSWERS: readonly Answer[] = [
   },
 ];
 
-function answersTo(operation: string, { call, errno }: Fault): Answer[] {
-  return ANSWERS.filter(({ calls, errors, operations }) =>
-    calls.includes(call) && errors.includes(errno) && operations.test(operation)
+function answersTo(operation: string, fault: Fault): Answer[] {
+  return ANSWERS.filter(({ calls, errors, operations, when = fault.when }) =>
+    calls.includes(fault.call) && errors.includes(fault.errno) && operations.test(operation) &&
+    when === fault.when
   );
 }
 

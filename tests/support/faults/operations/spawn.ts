@@ -80,11 +80,16 @@ export const operations: Operations = {
     return text((await child.output()).stdout);
   }, "close"),
   "Child.pidfd": on(sleeping, (child, keep) => keep(child.pidfd).closed),
-  "Child.kill()": on((keep) => ({ child: sleeping(keep), killed: false }), (fixture) => {
-    if (!fixture.killed) fixture.child.kill();
-    fixture.killed = true;
-    return fixture.child.status;
-  }),
+  "Child.kill()": on(
+    (keep) => ({ child: sleeping(keep), killed: false }),
+    (fixture) => {
+      if (!fixture.killed) fixture.child.kill();
+      fixture.killed = true;
+      return fixture.child.status;
+    },
+    // The status is the same a second time, and other operations have theirs fail.
+    "waitid",
+  ),
   "Child's disposal": plain(async (keep) => {
     const child = start(keep, "/bin/sleep", { args: ["60"] });
     await child[Symbol.asyncDispose]();
