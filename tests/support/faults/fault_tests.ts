@@ -6,13 +6,14 @@
  */
 
 import { assertEquals } from "@std/assert";
-import { features } from "../../../mod.ts";
 import { needing } from "../skip.ts";
 import { Plan, THOROUGH } from "./cases.ts";
-import type { Operations } from "./operation.ts";
+import type { Need, Operations } from "./operation.ts";
 import { Miss, type Observation, Subject } from "./subject.ts";
 import { canTrace } from "./tracer.ts";
 import { complaint } from "./verdict.ts";
+
+const NOTHING: Need = { what: "nothing", isThere: true };
 
 /**
  * Registers the test of a module of operations, each of which is a step.
@@ -27,9 +28,9 @@ export function testFaults(name: string, operations: Operations, inChild = false
   Deno.test(needing("strace", canTrace || THOROUGH, title), async (test) => {
     await using subject = await Subject.start(module);
     const plan = new Plan();
-    for (const [operation, { exempt, needs }] of Object.entries(operations)) {
+    for (const [operation, { exempt, needs = NOTHING }] of Object.entries(operations)) {
       await test.step({
-        ...needing("Linux 6.9", needs === undefined || features()[needs], operation),
+        ...needing(needs.what, needs.isThere, operation),
         fn: async () => {
           const normal = inChild
             ? await subject.observeChild(operation)

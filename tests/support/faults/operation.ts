@@ -22,8 +22,14 @@ export interface Operation {
    * a pipe that wasn't closed in truth keeps its reader waiting.
    */
   readonly exempt: readonly string[];
-  /** The feature without which it can't even be prepared. */
-  readonly needs?: "ids";
+  /** Without which it can't even be prepared. */
+  readonly needs?: Need;
+}
+
+/** Something that not every machine has. */
+export interface Need {
+  readonly what: string;
+  readonly isThere: boolean;
 }
 
 /** Many of them, by their names. */

@@ -5,8 +5,8 @@
  */
 
 import { type Child, features, spawn, type SpawnOptions, SyscallError } from "../../../mod.ts";
-import { hasCgroups, TestCgroup } from "../cgroups.ts";
-import { type Keep, on, type Operations } from "./operation.ts";
+import { CGROUPS, hasCgroups, TestCgroup } from "../cgroups.ts";
+import type { Keep, Need, Operations } from "./operation.ts";
 
 /** Starts a process that ends, whatever becomes of the operation. */
 export function start(keep: Keep, command: string, options: SpawnOptions = {}): Child {
@@ -31,15 +31,18 @@ function unlessGone(act: () => void): void {
   }
 }
 
-/** Operations on a new cgroup, where children can be born into one. */
+const IN_CGROUP: Need = {
+  what: `${CGROUPS}, and glibc 2.39`,
+  isThere: hasCgroups && features().cgroupSpawn,
+};
+
+/** Operations on a new cgroup, for children to be born into. */
 export function inCgroup(
   acts: Readonly<Record<string, (cgroup: TestCgroup, keep: Keep) => unknown>>,
   ...exempt: string[]
 ): Operations {
-  if (!hasCgroups || !features().cgroupSpawn) return {};
+  const prepare = (keep: Keep) => keep(new TestCgroup());
   return Object.fromEntries(
-    Object.entries(acts).map(([name, act]) => {
-      return [name, on((keep) => keep(new TestCgroup()), act, ...exempt)];
-    }),
+    Object.entries(acts).map(([name, run]) => [name, { prepare, run, exempt, needs: IN_CGROUP }]),
   );
 }

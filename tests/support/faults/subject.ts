@@ -7,8 +7,8 @@
 import { deadline } from "@std/async";
 import { startTalking, type TalkingChild } from "../children.ts";
 import { PATIENCE, ROOT } from "../processes.ts";
-import { type Answer, isSame, type Outcome, type Request } from "./protocol.ts";
 import { CHILD_CALLS } from "./errors.ts";
+import { type Answer, isSame, type Outcome, type Request } from "./protocol.ts";
 import { attach, type Fault, type TracedCall } from "./tracer.ts";
 
 /** What is seen of one operation. */
@@ -57,6 +57,7 @@ export class Subject implements AsyncDisposable {
     const observation = await this.#orRenew(() => this.#observe(name, true));
     const calls = observation.calls.filter(({ thread }, _, [first]) => thread === first.thread);
     const executes = calls.findIndex(({ name }) => name === "execve");
+    if (executes === -1) throw new Error(`${name} executed nothing`);
     // Its fds are its own, whatever their numbers.
     return { ...observation, calls: calls.slice(0, executes + 1), foreignFds: [] };
   }

@@ -5,7 +5,7 @@
  */
 
 import { duplicate, isOpen } from "../../../../ffi/files.ts";
-import { OwnedFd, PidFd } from "../../../../mod.ts";
+import { features, OwnedFd, PidFd } from "../../../../mod.ts";
 import { startHeld } from "../../children.ts";
 import { type Keep, on, type Operation, type Operations, plain } from "../operation.ts";
 
@@ -20,7 +20,7 @@ function isSelf(pidfd: PidFd): () => boolean {
 function again<T>(note: (self: PidFd) => T, find: (noted: T) => PidFd): Operation {
   return {
     ...on((keep) => note(self(keep)), (noted, keep) => isSelf(keep(find(noted)))),
-    needs: "ids",
+    needs: { what: "Linux 6.9", isThere: features().ids },
   };
 }
 
