@@ -175,11 +175,22 @@ export async function assertFails(
   assertMatch(stderr, message);
 }
 
-/** A process's command line as it is shown. One that was just started has none for a moment. */
+/** A process's command line as it is shown. */
 export async function shownCommand(pid: number): Promise<string> {
-  const shown = () => Deno.readTextFileSync(`/proc/${pid}/cmdline`).replaceAll("\0", " ").trim();
-  await eventually(`${pid} has a command line`, () => shown() !== "");
-  return shown();
+  await eventually(`${pid} executes`, () => hasExecuted(pid));
+  return commandLineOf(pid).replaceAll("\0", " ").trim();
+}
+
+function commandLineOf(pid: number): string {
+  return Deno.readTextFileSync(`/proc/${pid}/cmdline`);
+}
+
+/**
+ * Whether a child has become what it is to be. The kernel lets its parent go on a moment before
+ * that (CLONE_VFORK, clone(2)): then it has our own command line, after that for a moment none.
+ */
+function hasExecuted(pid: number): boolean {
+  return !["", commandLineOf(Deno.pid)].includes(commandLineOf(pid));
 }
 
 /** The PIDs of the processes whose pidfds are in an epoll set of a process. */
@@ -187,8 +198,8 @@ function awaitedBy(waiter: number): Set<number> {
   const pids = new Map<string, number>();
   const watched = new Set<string>();
   try {
-    // As long as it hasn't become what it is to be, its descriptors are copies of our own.
-    if (Deno.readTextFileSync(`/proc/${waiter}/cmdline`) === "") return new Set();
+    // Before, its descriptors are copies of our own.
+    if (!hasExecuted(waiter)) return new Set();
     for (const { name } of Deno.readDirSync(`/proc/${waiter}/fdinfo`)) {
       const text = Deno.readTextFileSync(`/proc/${waiter}/fdinfo/${name}`);
       const pid = /^Pid:\s+(\d+)$/m.exec(text);
