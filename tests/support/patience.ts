@@ -12,9 +12,11 @@ export const PATIENCE: number = Number(Deno.env.get("PATIENCE") ?? 60) * 1000;
 
 /** Resolves once the condition holds; rejects after a generous while. */
 export async function eventually(what: string, condition: () => boolean): Promise<void> {
-  const end = performance.now() + PATIENCE;
+  const start = performance.now();
   while (!condition()) {
-    if (performance.now() > end) throw new Error(`waited in vain: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 2));
+    const waited = performance.now() - start;
+    if (waited > PATIENCE) throw new Error(`waited in vain: ${what}`);
+    // On a slow machine what is waited for needs the time that each look takes.
+    await new Promise((resolve) => setTimeout(resolve, Math.max(2, waited / 8)));
   }
 }

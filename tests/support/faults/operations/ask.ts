@@ -58,9 +58,9 @@ const net = (pidfd: PidFd, keep: Keep) => {
 
 export const operations: Operations = {
   "Capability.available": on(
-    // Modules of their own, which remember nothing yet: one for each try.
-    () => Promise.all([freshCapabilities(), freshCapabilities()]),
-    (tries) => askAll(tries.shift()!),
+    // A module of its own, which remembers nothing yet; a second try needs another.
+    async () => [await freshCapabilities()],
+    async (tries) => askAll(tries.shift() ?? await freshCapabilities()),
   ),
   "PidFd.getInfo()": onSelf(info),
   "PidFd.getInfo() from /proc": lacking(infoIoctl, info),
