@@ -129,6 +129,8 @@ export const CHILD_CALLS: ReadonlySet<string> = new Set([
 export const NOT_OURS: ReadonlySet<string> = new Set([
   ...["brk", "madvise", "mmap", "mprotect", "mremap", "munmap", "pkey_mprotect"],
   ...["futex", "sched_yield", "clock_nanosleep", "restart_syscall"],
+  // By libc, for a new thread of Deno's.
+  ...["sched_getaffinity", "sched_getparam", "sched_getscheduler"],
   // System calls only where the clock is none that a program can read by itself.
   ...["clock_gettime", "gettimeofday"],
   // Deno's event loop waits in these; the library's own wait is on another thread.
