@@ -1,5 +1,6 @@
 /**
- * What a child does until it executes its program, when the kernel fails that.
+ * What a child does until it executes its program and its parent never does, when the kernel fails
+ * that.
  *
  * @module
  */
@@ -7,4 +8,4 @@
 import { testFaults } from "../support/faults/fault_tests.ts";
 import { operations } from "../support/faults/operations/child.ts";
 
-testFaults("child", operations, true);
+testFaults("child", operations);

@@ -18,8 +18,8 @@ export const THOROUGH = Deno.env.has("FAULTS");
 const ALWAYS: readonly ErrnoName[] = ["ENOSYS", "EINTR"];
 
 /**
- * Calls that no program sees interrupted: the kernel itself restarts them (clone(2)), or they are
- * made where no signal comes in (by the child of posix_spawn(3)).
+ * Calls that no program sees interrupted: the kernel itself restarts them (clone(2)), or the child
+ * of posix_spawn(3) makes them, with its signals blocked, or with no handler left by the execution.
  */
 const RESTARTED: ReadonlySet<string> = new Set(["clone", "clone3", ...CHILD_CALLS]);
 
@@ -27,8 +27,8 @@ const RESTARTED: ReadonlySet<string> = new Set(["clone", "clone3", ...CHILD_CALL
 const FOREVER: readonly ErrnoName[] = ["ENOSYS", "EPERM", "EINVAL", "ENOTTY"];
 
 /**
- * Calls that fail once: Deno makes them as well on the same thread, and would fail itself; or it
- * is over with the child then.
+ * Calls that fail once: Deno makes them as well on the same thread, and would fail itself; or it's
+ * a child's, which are counted anew for each.
  */
 const ONCE: ReadonlySet<string> = new Set([
   ...["close", "epoll_ctl", "fcntl", "read", "write"],

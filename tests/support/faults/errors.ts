@@ -32,9 +32,9 @@ export const ERRORS: Readonly<Record<string, readonly ErrnoName[]>> = {
     ...["ENOBUFS", "ENOMEM", "ENOTSOCK", "EOPNOTSUPP", "EPERM", "EPROTO"] as const,
   ],
   bind: [...PATH, "EADDRINUSE", "EADDRNOTAVAIL", "ENOTSOCK", "EROFS"],
+  chdir: [...PATH, "EPERM"],
   clone: CLONE,
   clone3: CLONE,
-  chdir: [...PATH, "EPERM"],
   close: ["EBADF", "EDQUOT", "EIO", "ENOSPC"],
   close_range: ["EINVAL", "EMFILE", "ENOMEM"],
   connect: [
@@ -120,7 +120,10 @@ export const ERRORS: Readonly<Record<string, readonly ErrnoName[]>> = {
   ],
 };
 
-/** The calls that a child makes until it executes its program, and that its parent never makes. */
+/**
+ * The calls that a child makes until it executes its program, and that its parent never makes.
+ * What both make (openat, close, fcntl, rt_sigaction) can't fail for the child alone.
+ */
 export const CHILD_CALLS: ReadonlySet<string> = new Set([
   ...["chdir", "close_range", "dup2", "dup3", "execve", "setpgid", "setsid"],
 ]);

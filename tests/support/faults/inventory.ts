@@ -6,6 +6,7 @@
 
 import { openOn } from "../fds.ts";
 import { openFds } from "../processes.ts";
+import { childrenOf } from "../trees.ts";
 
 /** What the program is talked to by. Deno makes duplicates of it at times. */
 const STDIO: readonly (string | null)[] = [0, 1, 2].map(openOn);
@@ -19,19 +20,20 @@ export function inventory(): string[] {
   return [...fds, ...children().map((pid) => `child ${pid}`)];
 }
 
-/** The PIDs of the program's children, by a list that each thread has (proc(5)). */
-function children(): string[] {
-  return [...Deno.readDirSync("/proc/self/task")].flatMap(({ name: tid }) =>
-    listOf(tid).split(" ").filter(Boolean)
-  );
+/** The PIDs of the program's children; from the threads' lists of them, it takes a look or two. */
+function children(): number[] {
+  const lists = [...Deno.readDirSync("/proc/self/task")].map(({ name: tid }) => listOf(tid));
+  // Not every kernel was built with such lists.
+  if (lists.every((list) => list === null)) return childrenOf(Deno.pid);
+  return lists.flatMap((list) => list?.split(" ").filter(Boolean).map(Number) ?? []);
 }
 
-function listOf(tid: string): string {
+/** The list of a thread; null if there is none, or the thread has ended. */
+function listOf(tid: string): string | null {
   try {
     return Deno.readTextFileSync(`/proc/self/task/${tid}/children`);
   } catch (error) {
-    // The main thread's is there, unless the kernel has no such lists.
-    if (error instanceof Deno.errors.NotFound && Number(tid) !== Deno.pid) return "";
+    if (error instanceof Deno.errors.NotFound) return null;
     throw error;
   }
 }

@@ -22,8 +22,13 @@ export interface Operation {
    * a pipe that wasn't closed in truth keeps its reader waiting.
    */
   readonly exempt: readonly string[];
-  /** Without which it can't even be prepared. */
+  /** What it can't even be prepared without. */
   readonly needs?: Need;
+  /**
+   * Present if what fails are calls of its child's, before that executes its program: some that it
+   * makes for certain.
+   */
+  readonly childCalls?: readonly string[];
 }
 
 /** Something that not every machine has. */

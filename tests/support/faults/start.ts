@@ -1,12 +1,12 @@
 /**
- * Processes for operations, by the way that is tried.
+ * Processes for operations, started by what is tried itself.
  *
  * @module
  */
 
 import { type Child, features, spawn, type SpawnOptions, SyscallError } from "../../../mod.ts";
 import { CGROUPS, hasCgroups, TestCgroup } from "../cgroups.ts";
-import type { Keep, Need, Operations } from "./operation.ts";
+import { type Keep, type Need, on, type Operation } from "./operation.ts";
 
 /** Starts a process that ends, whatever becomes of the operation. */
 export function start(keep: Keep, command: string, options: SpawnOptions = {}): Child {
@@ -32,17 +32,14 @@ function unlessGone(act: () => void): void {
 }
 
 const IN_CGROUP: Need = {
-  what: `${CGROUPS}, and glibc 2.39`,
+  what: `${CGROUPS}, glibc 2.39`,
   isThere: hasCgroups && features().cgroupSpawn,
 };
 
-/** Operations on a new cgroup, for children to be born into. */
+/** An operation on a new cgroup, for children to be born into. */
 export function inCgroup(
-  acts: Readonly<Record<string, (cgroup: TestCgroup, keep: Keep) => unknown>>,
+  run: (cgroup: TestCgroup, keep: Keep) => unknown,
   ...exempt: string[]
-): Operations {
-  const prepare = (keep: Keep) => keep(new TestCgroup());
-  return Object.fromEntries(
-    Object.entries(acts).map(([name, run]) => [name, { prepare, run, exempt, needs: IN_CGROUP }]),
-  );
+): Operation {
+  return { ...on((keep) => keep(new TestCgroup()), run, ...exempt), needs: IN_CGROUP };
 }

@@ -7,7 +7,6 @@
 import { deadline } from "@std/async";
 import { startTalking, type TalkingChild } from "../children.ts";
 import { PATIENCE, ROOT } from "../processes.ts";
-import { CHILD_CALLS } from "./errors.ts";
 import { type Answer, isSame, type Outcome, type Request } from "./protocol.ts";
 import { attach, type Fault, type TracedCall } from "./tracer.ts";
 
@@ -47,14 +46,15 @@ export class Subject implements AsyncDisposable {
     await this.#program[Symbol.asyncDispose]();
   }
 
-  /** Does an operation without faults. */
-  observe(name: string): Promise<Observation> {
-    return this.#orRenew(() => this.#observe(name));
-  }
-
-  /** The same; the calls are those of its child, until that executes its program. */
-  async observeChild(name: string): Promise<Observation> {
-    const observation = await this.#orRenew(() => this.#observe(name, true));
+  /**
+   * Does an operation without faults.
+   *
+   * @param inChild Whether the calls that count are those of its child, until that executes its
+   * program.
+   */
+  async observe(name: string, inChild: boolean): Promise<Observation> {
+    const observation = await this.#orRenew(() => this.#observe(name, inChild));
+    if (!inChild) return observation;
     const calls = observation.calls.filter(({ thread }, _, [first]) => thread === first.thread);
     const executes = calls.findIndex(({ name }) => name === "execve");
     if (executes === -1) throw new Error(`${name} executed nothing`);
@@ -63,14 +63,18 @@ export class Subject implements AsyncDisposable {
   }
 
   /** Does an operation with a fault, and once more without, if it didn't come to the same. */
-  observeWith(fault: Fault, name: string, expected: Outcome): Promise<Observation> {
-    const inChild = CHILD_CALLS.has(fault.call);
+  observeWith(
+    fault: Fault,
+    name: string,
+    inChild: boolean,
+    expected: Outcome,
+  ): Promise<Observation> {
     return this.#orRenew(() => this.#observe(name, inChild, fault, expected));
   }
 
   async #observe(
     name: string,
-    inChild = false,
+    inChild: boolean,
     fault?: Fault,
     expected?: Outcome,
   ): Promise<Observation> {

@@ -18,13 +18,13 @@ export const canTrace: boolean = canRun("strace", ["-o", "/dev/null", "true"]);
 export interface Fault {
   readonly call: string;
   readonly errno: ErrnoName;
-  /** Which one of the calls of this name: strace's `when`, "2" or "1+". */
+  /** Which one of a thread's calls of this name: strace's `when`, "2" or "1+". */
   readonly when: string;
 }
 
 /** A call that was seen. */
 export interface TracedCall {
-  /** Who made it, as far as strace tells: it does if children are traced. */
+  /** Who made it; empty if only one thread is traced. */
   readonly thread: string;
   readonly name: string;
   /** Its first argument, which for most calls is an fd. */
@@ -65,7 +65,7 @@ export async function attach(
     : [];
   const strace = new Deno.Command("strace", {
     args: [
-      ...["-q", "-o", log, "-e", "verbose=clone3", "-e", "signal=none"],
+      ...["-qq", "-o", log, "-e", "verbose=clone3", "-e", "signal=none"],
       ...["-e", `trace=${fault?.call ?? all}`, ...inject],
       ...(children ? ["-f"] : []),
       ...["-p", threads.join()],

@@ -9,29 +9,44 @@ import { OwnedFd, PidFd, type SpawnOptions } from "../../../../mod.ts";
 import { type Operation, type Operations, plain } from "../operation.ts";
 import { inCgroup, start } from "../start.ts";
 
-/** Runs a shell command that ends with 7 if it is true. */
+const DUPLICATE = Deno.build.arch === "x86_64" ? "dup2" : "dup3";
+
+/** An operation whose child makes these calls for certain, besides the execution. */
+function making(operation: Operation, ...calls: string[]): Operation {
+  return { ...operation, childCalls: [...calls, "execve"] };
+}
+
+/** Runs a shell command. */
 function shell(command: string, options: SpawnOptions = {}): Operation {
-  const args = ["-c", `${command} && exit 7`];
-  return plain((keep) => start(keep, "/bin/sh", { args, ...options }).status);
+  return plain((keep) => start(keep, "/bin/sh", { args: ["-c", command], ...options }).status);
 }
 
 export const operations: Operations = {
-  "spawn()": shell("true"),
-  "spawn() of what doesn't exist": plain((keep) => start(keep, "/nowhere/program").status),
-  "spawn() in a folder, in a session": shell("[ $PWD = / ]", { cwd: "/", detached: true }),
-  "spawn() in a process group": shell("true", { processGroup: 0 }),
-  "spawn() with a descriptor": plain((keep) => {
-    const fd = keep(new OwnedFd(duplicate(keep(PidFd.fromSelf()).fd)));
-    const options = { args: ["-c", "[ -e /proc/self/fd/7 ] && exit 7"], fds: { 7: fd } };
-    return start(keep, "/bin/sh", options).status;
-  }),
-  ...inCgroup({
-    "spawn() into a cgroup": ({ path }, keep) =>
-      start(keep, "/bin/sh", { args: ["-c", "exit 7"], cgroup: path }).status,
-  }),
-  "Child.output()": plain(async (keep) => {
-    const args = ["-c", "echo text"];
-    const child = start(keep, "/bin/sh", { args, stdin: "piped", stdout: "piped" });
-    return new TextDecoder().decode((await child.output()).stdout);
-  }),
+  "spawn()": making(shell("exit 7")),
+  "spawn() of what doesn't exist": making(plain((keep) => start(keep, "/nowhere/program").status)),
+  "spawn() in a folder, in a session": making(
+    shell("exit 7", { cwd: "/", detached: true }),
+    ...["chdir", "setsid"],
+  ),
+  "spawn() in a process group": making(shell("exit 7", { processGroup: 0 }), "setpgid"),
+  "spawn() with a descriptor": making(
+    plain((keep) => {
+      const fd = keep(new OwnedFd(duplicate(keep(PidFd.fromSelf()).fd)));
+      return start(keep, "/bin/sh", { args: ["-c", "exit 7"], fds: { 7: fd } }).status;
+    }),
+    DUPLICATE,
+  ),
+  "spawn() into a cgroup": making(
+    inCgroup(({ path }, keep) =>
+      start(keep, "/bin/sh", { args: ["-c", "exit 7"], cgroup: path }).status
+    ),
+  ),
+  "Child.output()": making(
+    plain(async (keep) => {
+      const args = ["-c", "echo text"];
+      const child = start(keep, "/bin/sh", { args, stdin: "piped", stdout: "piped" });
+      return new TextDecoder().decode((await child.output()).stdout);
+    }),
+    DUPLICATE,
+  ),
 };

@@ -56,16 +56,18 @@ export const operations: Operations = {
     controller.abort();
     return child.status;
   }),
-  ...inCgroup({
-    "spawn() into a cgroup": ({ path }, keep) =>
-      start(keep, "/bin/sh", { args: ["-c", "exit 7"], cgroup: path }).status,
-    "Child's disposal with its cgroup": async ({ path }, keep) => {
+  "spawn() into a cgroup": inCgroup(({ path }, keep) =>
+    start(keep, "/bin/sh", { args: ["-c", "exit 7"], cgroup: path }).status
+  ),
+  "Child's disposal with its cgroup": inCgroup(
+    async ({ path }, keep) => {
       const child = start(keep, "/bin/sh", { args: ["-c", "sleep 60 & sleep 60"], cgroup: path });
       await child[Symbol.asyncDispose]();
       return await child.status;
     },
     // Deno itself writes meanwhile, now more often and now less.
-  }, "write"),
+    "write",
+  ),
   "Child.output()": plain(async (keep) => {
     const args = ["-c", "echo one; echo two >&2"];
     const child = start(keep, "/bin/sh", { args, stdout: "piped", stderr: "piped" });

@@ -114,9 +114,14 @@ export const operations: Operations = {
     family,
     async ({ root, mark }) => {
       const { refused } = await killTree(root);
-      return () => [mark.pids().length, refused.length];
+      return async () => {
+        const left = mark.pids().length;
+        // A second try can't find those whose parent has ended.
+        await mark[Symbol.asyncDispose]();
+        return [left, refused.length];
+      };
     },
-    // By that the family's own handle waits for its root.
+    // killTree makes none: it is by these that the family's own handle waits for its root.
     "waitid",
   ),
 };
