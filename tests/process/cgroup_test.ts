@@ -74,6 +74,23 @@ test("killTree() with cgroup ends those that have left the tree, too", async (cg
 });
 
 test(
+  "killTree() says that the kernel won't end a threaded cgroup, after the tree has ended",
+  async (cgroup, mark) => {
+    using stack = new DisposableStack();
+    const path = `${cgroup.path}/threaded`;
+    Deno.mkdirSync(path);
+    stack.defer(() => Deno.removeSync(path));
+    Deno.writeTextFileSync(`${path}/cgroup.type`, "threaded");
+    const tree = startTree(mark, "sleep 60 & echo; wait");
+    await tree.lines(1);
+    using root = tree.child.pidfd;
+    const end = () => deadline(killTree(root, { cgroup: path }), PATIENCE);
+    const { code, syscall } = await assertRejects(end, SyscallError);
+    assertEquals([code, syscall, mark.pids()], ["EOPNOTSUPP", "write", []]);
+  },
+);
+
+test(
   "killTree() without cgroup leaves alone those that had left the tree",
   async (cgroup, mark) => {
     const [tree, daemon] = await startDaemon(cgroup, mark);
