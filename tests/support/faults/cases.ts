@@ -41,6 +41,9 @@ const LATEST = 4;
 /** The faults of one operation after the other. */
 export class Plan {
   readonly #tried = new Set<string>();
+  /** The calls that were to fail, and those that were seen to, in whichever operation. */
+  readonly planned = new Set<string>();
+  readonly failed = new Set<string>();
 
   /**
    * The faults for an operation, from what it was seen to call. If not all is tried everywhere,
@@ -61,6 +64,7 @@ export class Plan {
         .filter((fault) => !isUntried(operation, fault));
       faults.push(...(THOROUGH ? possible : this.#choose(possible, isFirst)));
     }
+    for (const { call } of faults) this.planned.add(call);
     return faults;
   }
 
