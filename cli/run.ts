@@ -139,7 +139,7 @@ function reapOrphans(command: Child): void {
   let spared: number | undefined = command.pid;
   const reaped = () => spared = undefined;
   command.status.then(reaped, reaped);
-  Deno.addSignalListener("SIGCHLD", () => {
+  const reap = () => {
     try {
       for (const pid of childPids()) {
         if (pid === spared) continue;
@@ -150,7 +150,10 @@ function reapOrphans(command: Child): void {
       // For want of descriptors, say: the next one that ends is another chance.
       if (!(error instanceof SyscallError)) throw error;
     }
-  });
+  };
+  Deno.addSignalListener("SIGCHLD", reap);
+  // Some can have ended between the command's start and now.
+  reap();
 }
 
 /** The PIDs of this program's children, which stay theirs until it reaps them. proc(5) */

@@ -143,6 +143,15 @@ Deno.test("pidfd run reaps orphans while the command runs", async () => {
   assertEquals((await cli.finished()).code, 143);
 });
 
+Deno.test("pidfd run reaps an orphan that ended before it could be told", async () => {
+  const script = "(sh -c 'echo $$' &); exec sleep 60";
+  const options = { preload: "late_listener.ts", permissions: ["--allow-all"] };
+  await using cli = start(["run", "sh", "-c", script], options);
+  const orphan = Number(await cli.line());
+  await eventually("the orphan is reaped", () => readStat(orphan) === null);
+  assertEquals(cli.hasEnded, false);
+});
+
 Deno.test(needing(...OTHER_USERS, "pidfd run names those that it may not end"), async () => {
   const script = `"$@" sh -c 'echo $$; exec sleep 60 >/dev/null 2>&1'; :`;
   const prefix = withoutCapability("kill");

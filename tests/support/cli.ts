@@ -25,6 +25,8 @@ export interface CommandLineOptions {
   readonly prefix?: readonly string[];
   /** Whether it takes kernel and libc for older ones than they are. */
   readonly onOldSystem?: boolean;
+  /** A file of the tests' support that is loaded before it. */
+  readonly preload?: string;
 }
 
 /** Options for {@linkcode start} and {@linkcode pidfd}. */
@@ -35,16 +37,16 @@ export interface StartOptions extends CommandLineOptions {
 /** The command line that runs `pidfd` with arguments. */
 export function commandLine(
   args: readonly string[],
-  { permissions = ["--allow-ffi"], prefix = [], onOldSystem = false }: CommandLineOptions = {},
+  { permissions = ["--allow-ffi"], prefix = [], onOldSystem, preload }: CommandLineOptions = {},
 ): string[] {
-  const preload = onOldSystem ? [`--preload=${ROOT}tests/support/old_system.ts`] : [];
+  const preloads = [...(onOldSystem ? ["old_system.ts"] : []), ...(preload ? [preload] : [])];
   // Some are killed, and what they share, such as a cache, would have to stand that.
   const options = [
     "run",
     "--no-prompt",
     "--no-check",
     "--no-code-cache",
-    ...preload,
+    ...preloads.map((file) => `--preload=${ROOT}tests/support/${file}`),
     ...permissions,
   ];
   return [...prefix, Deno.execPath(), ...options, `${ROOT}cli.ts`, ...args];
