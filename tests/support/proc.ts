@@ -19,13 +19,29 @@ export function threads(): number {
 
 /** The children of this process, with those that ended and were not reaped. */
 export function children(): { pid: number; state: string }[] {
-  return [...Deno.readDirSync("/proc")]
-    .filter(({ name }) => /^\d+$/.test(name))
-    .flatMap(({ name }) => {
-      const pid = Number(name);
-      const stat = readStat(pid);
-      return stat?.ppid === Deno.pid ? [{ pid, state: stat.state }] : [];
-    });
+  return listedChildren().flatMap((pid) => {
+    const stat = readStat(pid);
+    return stat?.ppid === Deno.pid ? [{ pid, state: stat.state }] : [];
+  });
+}
+
+/** Who can be a child of this process: by its threads' lists, or where there are none, anybody. */
+function listedChildren(): number[] {
+  const lists = [...Deno.readDirSync("/proc/self/task")].map(({ name: tid }) => listOf(tid));
+  const names = lists.every((list) => list === null)
+    ? [...Deno.readDirSync("/proc")].map(({ name }) => name)
+    : lists.flatMap((list) => list?.split(" ") ?? []);
+  return names.filter((name) => /^\d+$/.test(name)).map(Number);
+}
+
+/** A thread's list of children; null without CONFIG_PROC_CHILDREN, or if the thread has ended. */
+function listOf(tid: string): string | null {
+  try {
+    return Deno.readTextFileSync(`/proc/self/task/${tid}/children`);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return null;
+    throw error;
+  }
 }
 
 /** The children of this process that ended and were not reaped. */

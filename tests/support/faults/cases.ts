@@ -26,14 +26,11 @@ const RESTARTED: ReadonlySet<string> = new Set(["clone", "clone3", ...CHILD_CALL
 /** What old kernels and filters answer each time. */
 const FOREVER: readonly ErrnoName[] = ["ENOSYS", "EPERM", "EINVAL", "ENOTTY"];
 
-/**
- * Calls that fail once: Deno makes them as well on the same thread, and would fail itself; or it's
- * a child's, which are counted anew for each.
- */
-const ONCE: ReadonlySet<string> = new Set([
-  ...["close", "epoll_ctl", "fcntl", "read", "write"],
-  ...CHILD_CALLS,
-]);
+/** Calls that Deno makes as well on the same thread, now more of them and now fewer. */
+const SHARED: ReadonlySet<string> = new Set(["close", "epoll_ctl", "fcntl", "read", "write"]);
+
+/** Calls that fail once: or Deno fails itself, or they are a child's, which counts its own. */
+const ONCE: ReadonlySet<string> = new Set([...SHARED, ...CHILD_CALLS]);
 
 /** How many calls of a name fail, each in its turn, where an operation makes more of them. */
 const LATEST = 4;
@@ -41,9 +38,6 @@ const LATEST = 4;
 /** The faults of one operation after the other. */
 export class Plan {
   readonly #tried = new Set<string>();
-  /** The calls that were to fail, and those that were seen to, in whichever operation. */
-  readonly planned = new Set<string>();
-  readonly failed = new Set<string>();
 
   /**
    * The faults for an operation, from what it was seen to call. If not all is tried everywhere,
@@ -64,7 +58,6 @@ export class Plan {
         .filter((fault) => !isUntried(operation, fault));
       faults.push(...(THOROUGH ? possible : this.#choose(possible, isFirst)));
     }
-    for (const { call } of faults) this.planned.add(call);
     return faults;
   }
 
@@ -75,6 +68,13 @@ export class Plan {
     for (const fault of chosen) this.#tried.add(kind(fault));
     return chosen.some(isError) ? chosen : [...chosen, ...possible.filter(isError).slice(0, 1)];
   }
+}
+
+/** The fault to try after so many tries in vain: if Deno makes such calls, ours can be another one. */
+export function nextTry(fault: Fault, tries: number): Fault {
+  if (!SHARED.has(fault.call)) return fault;
+  const step = tries % 2 === 0 ? tries / 2 : -(tries + 1) / 2;
+  return { ...fault, when: `${Math.max(1, Number(fault.when) + step)}` };
 }
 
 /** Whether the library makes the call, and it can fail. */

@@ -99,7 +99,12 @@ export const operations: Operations = {
     running,
     (pidfd) => during((signal) => pidfd.exited({ signal }), () => end(pidfd)),
   ),
-  "PidFd.terminate()": on(running, (pidfd) => pidfd.terminate()),
+  "PidFd.terminate()": on(
+    running,
+    (pidfd) => pidfd.terminate(),
+    // Whether it takes a wait depends on how fast the process ends. With SIGKILL it always does.
+    ...["epoll_create1", "epoll_ctl", "eventfd2", "read", "write", "close"],
+  ),
   "PidFd.terminate() with SIGKILL": on(
     (keep) => keep(startUnreaped("trap '' TERM; while :; do sleep 60; done")).pidfd,
     async (pidfd) => (await pidfd.terminate({ grace: 1 })).code > 128,
