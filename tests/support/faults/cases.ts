@@ -8,8 +8,8 @@
 import type { ErrnoName } from "../../../ffi/errno.ts";
 import { isUntried } from "./answers.ts";
 import { CHILD_CALLS, ERRORS, NOT_OURS } from "./errors.ts";
-import type { Observation } from "./subject.ts";
-import type { Fault, TracedCall } from "./tracer.ts";
+import type { Observation, ObservedCall } from "./subject.ts";
+import type { Fault } from "./tracer.ts";
 
 /** Whether all is tried with each operation: `deno task test:faults`. */
 export const THOROUGH = Deno.env.has("FAULTS");
@@ -44,14 +44,18 @@ export class Plan {
    * each error of a call is in the first operation that makes it, and in each further one at
    * least one.
    */
-  faultsFor(operation: string, exempt: readonly string[], { calls, foreignFds }: Observation) {
+  faultsFor(operation: string, exempt: readonly string[], { calls }: Observation) {
     const counts = new Map<string, number>();
+    const ours = new Map<string, number>();
     const faults: Fault[] = [];
     const failing = new Set(exempt);
     for (const call of calls) {
       const count = (counts.get(call.name) ?? 0) + 1;
       counts.set(call.name, count);
-      if (exempt.includes(call.name) || count > LATEST || !isOurs(call, foreignFds)) continue;
+      if (exempt.includes(call.name) || !isOurs(call)) continue;
+      const ourCount = (ours.get(call.name) ?? 0) + 1;
+      ours.set(call.name, ourCount);
+      if (ourCount > LATEST) continue;
       const isFirst = !failing.has(call.name);
       failing.add(call.name);
       const possible = faultsAt(call.name, count, isFirst)
@@ -78,8 +82,8 @@ export function nextTry(fault: Fault, tries: number): Fault {
 }
 
 /** Whether the library makes the call, and it can fail. */
-function isOurs({ name, first, text }: TracedCall, foreignFds: readonly string[]): boolean {
-  if (NOT_OURS.has(name) || foreignFds.includes(first)) return false;
+function isOurs({ name, isDenos, text }: ObservedCall): boolean {
+  if (NOT_OURS.has(name) || isDenos) return false;
   // A new thread is Deno's, a new process the library's.
   return !name.startsWith("clone") || text.includes("CLONE_VFORK");
 }

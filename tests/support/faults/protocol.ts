@@ -20,7 +20,7 @@ export type Request =
 /** What it answers. */
 export type Answer =
   | { readonly step: "start"; readonly thread: number }
-  /** The fds are what Deno has open for itself. */
+  /** The fds are what Deno has open for itself, on this thread. */
   | { readonly step: "prepare"; readonly fds: readonly string[] }
   | { readonly step: "run" }
   | { readonly step: "tell"; readonly outcome: Outcome }

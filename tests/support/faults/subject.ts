@@ -18,9 +18,13 @@ export interface Observation {
   /** What was left behind. */
   readonly left: readonly string[];
   /** The calls that the thread made meanwhile. */
-  readonly calls: readonly TracedCall[];
-  /** The fds that Deno has for itself: calls on them are its own. */
-  readonly foreignFds: readonly string[];
+  readonly calls: readonly ObservedCall[];
+}
+
+/** A call that the thread made, or its child. */
+export interface ObservedCall extends TracedCall {
+  /** Whether it's Deno's own: on an fd that Deno has for itself. */
+  readonly isDenos: boolean;
 }
 
 /** A fault hit a call of Deno's own, which nothing can be said of. */
@@ -58,8 +62,7 @@ export class Subject implements AsyncDisposable {
     const calls = observation.calls.filter(({ thread }, _, [first]) => thread === first.thread);
     const executes = calls.findIndex(({ name }) => name === "execve");
     if (executes === -1) throw new Error(`${name} executed nothing`);
-    // Its fds are its own, whatever their numbers.
-    return { ...observation, calls: calls.slice(0, executes + 1), foreignFds: [] };
+    return { ...observation, calls: calls.slice(0, executes + 1) };
   }
 
   /** Does an operation with a fault, and once more without, if it didn't come to the same. */
@@ -78,21 +81,21 @@ export class Subject implements AsyncDisposable {
     fault?: Fault,
     expected?: Outcome,
   ): Promise<Observation> {
-    const { fds: foreignFds } = await this.#ask({ step: "prepare", name });
+    const { fds } = await this.#ask({ step: "prepare", name });
     const tracer = await attach([this.#thread], fault, inChild);
     const ran = await Promise.allSettled([this.#ask({ step: "run" })]);
-    const calls = await tracer.detach();
-    const isForeign = ({ first }: TracedCall) => !inChild && foreignFds.includes(first);
-    if (calls.some((call) => call.injected && isForeign(call))) {
-      throw new Miss();
-    }
+    const calls = (await tracer.detach()).map((call) => {
+      // A child's fds are its own, whatever their numbers.
+      return { ...call, isDenos: !inChild && call.fd !== null && fds.includes(call.fd) };
+    });
+    if (calls.some(({ injected, isDenos }) => injected && isDenos)) throw new Miss();
     if (ran[0].status === "rejected") throw ran[0].reason;
     const { outcome } = await this.#ask({ step: "tell" });
     const again = expected && !isSame(outcome, expected) ? await this.#again() : undefined;
     // What the kernel was kept from closing stays open.
     const allowedFds = calls.filter(({ name, injected }) => injected && name === "close").length;
     const { left } = await this.#ask({ step: "close", allowedFds });
-    return { outcome, again, left, calls, foreignFds };
+    return { outcome, again, left, calls };
   }
 
   async #again(): Promise<Outcome> {

@@ -46,7 +46,8 @@ async function take(request: Request): Promise<Answer> {
   if (step === "prepare") {
     // What the one before has waited with is closed, or it would be taken for Deno's.
     await turn();
-    const fds = openFds();
+    // Its standard streams Deno uses on another thread.
+    const fds = openFds().filter((fd) => Number(fd) > 2);
     before = new Set(inventory());
     operation = operations[request.name];
     fixture = await operation.prepare(keep);

@@ -11,6 +11,9 @@ import { eventually, PATIENCE } from "../processes.ts";
 import { canRun } from "../skip.ts";
 import { CHILD_CALLS } from "./errors.ts";
 
+/** Calls that begin with a number which is no fd: a count, or a PID. */
+const WITHOUT_FD: ReadonlySet<string> = new Set(["eventfd2", "pidfd_open", "prlimit64"]);
+
 /** Whether strace is here, and may trace. */
 export const canTrace: boolean = canRun("strace", ["-o", "/dev/null", "true"]);
 
@@ -27,8 +30,8 @@ export interface TracedCall {
   /** Who made it; empty if only one thread is traced. */
   readonly thread: string;
   readonly name: string;
-  /** Its first argument, which for most calls is an fd. */
-  readonly first: string;
+  /** The fd that it's on: its first argument, unless that is something else. */
+  readonly fd: string | null;
   /** All of its arguments, as far as strace tells. */
   readonly text: string;
   /** Whether it was made to fail. */
@@ -75,13 +78,14 @@ export async function attach(
     stderr: "piped",
   }).spawn();
   const ended = strace.output();
-  let failed = false;
-  ended.then(() => failed = true);
-  await eventually("strace is attached", () => failed || threads.every(isTraced));
+  let hasEnded = false;
+  ended.then(() => hasEnded = true);
+  await eventually("strace is attached", () => hasEnded || threads.every(isTraced));
   return {
     text: () => Deno.readTextFileSync(log),
     async detach() {
-      if (!failed) strace.kill("SIGTERM");
+      // It ends by itself when those that it traces do.
+      if (!hasEnded) unlessGone(() => strace.kill("SIGTERM"));
       const { stderr } = await deadline(ended, PATIENCE);
       const text = await Deno.readTextFile(log);
       await Deno.remove(log);
@@ -93,8 +97,21 @@ export async function attach(
   };
 }
 
+/** Whether a thread is traced; or gone, as it is at once if the fault hits a call of Deno's own. */
 function isTraced(thread: number): boolean {
-  return !/^TracerPid:\t0$/m.test(Deno.readTextFileSync(`/proc/${thread}/status`));
+  const status = unlessGone(() => Deno.readTextFileSync(`/proc/${thread}/status`));
+  return status === undefined || !/^TracerPid:\t0$/m.test(status);
+}
+
+/** Does what can't be done any more once a program of Deno's, or a thread, has ended. */
+function unlessGone<T>(act: () => T): T | undefined {
+  try {
+    return act();
+  } catch (error) {
+    const isGone = error instanceof TypeError || error instanceof Deno.errors.NotFound ||
+      String(error).includes("No such process");
+    if (!isGone) throw error;
+  }
 }
 
 /** A line of strace's log; those that tell of other things than calls are left out. */
@@ -102,5 +119,6 @@ function parse(line: string): TracedCall[] {
   const match = /^(?:(\d+) +)?(\w+)\(([^,)]*)/.exec(line);
   if (match === null) return [];
   const [, thread = "", name, first] = match;
-  return [{ thread, name, first, text: line, injected: line.endsWith("(INJECTED)") }];
+  const fd = /^\d+$/.test(first) && !WITHOUT_FD.has(name) ? first : null;
+  return [{ thread, name, fd, text: line, injected: line.endsWith("(INJECTED)") }];
 }
