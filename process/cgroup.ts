@@ -37,9 +37,13 @@ export class Cgroup implements Disposable {
     checkCText("options.cgroup", path);
     const folder = openat(AT_FDCWD, path, O_PATH);
     this.#handle = new FdHandle(folder, "cgroup");
-    if (fileSystemType(folder) === CGROUP2_SUPER_MAGIC) return;
-    this.#handle.close();
-    throw new TypeError(`options.cgroup must be the folder of a cgroup (version 2): ${path}`);
+    try {
+      if (fileSystemType(folder) === CGROUP2_SUPER_MAGIC) return;
+      throw new TypeError(`options.cgroup must be the folder of a cgroup (version 2): ${path}`);
+    } catch (error) {
+      this.#handle.close();
+      throw error;
+    }
   }
 
   /** The fd of the folder. */

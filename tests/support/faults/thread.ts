@@ -8,6 +8,7 @@
 /// <reference no-default-lib="true" />
 /// <reference lib="deno.worker" />
 
+import "./no_finalizers.ts";
 import { features } from "../../../mod.ts";
 import { eventually, openFds } from "../processes.ts";
 import { turn } from "../turn.ts";
