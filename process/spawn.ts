@@ -49,6 +49,9 @@ export interface SpawnOptions {
    * The folder of the cgroup (version 2) that it is born into. Needs glibc 2.39, Linux 5.7, and
    * write access to the cgroup. Whoever disposes of the child ends all that is in the cgroup,
    * which needs Linux 5.14; until then a descriptor holds the folder.
+   *
+   * Best a new one for each: on some kernels (6.18.44; neither 6.12.117 nor 7.3.4) whoever is born
+   * into a cgroup that was ended before, as disposal does, gets SIGKILL at once.
    */
   cgroup?: string;
   /** Ends the process, as {@linkcode PidFd.terminate} does, when it aborts. */
