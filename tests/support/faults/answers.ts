@@ -75,6 +75,20 @@ const ANSWERS: readonly Answer[] = [
     errors: ["ENOENT", "ESRCH"],
     operations: /^(killTree|Child's disposal)/,
   },
+  // A file of a cgroup that is gone, or of one that can't be ended.
+  {
+    calls: ["openat"],
+    errors: ["ENODEV"],
+    operations: /^Child's disposal with its cgroup/,
+    accepts: ({ error }) => error?.name === "UnsupportedError",
+  },
+  // Where there is no clone3, libc itself says that there are no cgroups to be born into.
+  {
+    calls: ["clone3"],
+    errors: ["ENOSYS"],
+    operations: / cgroup$/,
+    accepts: ({ error }) => error?.syscall === "pidfd_spawn" && error.errno === Errno.EOPNOTSUPP,
+  },
   // It is another user's. Whoever disposes of it waits for its own end.
   { calls: ["pidfd_send_signal"], errors: ["EPERM"], operations: /^Child's disposal/ },
   {

@@ -36,10 +36,18 @@ const IN_CGROUP: Need = {
   isThere: hasCgroups && features().cgroupSpawn,
 };
 
-/** An operation on a new cgroup, for children to be born into. */
+/**
+ * An operation on a new cgroup, for children to be born into. Its second try gets another one, as
+ * some kernels kill whoever is born into a cgroup that was ended before.
+ */
 export function inCgroup(
   run: (cgroup: TestCgroup, keep: Keep) => unknown,
   ...exempt: string[]
 ): Operation {
-  return { ...on((keep) => keep(new TestCgroup()), run, ...exempt), needs: IN_CGROUP };
+  const operation = on(
+    (keep) => [keep(new TestCgroup()), keep(new TestCgroup())],
+    (cgroups, keep) => run(cgroups.pop()!, keep),
+    ...exempt,
+  );
+  return { ...operation, needs: IN_CGROUP };
 }
