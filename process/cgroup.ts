@@ -60,13 +60,38 @@ export class Cgroup implements Disposable {
    * without the right to.
    */
   requireKill(): void {
-    if (this.#has("cgroup.kill", O_WRONLY) || !this.#has("cgroup.procs", O_PATH)) return;
+    try {
+      discard(openat(this.folder, "cgroup.kill", O_WRONLY));
+      return;
+    } catch (error) {
+      if (!isRemoved(error)) throw error;
+      // A file that never was isn't going away; and without any file the cgroup is gone itself.
+      if (error.code === "ENODEV" || !this.#exists()) return;
+    }
     const reason = "the root of the hierarchy has none at all";
     throw new UnsupportedError("cgroup.kill", "Linux 5.14", reason);
   }
 
   /** Kills every process in the cgroup and below it; resolves once there is none. */
   async kill(): Promise<void> {
+    for (let isKilled = false;; isKilled = true) {
+      // Polling tells of changes since the file was read, and each open file remembers its own
+      // reading: so each round opens it anew.
+      const fd = this.#open("cgroup.events", O_RDONLY);
+      if (fd === undefined) return;
+      try {
+        const events = unlessRemoved(() => decodeText(readAll(fd))) ?? "";
+        if (!/^populated 1$/m.test(events)) return;
+        // Not without need: some kernels kill whoever is born into the cgroup later, too.
+        if (!isKilled) this.#sendKill();
+        await ready(fd, EPOLLPRI);
+      } finally {
+        discard(fd);
+      }
+    }
+  }
+
+  #sendKill(): void {
     const fd = this.#open("cgroup.kill", O_WRONLY);
     if (fd === undefined) return;
     try {
@@ -74,27 +99,10 @@ export class Cgroup implements Disposable {
     } finally {
       discard(fd);
     }
-    while (await this.#isPopulated());
   }
 
-  /** Whether there are processes in it; if so, not before something about that has changed. */
-  async #isPopulated(): Promise<boolean> {
-    // Polling tells of changes since the file was read, and each open file remembers its own
-    // reading: so each round opens it anew.
-    const fd = this.#open("cgroup.events", O_RDONLY);
-    if (fd === undefined) return false;
-    try {
-      const events = unlessRemoved(() => decodeText(readAll(fd))) ?? "";
-      if (!/^populated 1$/m.test(events)) return false;
-      await ready(fd, EPOLLPRI);
-      return true;
-    } finally {
-      discard(fd);
-    }
-  }
-
-  #has(file: string, flags: number): boolean {
-    const fd = this.#open(file, flags);
+  #exists(): boolean {
+    const fd = this.#open("cgroup.procs", O_PATH);
     if (fd !== undefined) discard(fd);
     return fd !== undefined;
   }
@@ -109,10 +117,12 @@ function unlessRemoved<T>(act: () => T): T | undefined {
   try {
     return act();
   } catch (error) {
-    // One that is opened too late is not found; one that was open says ENODEV.
-    if (error instanceof SyscallError && ["ENOENT", "ENODEV"].includes(error.code)) {
-      return undefined;
-    }
+    if (isRemoved(error)) return undefined;
     throw error;
   }
+}
+
+/** Whether a file was opened too late (ENOENT), or was removed while it was used (ENODEV). */
+function isRemoved(error: unknown): error is SyscallError {
+  return error instanceof SyscallError && ["ENOENT", "ENODEV"].includes(error.code);
 }

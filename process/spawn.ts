@@ -51,7 +51,8 @@ export interface SpawnOptions {
    * which needs Linux 5.14; until then a descriptor holds the folder.
    *
    * Best a new one for each: on some kernels (6.18.44; neither 6.12.117 nor 7.3.4) whoever is born
-   * into a cgroup that was ended before, as disposal does, gets SIGKILL at once.
+   * into it gets SIGKILL at once if `cgroup.kill` was used before, as disposal does if any process
+   * is left there once the tree has ended.
    */
   cgroup?: string;
   /** Ends the process, as {@linkcode PidFd.terminate} does, when it aborts. */

@@ -126,8 +126,12 @@ export async function endTree(
     throw error;
   }
   tree.send(SIGKILL);
-  await group?.kill();
-  await Promise.all(tree.members.map(({ pidfd }) => pidfd.exited()));
+  try {
+    await Promise.all(tree.members.map(({ pidfd }) => pidfd.exited()));
+  } finally {
+    // Last: it is often empty by now.
+    await group?.kill();
+  }
   return tree.result();
 }
 

@@ -83,6 +83,8 @@ test(
     Deno.writeTextFileSync(`${path}/cgroup.type`, "threaded");
     const tree = startTree(mark, "sleep 60 & echo; wait");
     await tree.lines(1);
+    await using other = spawn("sleep", { args: ["60"] });
+    Deno.writeTextFileSync(`${path}/cgroup.procs`, String(other.pid));
     using root = tree.child.pidfd;
     const end = () => deadline(killTree(root, { cgroup: path }), PATIENCE);
     const { code, syscall } = await assertRejects(end, SyscallError);
@@ -300,6 +302,17 @@ testBirth(
     assertEquals(mark.pids(), []);
   },
 );
+
+testBirth("await using leaves a cgroup that another child can be born into", async (cgroup) => {
+  const options = { args: ["60"], cgroup: cgroup.path };
+  {
+    await using child = spawn("sleep", options);
+    assertEquals(cgroup.pids(), [child.pid]);
+  }
+  await using child = spawn("sleep", options);
+  child.kill("SIGTERM");
+  assertEquals((await child.status).signal, "SIGTERM");
+});
 
 testBirth("await using ends all in the cgroup of a child, daemons as well", async (cgroup) => {
   await using mark = new Mark();

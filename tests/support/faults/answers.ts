@@ -75,13 +75,6 @@ const ANSWERS: readonly Answer[] = [
     errors: ["ENOENT", "ESRCH"],
     operations: /^(killTree|Child's disposal)/,
   },
-  // A file of a cgroup that is gone, or of one that can't be ended.
-  {
-    calls: ["openat"],
-    errors: ["ENODEV"],
-    operations: /^Child's disposal with its cgroup/,
-    accepts: ({ error }) => error?.name === "UnsupportedError",
-  },
   // Where there is no clone3, libc itself says that there are no cgroups to be born into.
   {
     calls: ["clone3"],
