@@ -37,6 +37,12 @@ const IN_CGROUP: Need = {
 };
 
 /**
+ * What isn't tried where a cgroup ends with a tree: Deno itself writes meanwhile, now more often and
+ * now less; and the search for a tree goes everywhere.
+ */
+export const UNTRIED_WITH_CGROUPS = ["write", "getdents64", "pidfd_open", "read", "statx"];
+
+/**
  * An operation on a new cgroup, for children to be born into. Its second try gets another one, as
  * some kernels kill whoever is born into a cgroup that was ended before.
  */

@@ -8,7 +8,7 @@ import { duplicate } from "../../../../ffi/files.ts";
 import { OwnedFd, PidFd, type SpawnOptions } from "../../../../mod.ts";
 import { Folder } from "../../sockets.ts";
 import { type Keep, on, type Operation, type Operations, plain } from "../operation.ts";
-import { inCgroup, start } from "../start.ts";
+import { inCgroup, start, UNTRIED_WITH_CGROUPS } from "../start.ts";
 
 /** Runs a shell command, and tells how it ended. */
 function shell(command: string, options: SpawnOptions = {}): Operation {
@@ -65,8 +65,7 @@ export const operations: Operations = {
       await child[Symbol.asyncDispose]();
       return await child.status;
     },
-    // Deno itself writes meanwhile, now more often and now less; and killTree searches everywhere.
-    ...["write", "getdents64", "pidfd_open", "read", "statx"],
+    ...UNTRIED_WITH_CGROUPS,
   ),
   "Child.output()": plain(async (keep) => {
     const args = ["-c", "echo one; echo two >&2"];

@@ -5,10 +5,12 @@
  */
 
 import { killTree, PidFd, spawn } from "../../../../mod.ts";
+import { CGROUPS, hasCgroups, TestCgroup } from "../../cgroups.ts";
 import { blockUntilEnded, startHeld, startUnreaped } from "../../children.ts";
 import { eventually, readStat, startStranger } from "../../processes.ts";
 import { Mark } from "../../trees.ts";
 import { during, type Keep, on, type Operations } from "../operation.ts";
+import { UNTRIED_WITH_CGROUPS } from "../start.ts";
 
 /** A child that ended, and that nobody has reaped. */
 function zombie(keep: Keep): PidFd {
@@ -115,6 +117,22 @@ export const operations: Operations = {
     const { refused } = await killTree(pidfd);
     return () => [pidfd.isAlive(), refused.length];
   }),
+  "killTree() with a cgroup": {
+    ...on(
+      (keep) => {
+        const cgroup = keep(new TestCgroup());
+        const { pid, pidfd: other } = keep(startUnreaped("exec sleep 60"));
+        cgroup.add(pid);
+        return { cgroup, root: running(keep), other };
+      },
+      async ({ cgroup, root, other }) => {
+        const { refused } = await killTree(root, { cgroup: cgroup.path });
+        return () => [root.isAlive(), other.isAlive(), refused.length];
+      },
+      ...UNTRIED_WITH_CGROUPS,
+    ),
+    needs: { what: CGROUPS, isThere: hasCgroups },
+  },
   "killTree() of a family": on(
     family,
     async ({ root, mark }) => {
