@@ -27,21 +27,13 @@ export function children(): { pid: number; state: string }[] {
 
 /** Who can be a child of this process: by its threads' lists, or where there are none, anybody. */
 function listedChildren(): number[] {
-  const lists = [...Deno.readDirSync("/proc/self/task")].map(({ name: tid }) => listOf(tid));
+  // Null without CONFIG_PROC_CHILDREN, or if the thread has ended.
+  const lists = [...Deno.readDirSync("/proc/self/task")]
+    .map(({ name: tid }) => readProc(`self/task/${tid}/children`));
   const names = lists.every((list) => list === null)
     ? [...Deno.readDirSync("/proc")].map(({ name }) => name)
     : lists.flatMap((list) => list?.split(" ") ?? []);
   return names.filter((name) => /^\d+$/.test(name)).map(Number);
-}
-
-/** A thread's list of children; null without CONFIG_PROC_CHILDREN, or if the thread has ended. */
-function listOf(tid: string): string | null {
-  try {
-    return Deno.readTextFileSync(`/proc/self/task/${tid}/children`);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return null;
-    throw error;
-  }
 }
 
 /** The children of this process that ended and were not reaped. */
@@ -51,17 +43,22 @@ export function zombies(): number[] {
 
 /** State and parent of a process, or null if there is none. */
 export function readStat(pid: number): { state: string; ppid: number } | null {
-  let text: string;
+  const text = readProc(`${pid}/stat`);
+  if (text === null) return null;
+  const [state, ppid] = text.slice(text.lastIndexOf(")") + 2).split(" ");
+  return { state, ppid: Number(ppid) };
+}
+
+/** The text of a file below /proc; null if there is none, or its process or thread has ended. */
+export function readProc(path: string): string | null {
   try {
-    text = Deno.readTextFileSync(`/proc/${pid}/stat`);
+    return Deno.readTextFileSync(`/proc/${path}`);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound || String(error).includes("No such process")) {
       return null;
     }
     throw error;
   }
-  const [state, ppid] = text.slice(text.lastIndexOf(")") + 2).split(" ");
-  return { state, ppid: Number(ppid) };
 }
 
 function exists(path: string): boolean {

@@ -45,22 +45,16 @@ export class Plan {
    * least one.
    */
   faultsFor(operation: string, exempt: readonly string[], { calls }: Observation) {
-    const counts = new Map<string, number>();
-    const ours = new Map<string, number>();
     const faults: Fault[] = [];
-    const failing = new Set(exempt);
-    for (const call of calls) {
-      const count = (counts.get(call.name) ?? 0) + 1;
-      counts.set(call.name, count);
-      if (exempt.includes(call.name) || !isOurs(call)) continue;
-      const ourCount = (ours.get(call.name) ?? 0) + 1;
-      ours.set(call.name, ourCount);
-      if (ourCount > LATEST) continue;
-      const isFirst = !failing.has(call.name);
-      failing.add(call.name);
-      const possible = faultsAt(call.name, count, isFirst)
-        .filter((fault) => !isUntried(operation, fault));
-      faults.push(...(THOROUGH ? possible : this.#choose(possible, isFirst)));
+    for (const [name, all] of Map.groupBy(calls, ({ name }) => name)) {
+      if (exempt.includes(name)) continue;
+      const ours = all.flatMap((call, index) => isOurs(call) ? [index + 1] : []).slice(0, LATEST);
+      for (const count of ours) {
+        const isFirst = count === ours[0];
+        const possible = faultsAt(name, count, isFirst)
+          .filter((fault) => !isUntried(operation, fault));
+        faults.push(...(THOROUGH ? possible : this.#choose(possible, isFirst)));
+      }
     }
     return faults;
   }

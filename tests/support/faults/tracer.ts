@@ -7,6 +7,7 @@
 
 import { deadline } from "@std/async";
 import type { ErrnoName } from "../../../ffi/errno.ts";
+import { readProc } from "../proc.ts";
 import { eventually, PATIENCE } from "../processes.ts";
 import { canRun } from "../skip.ts";
 import { CHILD_CALLS } from "./errors.ts";
@@ -66,6 +67,7 @@ export async function attach(
   const inject = fault
     ? ["-e", `inject=${fault.call}:error=${fault.errno}:when=${fault.when}`]
     : [];
+  const stop = new AbortController();
   const strace = new Deno.Command("strace", {
     args: [
       ...["-qq", "-o", log, "-e", "verbose=clone3", "-e", "signal=none"],
@@ -76,6 +78,7 @@ export async function attach(
     stdin: "null",
     stdout: "null",
     stderr: "piped",
+    signal: stop.signal,
   }).spawn();
   const ended = strace.output();
   let hasEnded = false;
@@ -84,8 +87,7 @@ export async function attach(
   return {
     text: () => Deno.readTextFileSync(log),
     async detach() {
-      // It ends by itself when those that it traces do.
-      if (!hasEnded) unlessGone(() => strace.kill("SIGTERM"));
+      stop.abort();
       const { stderr } = await deadline(ended, PATIENCE);
       const text = await Deno.readTextFile(log);
       await Deno.remove(log);
@@ -99,19 +101,8 @@ export async function attach(
 
 /** Whether a thread is traced; or gone, as it is at once if the fault hits a call of Deno's own. */
 function isTraced(thread: number): boolean {
-  const status = unlessGone(() => Deno.readTextFileSync(`/proc/${thread}/status`));
-  return status === undefined || !/^TracerPid:\t0$/m.test(status);
-}
-
-/** Does what can't be done any more once a program of Deno's, or a thread, has ended. */
-function unlessGone<T>(act: () => T): T | undefined {
-  try {
-    return act();
-  } catch (error) {
-    const isGone = error instanceof TypeError || error instanceof Deno.errors.NotFound ||
-      String(error).includes("No such process");
-    if (!isGone) throw error;
-  }
+  const status = readProc(`${thread}/status`);
+  return status === null || !/^TracerPid:\t0$/m.test(status);
 }
 
 /** A line of strace's log; those that tell of other things than calls are left out. */
