@@ -93,9 +93,23 @@ const ANSWERS: readonly Answer[] = [
   {
     calls: ["pidfd_send_signal"],
     errors: ["EPERM"],
+    operations: /^killTree\(\) with a cgroup/,
+    // The root was refused; who was in the cgroup has ended.
+    accepts: is([true, false, 1]),
+  },
+  {
+    calls: ["pidfd_send_signal"],
+    errors: ["EPERM"],
     operations: /^killTree\(\) of a family/,
     // None lives but those that were refused; a shell ends by itself once its children have.
     accepts: ({ value }) => Array.isArray(value) && value[1] > 0 && value[0] <= value[1],
+  },
+  // strace doesn't do what it lets fail: what isn't taken out of the set can't be put there again.
+  {
+    calls: ["epoll_ctl"],
+    errors: [...ERRORS.epoll_ctl, "ENOSYS"],
+    operations: /^(killTree|PidFd\.terminate\(\) with SIGKILL)/,
+    accepts: ({ error }) => error?.syscall === "epoll_ctl" && error.errno === Errno.EEXIST,
   },
   // An fd that can't be looked at isn't open; a socket that is none is none.
   {

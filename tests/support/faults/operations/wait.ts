@@ -110,8 +110,6 @@ export const operations: Operations = {
   "PidFd.terminate() with SIGKILL": on(
     (keep) => keep(startUnreaped("trap '' TERM; while :; do sleep 60; done")).pidfd,
     async (pidfd) => (await pidfd.terminate({ grace: 1 })).code > 128,
-    // What isn't taken out of the epoll set in truth can't be put there again.
-    "epoll_ctl",
   ),
   "killTree()": on(running, async (pidfd) => {
     const { refused } = await killTree(pidfd);
