@@ -198,12 +198,13 @@ Deno.test({
 });
 
 test("pidfd run ends with the command at Ctrl-C, and leaves the terminal as it was", async () => {
-  const command = commandLine(["run", "sh", "-c", "echo ready; exec sleep 60"]);
+  // Without an end of line, here and below, which could come after what is typed.
+  const command = commandLine(["run", "sh", "-c", "printf ready; exec sleep 60"]);
   await using terminal = new Terminal(command, { script: COMPARING });
   await terminal.shows(/ready/);
   await terminal.type(CTRL_C);
   await terminal.ended();
-  assertEquals(terminal.screen, "ready\n^Cexit code 130\nas before");
+  assertEquals(terminal.screen, "ready^Cexit code 130\nas before");
   assertEquals(terminal.left(), []);
 });
 
@@ -219,13 +220,13 @@ test("pidfd run ends what a shell has put into the background at Ctrl-C", async 
 });
 
 test("pidfd run lets a command deal with Ctrl-C", async () => {
-  const script = "trap 'echo bye; exit 3' INT; echo ready; while :; do sleep 0.01; done";
+  const script = "trap 'echo bye; exit 3' INT; printf ready; while :; do sleep 0.01; done";
   const command = commandLine(["run", "--grace", "10m", "sh", "-c", script]);
   await using terminal = new Terminal(command);
   await terminal.shows(/ready/);
   await terminal.type(CTRL_C);
   assertEquals(await terminal.ended(), 3);
-  assertMatch(terminal.screen, /^ready\n\^C(bye\n?)+$/);
+  assertMatch(terminal.screen, /^ready\^C(bye\n?)+$/);
 });
 
 test("pidfd run kills what doesn't mind Ctrl-C at a second one", async () => {
@@ -250,7 +251,6 @@ test("pidfd run lets a command talk with the person at the terminal", async () =
   const script =
     '[ -t 0 ] && [ -t 1 ] && [ -t 2 ] && printf "Name?"; read name; echo "Hello $name"';
   await using terminal = new Terminal(commandLine(["run", "sh", "-c", script]));
-  // Without an end of line, which could come after what is typed.
   await terminal.shows(/Name\?/);
   await terminal.type("Ada\r");
   assertEquals(await terminal.ended(), 0);
