@@ -21,9 +21,16 @@ import {
 import { ready } from "../ffi/readiness.ts";
 import { checkCText } from "../pidfd/arguments.ts";
 import { FdHandle } from "../pidfd/fd_handle.ts";
+import { within } from "../pidfd/terminate.ts";
 import { decodeText } from "../structs/cstring.ts";
 import { EPOLLPRI } from "../structs/epoll_event.ts";
 import { CGROUP2_SUPER_MAGIC } from "../structs/stat.ts";
+
+/**
+ * How long to rely on being told that a cgroup is empty, in milliseconds. The kernel tells of one
+ * change at once, of the next somewhat later, and if the cgroup is removed meanwhile, never.
+ */
+const LOOK_AGAIN = 50;
 
 /**
  * A cgroup's folder, held by an fd, as its path can be another's later on. Once it was removed,
@@ -72,9 +79,12 @@ export class Cgroup implements Disposable {
     throw new UnsupportedError("cgroup.kill", "Linux 5.14", reason);
   }
 
-  /** Kills every process in the cgroup and below it; resolves once there is none. */
+  /**
+   * Kills every process in the cgroup and below it, and whoever is moved there meanwhile; resolves
+   * once there is none.
+   */
   async kill(): Promise<void> {
-    for (let isKilled = false;; isKilled = true) {
+    for (;;) {
       // Polling tells of changes since the file was read, and each open file remembers its own
       // reading: so each round opens it anew.
       const fd = this.#open("cgroup.events", O_RDONLY);
@@ -83,8 +93,8 @@ export class Cgroup implements Disposable {
         const events = unlessRemoved(() => decodeText(readAll(fd))) ?? "";
         if (!/^populated 1$/m.test(events)) return;
         // Not without need: some kernels kill whoever is born into the cgroup later, too.
-        if (!isKilled) this.#sendKill();
-        await ready(fd, EPOLLPRI);
+        this.#sendKill();
+        await within(LOOK_AGAIN, (signal) => ready(fd, EPOLLPRI, signal));
       } finally {
         discard(fd);
       }

@@ -60,6 +60,7 @@ export class Child implements AsyncDisposable {
   readonly #owner: PidFd;
   readonly #ends: PipeEnds;
   #cgroup: Cgroup | undefined;
+  #disposal: Promise<void> | undefined;
   #pidfd: PidFd | undefined;
 
   private constructor(
@@ -149,6 +150,12 @@ export class Child implements AsyncDisposable {
    *   `EMFILE` if there are no descriptors left to find the others by.
    */
   async [Symbol.asyncDispose](): Promise<void> {
+    // Of two at a time, none may close what the other still uses.
+    this.#disposal ??= this.#dispose().finally(() => this.#disposal = undefined);
+    await this.#disposal;
+  }
+
+  async #dispose(): Promise<void> {
     try {
       await this.#endTree();
       await this.status;

@@ -38,6 +38,17 @@ async function startIn(cgroup: TestCgroup, mark: Mark, command: string): Promise
   return tree;
 }
 
+/** Removes a cgroup, without giving anybody else a turn before that has worked. */
+function removeOnceEmpty(path: string): void {
+  for (const start = performance.now();;) {
+    try {
+      return Deno.removeSync(path);
+    } catch (error) {
+      if (!(String(error).includes("busy")) || performance.now() - start > PATIENCE) throw error;
+    }
+  }
+}
+
 /** Registers a test that needs a cgroup. */
 function test(name: string, fn: (cgroup: TestCgroup, mark: Mark) => Promise<void>): void {
   Deno.test({
@@ -157,6 +168,28 @@ test(
 test("Cgroup.kill() resolves for an empty cgroup, and leaves it there", async (cgroup) => {
   await kill(cgroup.path);
   assertEquals(Deno.statSync(cgroup.path).isDirectory, true);
+});
+
+test("Cgroup.kill() ends who is moved there while it waits, too", async (cgroup, mark) => {
+  await startIn(cgroup, mark, "exec sleep 60");
+  const late = startTree(mark, "exec sleep 60");
+  const killed = kill(cgroup.path);
+  // The others have been killed by now, and nothing is looked at again in this turn.
+  cgroup.add(late.child.pid);
+  await killed;
+  assertEquals((await late.child.status).signal, "SIGKILL");
+});
+
+test("Cgroup.kill() resolves for a cgroup that is removed while it waits", async (cgroup, mark) => {
+  const path = `${cgroup.path}/below`;
+  Deno.mkdirSync(path);
+  const { child } = startTree(mark, "exec sleep 60");
+  Deno.writeTextFileSync(`${path}/cgroup.procs`, String(child.pid));
+  const killed = kill(path);
+  // At once: the kernel soon tells of the end, unless the cgroup is gone by then.
+  removeOnceEmpty(path);
+  await killed;
+  assertEquals((await child.status).signal, "SIGKILL");
 });
 
 test("Cgroup.kill() touches no process outside", async (cgroup, mark) => {
@@ -302,6 +335,14 @@ testBirth(
     assertEquals(mark.pids(), []);
   },
 );
+
+testBirth("Child with a cgroup can be disposed of twice at the same time", async (cgroup) => {
+  const child = spawn("sh", { args: ["-c", "setsid sleep 60 & exit"], cgroup: cgroup.path });
+  await child.status;
+  const both = [child[Symbol.asyncDispose](), child[Symbol.asyncDispose]()];
+  await deadline(Promise.all(both), PATIENCE);
+  assertEquals(cgroup.pids(), []);
+});
 
 testBirth("await using leaves a cgroup that another child can be born into", async (cgroup) => {
   const options = { args: ["60"], cgroup: cgroup.path };
