@@ -156,9 +156,14 @@ export function setCloseOnExec(fd: number, on: boolean): void {
   check("fcntl", attempt(() => libc().fcntl(fd, F_SETFD, on ? FD_CLOEXEC : 0)));
 }
 
+/** What an fd was opened with, and what holds for its open file by now. fcntl(2), F_GETFL */
+export function statusFlags(fd: number): number {
+  return check("fcntl", attempt(() => libc().fcntl(fd, F_GETFL, 0)));
+}
+
 /** Whether the fd was opened for reading, writing or both: O_RDONLY, O_WRONLY or O_RDWR. */
 export function accessMode(fd: number): number {
-  return check("fcntl", attempt(() => libc().fcntl(fd, F_GETFL, 0))) & O_ACCMODE;
+  return statusFlags(fd) & O_ACCMODE;
 }
 
 /**
@@ -172,8 +177,7 @@ export function tryEnlargePipe(fd: number, size: number): void {
 
 /** Makes calls on the open file fail with EAGAIN where they would wait. fcntl(2), O_NONBLOCK */
 export function setNonblocking(fd: number): void {
-  const flags = check("fcntl", attempt(() => libc().fcntl(fd, F_GETFL, 0)));
-  check("fcntl", attempt(() => libc().fcntl(fd, F_SETFL, flags | O_NONBLOCK)));
+  check("fcntl", attempt(() => libc().fcntl(fd, F_SETFL, statusFlags(fd) | O_NONBLOCK)));
 }
 
 /** Reads what there is, up to the buffer's length; 0 at the end. read(2) */

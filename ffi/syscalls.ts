@@ -25,6 +25,7 @@ import { u64 } from "../structs/scalars.ts";
 import { SI_QUEUE, siginfoChild, siginfoQueue } from "../structs/siginfo.ts";
 import { attempt, check, failure, type Hints } from "./call.ts";
 import { Errno } from "./errno.ts";
+import { statusFlags } from "./files.ts";
 import { arch, libc } from "./libc.ts";
 
 /** The numbers of the calls that not every supported libc has a function for. */
@@ -60,6 +61,11 @@ const childInfo = siginfoChild.allocate();
 const pidfdInfo = pidfdInfoVer1.allocate();
 
 const PR_SET_CHILD_SUBREAPER = 36;
+
+/** Whether a pidfd is a thread's, whoever opened it: PIDFD_THREAD stays with the open file. */
+export function isThreadPidfd(pidfd: number): boolean {
+  return (statusFlags(pidfd) & PIDFD_THREAD) !== 0;
+}
 
 /** The caller's own PID, in its own PID namespace. */
 export function getpid(): number {

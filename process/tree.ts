@@ -14,9 +14,9 @@
  * @module
  */
 
-import { getpid } from "../ffi/syscalls.ts";
+import { getpid, isThreadPidfd } from "../ffi/syscalls.ts";
 import { checkDuration, checkInstance } from "../pidfd/arguments.ts";
-import { PidFd } from "../pidfd/pidfd.ts";
+import { fdOf, PidFd } from "../pidfd/pidfd.ts";
 import { type Signal, signalNumber } from "../pidfd/signals.ts";
 import { DEFAULT_GRACE, within } from "../pidfd/terminate.ts";
 import { Cgroup } from "./cgroup.ts";
@@ -37,7 +37,10 @@ export interface KillTreeOptions {
   signal?: Signal;
   /** How long that may take before SIGKILL follows, in milliseconds: 5000 unless told otherwise. */
   grace?: number;
-  /** The folder of a cgroup (version 2) that ends with the tree; Linux 5.14. */
+  /**
+   * The folder of a cgroup (version 2) that ends with the tree; Linux 5.14. With all who are in it
+   * or below it: with this program as well, if that is there.
+   */
   cgroup?: string;
 }
 
@@ -71,17 +74,19 @@ const SIGCONT = signalNumber("signal", "SIGCONT");
  * descendants end, and it goes on.
  *
  * What is certain: every process that is a descendant when the call is made ends, however fast
- * the tree forks, and nothing else is signalled, whatever PIDs are used again meanwhile. With
- * `grace: 0` that includes all that they start until they end.
+ * the tree forks, as long as its parents don't end by themselves before it is found; and nothing
+ * else is signalled, whatever PIDs are used again meanwhile. With `grace: 0` that includes all that
+ * they start until they end.
  *
- * What can escape: a process that had lost its parent before (a daemon), as nothing tells
- * whose descendant it was; and one that is started during the grace by a process which ends at
- * once. A `cgroup`, or {@linkcode setSubreaper} with this program as the root, leaves no way
+ * What can escape: a process that has lost its parent (a daemon) before it was found, as nothing
+ * tells whose descendant it was; and one that is started during the grace by a process which ends
+ * at once. A `cgroup`, or {@linkcode setSubreaper} with this program as the root, leaves no way
  * out. Processes of other users are left alone without the right to signal them, and reported.
  * Where /proc hides processes (`hidepid`, proc(5)), those that this program may not look into are
  * found from Linux 6.13 on; a /proc of another PID namespace shows no descendant at all.
  *
- * @throws {RangeError} If the root is an ancestor of this program, which would stop itself.
+ * @throws {RangeError} If the root is an ancestor of this program, which would stop itself, or a
+ *   thread's handle.
  * @throws {UnsupportedError} For `cgroup` before Linux 5.14.
  *
  * @example
@@ -149,6 +154,7 @@ class Tree implements Disposable {
     using failed = new DisposableStack();
     failed.use(this);
     unlessGone(() => {
+      if (isThreadPidfd(fdOf(root))) throw new RangeError("root must be a process, not a thread");
       const pid = root.getPid();
       if (ancestors(this.#self).includes(pid)) {
         throw new RangeError(`root must not be an ancestor of this program: PID ${pid}`);

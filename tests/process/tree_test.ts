@@ -9,6 +9,7 @@ import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { deadline } from "@std/async";
 import { infoIoctl, pidfsIds } from "../../ffi/capabilities.ts";
 import {
+  features,
   type KilledTree,
   killTree,
   type KillTreeOptions,
@@ -20,6 +21,7 @@ import { blockUntilEnded, isZombie, startUnreaped } from "../support/children.ts
 import { openFile } from "../support/fds.ts";
 import { eventually, idle, openFds, PATIENCE, readStat, runProgram } from "../support/processes.ts";
 import { without } from "../support/shadow.ts";
+import { needing } from "../support/skip.ts";
 import { childrenOf, Mark, startBranching, startTree } from "../support/trees.ts";
 
 /** Ends the tree of a child. */
@@ -94,6 +96,7 @@ Deno.test("killTree() says whom it ended: PID, id and command", async () => {
 
 Deno.test("killTree() ends a process without descendants", async () => {
   const child = spawn("sleep", { args: ["60"], argv0: "a name" });
+  await eventually("it is sleep", () => isNamed(child.pid, "a name"));
   const { ended } = await end(child);
   assertEquals(ended.map(({ pid, command }) => [pid, command]), [[child.pid, "a name 60"]]);
   assertEquals((await child.status).signal, "SIGTERM");
@@ -187,8 +190,9 @@ Deno.test("killTree() ends a tree with a zombie in it", async () => {
   await tree.rest();
 });
 
+/** Whether a process runs a program by this name. Its arguments come last of all of an execution. */
 function isNamed(pid: number, name: string): boolean {
-  return Deno.readTextFileSync(`/proc/${pid}/comm`) === `${name}\n`;
+  return Deno.readTextFileSync(`/proc/${pid}/cmdline`).startsWith(`${name}\0`);
 }
 
 Deno.test("killTree() ends processes that changed their session, group and name", async () => {
@@ -241,6 +245,16 @@ Deno.test("killTree() ends this program's descendants and not itself, if that is
     stdout: "6 false 0 SIGTERM SIGTERM\n",
     stderr: "",
   });
+});
+
+Deno.test({
+  ...needing("Linux 6.9", features().threads, "killTree() refuses a thread"),
+  async fn() {
+    await using child = spawn("sleep", { args: ["60"] });
+    using root = PidFd.fromPid(child.pid, { thread: true });
+    await assertRejects(() => killTree(root), RangeError, "root must be a process, not a thread");
+    assertEquals([root.isAlive(), readStat(child.pid)?.state === "T"], [true, false]);
+  },
 });
 
 Deno.test("killTree() refuses an ancestor of this program, and stops nothing", async () => {
