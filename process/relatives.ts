@@ -40,9 +40,8 @@ export function parentOf(pid: number): number | undefined {
 
 /** The PIDs of a process's parent, of that one's parent, and so on. */
 export function ancestors(pid: number): number[] {
-  const parents = new Map(allProcesses().map(({ pid, ppid }) => [pid, ppid]));
   const line: number[] = [];
-  for (let next = parents.get(pid); next; next = parents.get(next)) line.push(next);
+  for (let next = parentOf(pid); next; next = parentOf(next)) line.push(next);
   return line;
 }
 
