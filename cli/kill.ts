@@ -79,10 +79,13 @@ async function killTrees(
   signal: Deno.Signal | number,
   json: boolean,
 ): Promise<number> {
-  const trees = await Promise.all(roots.map(({ pidfd }) => killTree(pidfd, { signal })));
+  const results = await Promise.allSettled(roots.map(({ pidfd }) => killTree(pidfd, { signal })));
+  const trees = results.flatMap((result) => result.status === "fulfilled" ? [result.value] : []);
   for (const process of trees.flatMap(({ ended }) => ended)) printEnded(process, json);
   const refused = trees.flatMap(({ refused }) => refused);
   for (const { pid, command } of refused) complain(`no permission to end ${pid}, ${command}`);
+  // Not before: a tree that has been stopped for its end would stay so.
+  for (const result of results) if (result.status === "rejected") throw result.reason;
   return refused.length > 0 ? REFUSED : 0;
 }
 

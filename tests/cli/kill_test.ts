@@ -198,8 +198,13 @@ Deno.test("pidfd kill --tree -s 0 ends nobody", async () => {
   assertEquals((await deadline(held.child.status, PATIENCE)).code, 7);
 });
 
-Deno.test("pidfd kill --tree doesn't end what it runs under itself", async () => {
-  await assertFails(["kill", "--tree", String(Deno.pid)], 125, /ancestor/);
+Deno.test("pidfd kill --tree doesn't end what it runs under itself, but all others", async () => {
+  await using mark = new Mark();
+  const tree = await startBranching(mark, 1, 1);
+  const args = ["kill", "--tree", String(tree.child.pid), String(Deno.pid)];
+  const { code, stderr } = await pidfd(args);
+  assertEquals([code, mark.pids()], [125, []]);
+  assertMatch(stderr, /ancestor/);
 });
 
 Deno.test(
