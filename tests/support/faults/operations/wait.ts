@@ -108,7 +108,7 @@ export const operations: Operations = {
     ...["epoll_create1", "epoll_ctl", "eventfd2", "read", "write", "close"],
   ),
   "PidFd.terminate() with SIGKILL": on(
-    (keep) => keep(startUnreaped("trap '' TERM; while :; do sleep 60; done")).pidfd,
+    (keep) => keep(startUnreaped("trap '' TERM; exec sleep 60")).pidfd,
     async (pidfd) => (await pidfd.terminate({ grace: 1 })).code > 128,
   ),
   "killTree()": on(running, async (pidfd) => {
