@@ -4,7 +4,8 @@
  * @module
  */
 
-import { eventually } from "./processes.ts";
+import { eventually, readStat } from "./processes.ts";
+import { type Mark, startTree, type Tree } from "./trees.ts";
 
 /** The folder of the cgroup that all others are in; null without cgroup v2. */
 export const CGROUP_ROOT: string | null = findRoot();
@@ -20,6 +21,9 @@ export const hasCgroups: boolean = parent !== null;
 
 /** What is needed where there are none. */
 export const CGROUPS = "a cgroup v2 to write to, and Linux 5.14";
+
+/** A shell's command that starts a daemon, which tells its PID, and ends. */
+export const DAEMON = "setsid sh -c 'echo $$; exec sleep 60' & exit";
 
 /** A new cgroup, which is removed at the end of the block. */
 export class TestCgroup implements AsyncDisposable {
@@ -48,6 +52,18 @@ export class TestCgroup implements AsyncDisposable {
     await eventually("the cgroup is empty", () => events().includes("populated 0"));
     Deno.removeSync(this.path);
   }
+}
+
+/** A shell's command that goes on once it isn't stopped any more. */
+const WHEN_MOVED = "kill -STOP $$; ";
+
+/** Starts a shell's command in a cgroup, as it can be done with every libc. */
+export async function startIn(cgroup: TestCgroup, mark: Mark, command: string): Promise<Tree> {
+  const tree = startTree(mark, WHEN_MOVED + command);
+  await eventually("it stopped", () => readStat(tree.child.pid)?.state === "T");
+  cgroup.add(tree.child.pid);
+  tree.child.kill("SIGCONT");
+  return tree;
 }
 
 function findRoot(): string | null {
