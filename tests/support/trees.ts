@@ -20,9 +20,12 @@ export function childrenOf(parent: number): number[] {
   return allPids().filter((pid) => readStat(pid)?.ppid === parent);
 }
 
+/** The children that were started with a mark. */
+const started = new WeakMap<object, Child[]>();
+
 /**
  * A mark that a test's processes have, and all that they start: wherever those are, it finds
- * them. At the end of the block it ends what is left of them.
+ * them. At the end of the block it ends what is left of them, and nobody waits for them any more.
  */
 export class Mark implements AsyncDisposable {
   readonly #line = `PIDFD_TEST_MARK=${crypto.randomUUID()}`;
@@ -43,6 +46,7 @@ export class Mark implements AsyncDisposable {
       for (const pid of this.pids()) this.#kill(pid);
       return this.pids().length === 0;
     });
+    await Promise.allSettled((started.get(this) ?? []).map(({ status }) => status));
   }
 
   #isOn(pid: number): boolean {
@@ -91,6 +95,7 @@ export function startTree(
     stderr: "null",
     ...options,
   });
+  started.set(mark, [...started.get(mark) ?? [], child]);
   const reader = child.stdout.getReader();
   const decoder = new TextDecoder();
   let text = "";
