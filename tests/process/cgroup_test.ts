@@ -224,11 +224,10 @@ test("Cgroup.kill() resolves for a cgroup that was removed", async (cgroup, mark
   await eventually("it is in there", () => cgroup.pids().includes(child.pid));
   using removed = new DisposableStack();
   // As a service manager does as soon as one is empty.
-  const path = `${cgroup.path}/cgroup.procs`;
   removed.defer(() => Deno.mkdirSync(cgroup.path));
   child.kill("SIGKILL");
   await deadline(child.status, PATIENCE);
-  await eventually("it is empty", () => Deno.readTextFileSync(path) === "");
+  await cgroup.emptied();
   Deno.removeSync(cgroup.path);
   held.requireKill();
   await deadline(held.kill(), PATIENCE);

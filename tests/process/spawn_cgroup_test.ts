@@ -87,7 +87,7 @@ testBirth(
     {
       await using child = spawn("true", { cgroup: cgroup.path });
       await deadline(child.status, PATIENCE);
-      await eventually("it is empty", () => cgroup.pids().length === 0);
+      await cgroup.emptied();
       Deno.removeSync(cgroup.path);
       Deno.mkdirSync(cgroup.path);
       other = await startIn(cgroup, mark, "exec sleep 60");

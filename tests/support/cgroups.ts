@@ -46,10 +46,15 @@ export class TestCgroup implements AsyncDisposable {
     );
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    Deno.writeTextFileSync(`${this.path}/cgroup.kill`, "1");
+  /** Resolves once it can be removed, a moment after the last process in it is to be seen. */
+  async emptied(): Promise<void> {
     const events = () => Deno.readTextFileSync(`${this.path}/cgroup.events`);
     await eventually("the cgroup is empty", () => events().includes("populated 0"));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    Deno.writeTextFileSync(`${this.path}/cgroup.kill`, "1");
+    await this.emptied();
     Deno.removeSync(this.path);
   }
 }
