@@ -46,7 +46,8 @@ export class Mark implements AsyncDisposable {
       for (const pid of this.pids()) this.#kill(pid);
       return this.pids().length === 0;
     });
-    await Promise.allSettled((started.get(this) ?? []).map(({ status }) => status));
+    const statuses = (started.get(this) ?? []).map(({ status }) => status);
+    await deadline(Promise.allSettled(statuses), PATIENCE);
   }
 
   #isOn(pid: number): boolean {
