@@ -1,62 +1,108 @@
 /**
  * All waits of a program on one parked thread.
  *
- * A nonblocking FFI call occupies a thread of Deno's blocking pool until it returns,
- * and the pool has 32 of them, which file operations share. So no wait gets a call
- * of its own: a single `epoll_wait` is parked for all, and an eventfd in the same
- * epoll set makes it return when nobody waits any more.
+ * A nonblocking FFI call occupies a thread of Deno's blocking pool until it returns, and the pool
+ * has 32 of them, which file operations share. So no wait gets a call of its own: a single
+ * `epoll_wait` is parked for all.
  *
- * States: **idle**, with no fd and no thread, as long as nobody waits; **parked**
- * from the first wait to the end of the last; then **lingering** for a turn of the event
- * loop, with fds and no thread. A pending FFI call keeps the event loop alive, which is
- * what a pending wait should do; one that was aborted must not, and so the last to leave
- * sends the wake-up, and is not told that its wait has ended before the thread is back: then
- * nothing is pending any more, as a test runner's sanitizers expect. fds may join and leave
- * while the thread is parked: epoll_ctl(2) takes effect at once.
+ * A waiter is a callback. After each wake-up this order holds:
  *
- * errno of a nonblocking call is another thread's. On −1 the call is therefore
- * repeated, synchronously and without waiting, and that one is believed.
+ * 1. **Looks.** Each waiter looks at what happened, at once, and says whether its wait is over.
+ * 2. **User code.** Every promise that was resolved runs its reactions.
+ * 3. **Tidying up**, in the next turn: leaving the epoll set, closing, parking again.
+ *
+ * The reason: whoever waits wants to know first. What costs time comes after.
+ *
+ * What serves the waits depends on whether any of them keeps the program alive, as a pending FFI
+ * call always does:
+ *
+ * | state   | there are               | served by                                  | descriptors |
+ * | ------- | ----------------------- | ------------------------------------------ | ----------- |
+ * | idle    | no waiters              | nothing                                    | none        |
+ * | parked  | some that keep it alive | one parked call; see also `#doubt`         | two         |
+ * | visited | only others             | SIGCHLD and timers that let a program end  | two         |
+ *
+ * `#arrange` is the one place that goes from state to state. It runs after each change, once no
+ * more code of the same turn can change things again: so one wait that follows another finds all
+ * that it needs.
+ *
+ * One failure fails one: a look that throws, or an fd that can't be waited for any more, fails
+ * its own waiters, and all others go on.
  *
  * @module
  */
 
-import {
-  EPOLLERR,
-  EPOLLET,
-  epollEventOn,
-  EPOLLHUP,
-  EPOLLIN,
-  EPOLLOUT,
-} from "../structs/epoll_event.ts";
-import { attempt, check } from "./call.ts";
-import { discard, tryWrite } from "./files.ts";
-import { arch, libc } from "./libc.ts";
+import { EPOLLERR, EPOLLHUP } from "../structs/epoll_event.ts";
+import { check, failure } from "./call.ts";
+import { EpollSet } from "./epoll.ts";
+import { Errno } from "./errno.ts";
+import { libc } from "./libc.ts";
+import { Visits } from "./visits.ts";
 
-const EPOLL_CLOEXEC = 0o2000000;
-const EPOLL_CTL_ADD = 1;
-const EPOLL_CTL_DEL = 2;
-const EPOLL_CTL_MOD = 3;
-const EFD_CLOEXEC = 0o2000000;
-const EFD_NONBLOCK = 0o4000;
-
-/** How many events one return of epoll_wait can bring; the rest comes with the next. */
-const BATCH = 256;
+/** How long a call is parked before we make sure that it has begun, in milliseconds. */
+const DOUBT = 200;
 
 /**
- * How long the last to leave waits for the thread, in milliseconds. It is back at once, unless
- * all threads of Deno's pool are taken: then the call has not begun, and returns when it can.
+ * How long an end of waits is held back for the thread to return, in milliseconds. It is back at
+ * once, unless all threads of Deno's pool are taken: then the call has not begun, and returns
+ * when it can.
  */
 const LAST_CALL = 200;
 
-/** Somebody who waits for one fd. */
-interface Waiter {
+/**
+ * How many reactions of promises may follow one another before we go on: each `await` and `then`
+ * between a wait and the code that it was for is one. More of them come all the same, but later
+ * by what `setImmediate` takes.
+ */
+const REACTIONS = 16;
+
+/** Waits for one fd. */
+export interface Waiter {
+  /** Stays open until the wait is over; `forget` comes before its closing. */
+  readonly fd: number;
+  /** What it is called for. EPOLLHUP and EPOLLERR count always. */
   readonly events: number;
-  readonly settle: (ready: number) => void;
-  readonly reject: (reason: unknown) => void;
+  /** Whether it keeps the program alive. Without this, it does. */
+  readonly keepAlive?: KeepAlive;
+  /**
+   * Looks at what happened, and returns whether the wait is over. It is called when the fd is
+   * ready, and then at each change. What it throws goes to `fail`.
+   */
+  look(events: number): boolean;
+  /** Ends the wait by an error. */
+  fail(reason: unknown): void;
+  /** Tidies up after a look that ended the wait. User code has run by then. Never throws. */
+  tidy?(): void;
+}
+
+/** Whether the waits of one owner keep the program alive. They do, until `unref`. */
+export class KeepAlive {
+  #isOn = true;
+  /** How many waits are pending. Only Readiness changes it. */
+  pending = 0;
+
+  get isOn(): boolean {
+    return this.#isOn;
+  }
+
+  ref(): void {
+    this.#set(true);
+  }
+
+  unref(): void {
+    this.#set(false);
+  }
+
+  #set(on: boolean): void {
+    if (on === this.#isOn) return;
+    this.#isOn = on;
+    readiness.count(on ? this.pending : -this.pending);
+  }
 }
 
 /** One fd's place in the epoll set. */
 interface Registration {
+  /** Tells a late event of a closed fd from one of a new fd with the same number. */
   readonly generation: number;
   /** Mostly one: an array takes a third of the memory of a Set. */
   waiters: Waiter[];
@@ -64,61 +110,358 @@ interface Registration {
   events: number;
 }
 
-/** The epoll set while it exists, and the eventfd in it. */
-interface Park {
-  readonly epoll: number;
-  readonly wakeUp: number;
-  /** The call that is parked now. */
-  call?: Promise<number>;
+class Readiness {
+  readonly #registrations = new Map<number, Registration>();
+  #generations = 0;
+  /** How many waiters there are, and how many of them keep the program alive. */
+  #waiting = 0;
+  #keeping = 0;
+
+  #set: EpollSet | undefined;
+  /** Pending while a call is parked. */
+  #call: Promise<void> | undefined;
+  #isWoken = false;
+  #doubt: ReturnType<typeof setTimeout> | undefined;
+  /** Pending while we make sure that the parked call has begun. */
+  #laterCall: Promise<void> | undefined;
+  #visits: Visits | undefined;
+
+  /** Registrations that lost a waiter, and waiters whose wait is over: work for `#tidy`. */
+  #changed = new Map<number, Registration>();
+  #over: Waiter[] = [];
+  #isTidyDue = false;
+  #isArrangeDue = false;
+
+  /** Makes what the first wait needs, so that the wait itself can't fail for want of it. */
+  prepare(): EpollSet {
+    this.#arrangeSoon();
+    return this.#set ??= new EpollSet();
+  }
+
+  join(waiter: Waiter): void {
+    const set = this.prepare();
+    const registration = this.#registrations.get(waiter.fd);
+    if (!registration || !this.#rejoin(set, registration, waiter)) this.#add(set, waiter);
+    this.#waiting++;
+    if (waiter.keepAlive) waiter.keepAlive.pending++;
+    if (waiter.keepAlive?.isOn !== false) this.#keeping++;
+  }
+
+  #add(set: EpollSet, waiter: Waiter): void {
+    // 0 is no registration's.
+    const generation = this.#generations = (this.#generations + 1) >>> 0 || 1;
+    const { fd, events } = waiter;
+    let result = set.add(fd, events, generation);
+    // Other code closed the fd without our knowing, and gave a duplicate the same number.
+    if (result === -Errno.EEXIST) result = set.modify(fd, events, generation);
+    check("epoll_ctl", result);
+    this.#registrations.set(fd, { generation, waiters: [waiter], events });
+  }
+
+  /** Joins others that wait for the fd. Returns false if the number is another file's by now. */
+  #rejoin(set: EpollSet, registration: Registration, waiter: Waiter): boolean {
+    const { fd } = waiter;
+    const events = eventsOf(registration) | waiter.events;
+    // Even if the events stay the same: so the newcomer is told what is ready already.
+    const result = set.modify(fd, events, registration.generation);
+    if (isLost(result)) this.#failAll(fd, registration, closedByOthers(fd));
+    if (result === -Errno.ENOENT) return false;
+    check("epoll_ctl", result);
+    registration.events = events;
+    registration.waiters.push(waiter);
+    return true;
+  }
+
+  /** Ends a wait early. */
+  leave(waiter: Waiter): boolean {
+    const registration = this.#registrations.get(waiter.fd);
+    if (!registration?.waiters.includes(waiter)) return false;
+    registration.waiters = registration.waiters.filter((other) => other !== waiter);
+    this.#uncount(waiter);
+    this.#update(waiter.fd, registration);
+    this.#arrangeSoon();
+    return true;
+  }
+
+  forget(fd: number, reason: () => unknown): void {
+    const registration = this.#registrations.get(fd);
+    if (registration === undefined) return;
+    const { waiters } = registration;
+    registration.waiters = [];
+    this.#update(fd, registration);
+    for (const waiter of waiters) {
+      this.#uncount(waiter);
+      const error = reason();
+      this.threadReturned().then(() => waiter.fail(error));
+    }
+    this.#arrangeSoon();
+  }
+
+  /** Changes how many waiters keep the program alive. */
+  count(keeping: number): void {
+    this.#keeping += keeping;
+    this.#arrangeSoon();
+  }
+
+  async threadReturned(): Promise<void> {
+    // One abort can end many waits, and the first of them is told when the last one has left.
+    await undefined;
+    if (this.#call === undefined || this.#keeping > 0) return;
+    const calls = Promise.all([this.#call, this.#laterCall]);
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, LAST_CALL);
+      calls.then(() => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+  }
+
+  #uncount({ keepAlive }: Waiter): void {
+    this.#waiting--;
+    if (keepAlive) keepAlive.pending--;
+    if (keepAlive?.isOn !== false) this.#keeping--;
+  }
+
+  /** Once the code that runs now has run to its end. */
+  #arrangeSoon(): void {
+    if (this.#isArrangeDue || this.#isTidyDue) return;
+    this.#isArrangeDue = true;
+    queueMicrotask(() => {
+      this.#isArrangeDue = false;
+      if (!this.#isTidyDue) this.#arrange();
+    });
+  }
+
+  /** Goes to the state that the waits need now. */
+  #arrange(): void {
+    const set = this.#set;
+    if (set === undefined) return;
+    if (this.#call) {
+      if (this.#keeping === 0) this.#wake(set);
+      else if (this.#laterCall) this.#visits ??= new Visits(() => this.#visit(set));
+    } else if (this.#keeping > 0) {
+      this.#stopVisits();
+      this.#park(set);
+    } else if (this.#waiting > 0) {
+      this.#visits ??= new Visits(() => this.#visit(set));
+    } else {
+      this.#stopVisits();
+      this.#set = undefined;
+      set.close();
+    }
+  }
+
+  #park(set: EpollSet): void {
+    const call = set.park();
+    this.#call = call.then((count) => this.#returned(set, count));
+    const doubt = this.#doubt = setTimeout(() => this.#ascertain(set), DOUBT);
+    Deno.unrefTimer(doubt);
+  }
+
+  #wake(set: EpollSet): void {
+    if (this.#isWoken) return;
+    this.#isWoken = true;
+    set.wake();
+  }
+
+  #returned(set: EpollSet, count: number): void {
+    this.#call = undefined;
+    this.#isWoken = false;
+    this.#serve(set, count);
+  }
+
+  /**
+   * Makes sure that the parked call has begun, as it doesn't while all threads of Deno's pool are
+   * taken. The pool begins calls in their order: so it has, once a later one returns. Until then
+   * the waits are visited.
+   */
+  #ascertain(set: EpollSet): void {
+    const call = this.#call;
+    this.#visits ??= new Visits(() => this.#visit(set));
+    const laterCall = this.#laterCall = libc().getpid_later().then(() => {
+      if (this.#laterCall === laterCall) this.#laterCall = undefined;
+      if (this.#call === call) this.#stopVisits();
+    });
+  }
+
+  #visit(set: EpollSet): void {
+    const before = this.#waiting;
+    this.#serve(set);
+    if (this.#waiting === before) return;
+    if (this.#waiting === 0) this.#stopVisits();
+    this.#visits?.hurry();
+  }
+
+  #stopVisits(): void {
+    this.#visits?.stop();
+    this.#visits = undefined;
+  }
+
+  /**
+   * Looks first, tidies up later. If there is nothing to wait by, nobody can wait.
+   *
+   * @param count What a parked call has returned; −1 if there was none, or it has failed.
+   */
+  #serve(set: EpollSet, count: number = -1): void {
+    try {
+      if (count < 0) set.look(this.#dispatch);
+      else set.handParked(count, this.#dispatch);
+    } catch (error) {
+      for (const [fd, registration] of [...this.#registrations]) {
+        this.#failAll(fd, registration, error);
+      }
+    }
+    if (this.#isTidyDue) return;
+    this.#isTidyDue = true;
+    this.#tidyLater();
+  }
+
+  async #tidyLater(): Promise<void> {
+    for (let i = 0; i < REACTIONS; i++) await undefined;
+    if (!this.#call) {
+      clearTimeout(this.#doubt);
+      this.#stopVisits();
+    }
+    setImmediate(() => this.#tidy());
+  }
+
+  /** Has an event's waiters look. */
+  readonly #dispatch = (fd: number, generation: number, events: number): void => {
+    const registration = this.#registrations.get(fd);
+    // An event can be late: its fd was closed, and perhaps its number given to another.
+    if (registration?.generation !== generation) return;
+    const left: Waiter[] = [];
+    for (const waiter of registration.waiters) {
+      if (!this.#isOver(waiter, events)) left.push(waiter);
+    }
+    if (left.length === registration.waiters.length) return;
+    registration.waiters = left;
+    this.#changed.set(fd, registration);
+  };
+
+  #isOver(waiter: Waiter, events: number): boolean {
+    if ((events & (waiter.events | EPOLLHUP | EPOLLERR)) === 0) return false;
+    try {
+      if (!waiter.look(events)) return false;
+    } catch (error) {
+      waiter.fail(error);
+    }
+    this.#uncount(waiter);
+    this.#over.push(waiter);
+    return true;
+  }
+
+  #tidy(): void {
+    const over = this.#over;
+    const changed = this.#changed;
+    this.#over = [];
+    this.#changed = new Map();
+    for (const waiter of over) waiter.tidy?.();
+    for (const [fd, registration] of changed) this.#update(fd, registration);
+    this.#isTidyDue = false;
+    this.#arrange();
+  }
+
+  /** Tells epoll what an fd's waiters want now. */
+  #update(fd: number, registration: Registration): void {
+    const set = this.#set;
+    // The number can be another registration's by now.
+    if (set === undefined || this.#registrations.get(fd) !== registration) return;
+    if (registration.waiters.length === 0) {
+      this.#registrations.delete(fd);
+      set.remove(fd);
+      return;
+    }
+    const events = eventsOf(registration);
+    if (events === registration.events) return;
+    const result = set.modify(fd, events, registration.generation);
+    if (result === 0) registration.events = events;
+    // Otherwise more is reported than anybody waits for, and finds nobody.
+    else if (isLost(result)) this.#failAll(fd, registration, closedByOthers(fd));
+  }
+
+  #failAll(fd: number, registration: Registration, error: unknown): void {
+    const { waiters } = registration;
+    registration.waiters = [];
+    this.#update(fd, registration);
+    for (const waiter of waiters) {
+      this.#uncount(waiter);
+      this.#over.push(waiter);
+      waiter.fail(error);
+    }
+  }
 }
 
-const registrations = new Map<number, Registration>();
-let generations = 0;
-let park: Park | undefined;
+function eventsOf({ waiters }: Registration): number {
+  let events = 0;
+  for (const waiter of waiters) events |= waiter.events;
+  return events;
+}
+
+/** Whether an error of epoll_ctl says that the number is no file's any more, or another one's. */
+function isLost(result: number): boolean {
+  return result === -Errno.EBADF || result === -Errno.ENOENT;
+}
+
+function closedByOthers(fd: number): Error {
+  return failure("epoll_ctl", Errno.EBADF, { [Errno.EBADF]: `something else closed fd ${fd}` });
+}
+
+const readiness = new Readiness();
 
 /**
- * What the parked call fills. It lives as long as the program, so that it outlives the
- * call, and is never shared: the next call begins after the last one has returned.
+ * Waits until the waiter says that the wait is over.
+ *
+ * @param signal Ends the wait early: `fail` gets the signal's reason.
+ * @throws {SyscallError} If the fd can't be waited for.
  */
-let batch: ReturnType<ReturnType<typeof layout>["allocateArray"]> | undefined;
-
-/** What epoll_ctl reads. Synchronous calls can't overlap, so that one serves them all. */
-let change: ReturnType<ReturnType<typeof layout>["allocate"]> | undefined;
-
-/** What an eventfd is written: the number to add, 64 bits wide. */
-const ONE = new Uint8Array(new BigUint64Array([1n]).buffer);
+export function watch(waiter: Waiter, signal?: AbortSignal): void {
+  if (signal === undefined) return readiness.join(waiter);
+  const abort = () => {
+    if (readiness.leave(heedful)) threadReturned().then(() => waiter.fail(signal.reason));
+  };
+  const stop = () => signal.removeEventListener("abort", abort);
+  const heedful: Waiter = {
+    fd: waiter.fd,
+    events: waiter.events,
+    keepAlive: waiter.keepAlive,
+    look(events) {
+      const isOver = waiter.look(events);
+      if (isOver) stop();
+      return isOver;
+    },
+    fail(reason) {
+      stop();
+      waiter.fail(reason);
+    },
+    tidy: () => waiter.tidy?.(),
+  };
+  readiness.join(heedful);
+  signal.addEventListener("abort", abort, { once: true });
+}
 
 /**
  * Resolves with the events once `fd` has one of them; EPOLLHUP and EPOLLERR count always.
  * The caller keeps the fd open until then, and calls `forget` before closing it.
  *
  * @param signal Ends the wait early: the promise rejects with the signal's reason.
+ * @param keepAlive Whether the wait keeps the program alive. Without this, it does.
  * @throws {SyscallError} At once, if the fd can't be waited for.
  */
-export function ready(fd: number, events: number, signal?: AbortSignal): Promise<number> {
+export function ready(
+  fd: number,
+  events: number,
+  signal?: AbortSignal,
+  keepAlive?: KeepAlive,
+): Promise<number> {
   signal?.throwIfAborted();
   const { promise, resolve, reject } = Promise.withResolvers<number>();
-  if (!signal) {
-    join(fd, { events, settle: resolve, reject });
-    return promise;
-  }
-  const abort = () => {
-    leave(fd, waiter);
-    unparked().then(() => reject(signal.reason));
+  const look = (events: number) => {
+    resolve(events);
+    return true;
   };
-  const waiter: Waiter = {
-    events,
-    settle(ready) {
-      signal.removeEventListener("abort", abort);
-      resolve(ready);
-    },
-    reject(reason) {
-      signal.removeEventListener("abort", abort);
-      reject(reason);
-    },
-  };
-  join(fd, waiter);
-  signal.addEventListener("abort", abort, { once: true });
+  watch({ fd, events, keepAlive, look, fail: reject }, signal);
   return promise;
 }
 
@@ -128,179 +471,23 @@ export function ready(fd: number, events: number, signal?: AbortSignal): Promise
  * @throws {SyscallError} `EMFILE` if there is no fd left for it.
  */
 export function prepare(): void {
-  park ??= start();
+  readiness.prepare();
 }
 
 /**
- * Resolves once no call is parked that nobody needs: at once if there is none, or others wait.
- * Whatever ends waits and is awaited itself awaits this, too.
- */
-export async function unparked(): Promise<void> {
-  // One abort can end many waits, and the first of them is told when the last one has left.
-  await undefined;
-  const call = park?.call;
-  if (call === undefined || registrations.size > 0) return;
-  await new Promise<void>((resolve) => {
-    const timer = setTimeout(resolve, LAST_CALL);
-    call.finally(() => {
-      clearTimeout(timer);
-      resolve();
-    });
-  });
-}
-
-/**
- * Rejects every wait for an fd that is about to be closed.
+ * Fails every wait for an fd that is about to be closed.
  *
  * @param reason Makes the error, which is costly and mostly needed by nobody.
  */
 export function forget(fd: number, reason: () => unknown): void {
-  const registration = registrations.get(fd);
-  if (registration === undefined) return;
-  for (const waiter of [...registration.waiters]) {
-    leave(fd, waiter);
-    const error = reason();
-    unparked().then(() => waiter.reject(error));
-  }
+  readiness.forget(fd, reason);
 }
 
-function join(fd: number, waiter: Waiter): void {
-  const { epoll } = park ??= start();
-  const registration = registrations.get(fd);
-  if (registration === undefined) {
-    const events = waiter.events;
-    const generation = generations = (generations + 1) >>> 0;
-    control(epoll, EPOLL_CTL_ADD, fd, events, generation);
-    registrations.set(fd, { generation, waiters: [waiter], events });
-    return;
-  }
-  registration.waiters.push(waiter);
-  try {
-    update(epoll, fd, registration);
-  } catch (error) {
-    registration.waiters.pop();
-    throw error;
-  }
-}
-
-function leave(fd: number, waiter: Waiter): void {
-  const registration = registrations.get(fd);
-  if (!park || !registration?.waiters.includes(waiter)) return;
-  registration.waiters = registration.waiters.filter((other) => other !== waiter);
-  update(park.epoll, fd, registration);
-  stopIfIdle();
-}
-
-/** Tells epoll what an fd's waiters want now. */
-function update(epoll: number, fd: number, registration: Registration): void {
-  if (registration.waiters.length === 0) {
-    registrations.delete(fd);
-    // If this fails, the fd has left the set already: somebody closed it behind our back. An
-    // event that comes all the same finds nobody.
-    tryControl(epoll, EPOLL_CTL_DEL, fd, 0, 0);
-    return;
-  }
-  let events = 0;
-  for (const waiter of registration.waiters) events |= waiter.events;
-  if (events === registration.events) return;
-  control(epoll, EPOLL_CTL_MOD, fd, events, registration.generation);
-  registration.events = events;
-}
-
-function control(
-  epoll: number,
-  op: number,
-  fd: number,
-  events: number,
-  generation: number,
-): void {
-  check("epoll_ctl", tryControl(epoll, op, fd, events, generation));
-}
-
-function tryControl(
-  epoll: number,
-  op: number,
-  fd: number,
-  events: number,
-  generation: number,
-): number {
-  const { bytes, fields } = change ??= layout().allocate();
-  fields.events = events;
-  fields.data_fd = fd;
-  fields.data_generation = generation;
-  return attempt(() => libc().epoll_ctl(epoll, op, fd, bytes));
-}
-
-function start(): Park {
-  const epoll = check("epoll_create1", attempt(() => libc().epoll_create1(EPOLL_CLOEXEC)));
-  let wakeUp = -1;
-  try {
-    wakeUp = check("eventfd", attempt(() => libc().eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)));
-    // Edge-triggered: a wake-up counts once, without being read.
-    control(epoll, EPOLL_CTL_ADD, wakeUp, (EPOLLIN | EPOLLET) >>> 0, 0);
-  } catch (error) {
-    if (wakeUp >= 0) discard(wakeUp);
-    discard(epoll);
-    throw error;
-  }
-  const started = { epoll, wakeUp };
-  run(started);
-  return started;
-}
-
-/** Parks until nobody waits any more, and hands out what each return brings. */
-async function run(current: Park): Promise<void> {
-  const { epoll, wakeUp } = current;
-  const { bytes, blocks } = batch ??= layout().allocateArray(BATCH);
-  try {
-    // Whoever started this is about to join.
-    await undefined;
-    do {
-      while (registrations.size > 0) {
-        current.call = libc().epoll_wait_parked(epoll, bytes, BATCH, -1);
-        let count = await current.call;
-        current.call = undefined;
-        if (count < 0) {
-          count = check("epoll_wait", attempt(() => libc().epoll_wait(epoll, bytes, BATCH, 0)));
-        }
-        for (let i = 0; i < count; i++) {
-          const { data_fd, data_generation, events } = blocks[i].fields;
-          dispatch(epoll, data_fd, data_generation, events);
-        }
-      }
-      // Whoever is served goes on first, and may well wait again: to close all this and make it
-      // anew takes as long as all else that a wait does.
-      await new Promise((resolve) => setImmediate(resolve));
-    } while (registrations.size > 0);
-  } catch (error) {
-    for (const fd of [...registrations.keys()]) forget(fd, () => error);
-  } finally {
-    park = undefined;
-    discard(wakeUp);
-    discard(epoll);
-  }
-}
-
-/** Settles the waits for an event. */
-function dispatch(epoll: number, fd: number, generation: number, events: number): void {
-  const registration = registrations.get(fd);
-  // An event can be late: its fd was closed, and perhaps its number given to another.
-  if (registration?.generation !== generation) return;
-  const isServed = (waiter: Waiter) => (events & (waiter.events | EPOLLHUP | EPOLLERR)) !== 0;
-  const served = registration.waiters.filter(isServed);
-  registration.waiters = registration.waiters.filter((waiter) => !isServed(waiter));
-  for (const waiter of served) waiter.settle(events);
-  update(epoll, fd, registration);
-}
-
-/** Wakes the parked thread if nobody needs it any more. It closes what it used on its way out. */
-function stopIfIdle(): void {
-  if (!park || registrations.size > 0) return;
-  // Nothing but a sandbox can refuse the one; the other makes the eventfd ready as it is.
-  if (tryWrite(park.wakeUp, ONE.slice()) > 0) return;
-  tryControl(park.epoll, EPOLL_CTL_MOD, park.wakeUp, (EPOLLOUT | EPOLLET) >>> 0, 0);
-}
-
-function layout() {
-  return epollEventOn[arch()];
+/**
+ * Resolves once no call is parked that nobody needs: at once if there is none, or others wait.
+ * An end of waits that is awaited itself awaits this, too: then nothing of it is pending any
+ * more, as a test runner's sanitizers expect.
+ */
+export function threadReturned(): Promise<void> {
+  return readiness.threadReturned();
 }

@@ -26,13 +26,15 @@ import { SI_QUEUE, siginfoChild, siginfoQueue } from "../structs/siginfo.ts";
 import { attempt, check, failure, type Hints } from "./call.ts";
 import { Errno } from "./errno.ts";
 import { statusFlags } from "./files.ts";
-import { arch, libc } from "./libc.ts";
+import { libc } from "./libc.ts";
 
-/** The numbers of the calls that not every supported libc has a function for. */
-const NUMBERS = {
-  x86_64: { pidfd_send_signal: 424, pidfd_open: 434, pidfd_getfd: 438 },
-  aarch64: { pidfd_send_signal: 424, pidfd_open: 434, pidfd_getfd: 438 },
-};
+/**
+ * The numbers of the calls that not every supported libc has a function for. Calls of Linux 5.1
+ * and newer have the same number on every architecture.
+ */
+const NR_pidfd_send_signal = 424;
+const NR_pidfd_open = 434;
+const NR_pidfd_getfd = 438;
 
 /** `O_EXCL`: the pidfd is for one thread, not for a whole process. */
 export const PIDFD_THREAD = 0o200;
@@ -74,8 +76,7 @@ export function getpid(): number {
 
 /** A pidfd for a process, or for a thread with PIDFD_THREAD. pidfd_open(2) */
 export function pidfdOpen(pid: number, flags: number, hints?: Hints): number {
-  const number = NUMBERS[arch()].pidfd_open;
-  const result = attempt(() => libc().syscall_pidfd_open(number, pid, flags));
+  const result = attempt(() => libc().syscall_pidfd_open(NR_pidfd_open, pid, flags));
   if (result >= 0) return result;
   const wrongKind = flags === PIDFD_THREAD
     ? "pidfds for threads need Linux 6.9"
@@ -115,7 +116,6 @@ export function trySendSignal(
   flags: number,
   value?: number,
 ): number {
-  const number = NUMBERS[arch()].pidfd_send_signal;
   const info = value === undefined ? null : siginfoQueue.encode({
     si_signo: signal,
     si_code: SI_QUEUE,
@@ -123,7 +123,9 @@ export function trySendSignal(
     si_uid: libc().getuid(),
     si_int: value,
   });
-  return attempt(() => libc().syscall_pidfd_send_signal(number, pidfd, signal, info, flags));
+  return attempt(() =>
+    libc().syscall_pidfd_send_signal(NR_pidfd_send_signal, pidfd, signal, info, flags)
+  );
 }
 
 /** A duplicate of another process's fd, close-on-exec. pidfd_getfd(2) */
@@ -140,8 +142,7 @@ export function pidfdGetfd(pidfd: number, targetFd: number): number {
 
 /** As pidfdGetfd, but returns the fd or −errno. */
 export function tryGetfd(pidfd: number, targetFd: number): number {
-  const number = NUMBERS[arch()].pidfd_getfd;
-  return attempt(() => libc().syscall_pidfd_getfd(number, pidfd, targetFd, 0));
+  return attempt(() => libc().syscall_pidfd_getfd(NR_pidfd_getfd, pidfd, targetFd, 0));
 }
 
 /**
@@ -173,16 +174,13 @@ export interface ChildExit {
  */
 export function waitidPidfd(pidfd: number, reap: boolean): ChildExit | null | "ECHILD" {
   const options = WEXITED | WNOHANG | (reap ? 0 : WNOWAIT);
-  // With WNOHANG and nothing to report, si_pid is what tells: only we can have zeroed it.
-  childInfo.fields.si_pid = 0;
   const result = attempt(() => libc().waitid(P_PIDFD, pidfd, childInfo.bytes, options));
   if (result === -Errno.ECHILD) return "ECHILD";
-  // What a pidfd that was opened with PIDFD_NONBLOCK says of a process that runs.
-  if (result === -Errno.EAGAIN) return null;
   if (result < 0) {
     throw failure("waitid", -result, { [Errno.EINVAL]: "waiting on a pidfd needs Linux 5.4" });
   }
   const { si_pid, si_code, si_status } = childInfo.fields;
+  // With WNOHANG and nothing to report, Linux fills in zeros (kernel/exit.c, waitid).
   return si_pid === 0 ? null : { code: si_code, status: si_status };
 }
 
@@ -237,7 +235,7 @@ export function hasExited(pidfd: number): boolean {
 }
 
 /** A timeout for poll(2), whose longest finite one is shorter than a deadline may be. */
-function remaining(deadline: number): number {
+export function remaining(deadline: number): number {
   if (deadline === 0) return 0;
   if (deadline === Infinity) return -1;
   return Math.min(Math.max(Math.ceil(deadline - performance.now()), 0), 2 ** 31 - 1);

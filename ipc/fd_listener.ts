@@ -7,7 +7,7 @@
 import { check } from "../ffi/call.ts";
 import { Errno } from "../ffi/errno.ts";
 import { AT_FDCWD, discard, inode, O_PATH, openat, readlinkat, unlink } from "../ffi/files.ts";
-import { ready, unparked } from "../ffi/readiness.ts";
+import { ready, threadReturned } from "../ffi/readiness.ts";
 import { bind, listen, socket, type SocketType, tryAccept } from "../ffi/sockets.ts";
 import { checkAbortSignal } from "../pidfd/arguments.ts";
 import { FdHandle } from "../pidfd/fd_handle.ts";
@@ -96,7 +96,7 @@ export class FdListener implements AsyncIterable<FdSocket>, Disposable, AsyncDis
   /** As {@linkcode FdListener.close}, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     this.close();
-    return unparked();
+    return threadReturned();
   }
 
   /**

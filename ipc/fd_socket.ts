@@ -16,7 +16,7 @@ import { peerPidfds } from "../ffi/capabilities.ts";
 import { check } from "../ffi/call.ts";
 import { Errno } from "../ffi/errno.ts";
 import { accessMode, closeOnError, setCloseOnExec } from "../ffi/files.ts";
-import { ready, unparked } from "../ffi/readiness.ts";
+import { ready, threadReturned } from "../ffi/readiness.ts";
 import {
   peerCredentials,
   shutdownSending,
@@ -218,7 +218,7 @@ export class FdSocket implements Disposable, AsyncDisposable {
   /** As {@linkcode FdSocket.close}, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     this.close();
-    return unparked();
+    return threadReturned();
   }
 
   /** Gives the descriptor away: whoever takes the number closes it. Pending calls reject. */

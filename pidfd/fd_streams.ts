@@ -22,7 +22,7 @@ import {
   tryRead,
   tryWrite,
 } from "../ffi/files.ts";
-import { ready, unparked } from "../ffi/readiness.ts";
+import { type KeepAlive, ready, threadReturned } from "../ffi/readiness.ts";
 import { shutdownSending } from "../ffi/sockets.ts";
 import { EPOLLIN, EPOLLOUT } from "../structs/epoll_event.ts";
 import { checkInstance } from "./arguments.ts";
@@ -62,8 +62,12 @@ function isOpenFor(mode: number, direction: Direction): boolean {
   return mode !== (direction === "reading" ? O_WRONLY : O_RDONLY);
 }
 
-/** Makes streams of an fd, which is theirs from then on: closed when both directions ended. */
-export function openStreams(given: FdHandle): FdStreams {
+/**
+ * Makes streams of an fd, which is theirs from then on: closed when both directions ended.
+ *
+ * @param keepAlive Whether what they wait for keeps the program alive. Without this, it does.
+ */
+export function openStreams(given: FdHandle, keepAlive?: KeepAlive): FdStreams {
   const fd = given.use();
   const mode = accessMode(fd);
   const open = new Set((["reading", "writing"] as const).filter((one) => isOpenFor(mode, one)));
@@ -72,10 +76,11 @@ export function openStreams(given: FdHandle): FdStreams {
   const fails: Fail[] = [];
   const begin = <T>(direction: Direction, make: Make<T>): T => {
     checkOpenFor(mode, direction);
-    const { stream, fail } = make(handle, () => {
+    const end = () => {
       open.delete(direction);
       if (open.size === 0) handle.close();
-    });
+    };
+    const { stream, fail } = make(handle, end, keepAlive);
     fails.push(fail);
     return stream;
   };
@@ -99,7 +104,11 @@ export function openStreams(given: FdHandle): FdStreams {
 type Fail = (reason: Error) => void;
 
 /** Makes one direction of an fd. What it calls at its end closes the fd, if it is the last. */
-type Make<T> = (handle: FdHandle, end: () => void) => { stream: T; fail: Fail };
+type Make<T> = (
+  handle: FdHandle,
+  end: () => void,
+  keepAlive?: KeepAlive,
+) => { stream: T; fail: Fail };
 
 /** Makes a stream one that can be read to its end at once, as those of `Deno.ChildProcess` can. */
 function readableAtOnce(
@@ -113,7 +122,7 @@ function readableAtOnce(
   });
 }
 
-const makeReadable: Make<FdStreams["readable"]> = (handle, end) => {
+const makeReadable: Make<FdStreams["readable"]> = (handle, end, keepAlive) => {
   const canceled = new AbortController();
   let buffer = new Uint8Array(new ArrayBuffer(CHUNK));
   let thisTurn = 0;
@@ -128,7 +137,7 @@ const makeReadable: Make<FdStreams["readable"]> = (handle, end) => {
       const length = tryRead(handle.use(), buffer);
       if (length !== -Errno.EAGAIN) return check("read", length);
       thisTurn = 0;
-      await ready(handle.use(), EPOLLIN, canceled.signal);
+      await ready(handle.use(), EPOLLIN, canceled.signal, keepAlive);
     }
   }
 
@@ -160,13 +169,13 @@ const makeReadable: Make<FdStreams["readable"]> = (handle, end) => {
     cancel(reason) {
       canceled.abort(reason);
       end();
-      return unparked();
+      return threadReturned();
     },
   }, { highWaterMark: 0 });
   return { stream: readableAtOnce(stream), fail: fail! };
 };
 
-const makeWritable: Make<FdStreams["writable"]> = (handle, end) => {
+const makeWritable: Make<FdStreams["writable"]> = (handle, end, keepAlive) => {
   let enlarged = false;
   let fail: Fail;
   const stream = new WritableStream<Uint8Array<ArrayBuffer>>({
@@ -182,7 +191,7 @@ const makeWritable: Make<FdStreams["writable"]> = (handle, end) => {
             tryEnlargePipe(handle.use(), LARGE_PIPE);
             enlarged = true;
           } else {
-            await ready(handle.use(), EPOLLOUT, signal);
+            await ready(handle.use(), EPOLLOUT, signal, keepAlive);
           }
         }
       } catch (error) {

@@ -10,10 +10,14 @@
  */
 
 import { accessMode } from "../ffi/files.ts";
+import type { KeepAlive } from "../ffi/readiness.ts";
 import { pidfdGetfd } from "../ffi/syscalls.ts";
 import { checkFd } from "./arguments.ts";
 import { FdHandle } from "./fd_handle.ts";
 import { checkOpenFor, type FdStreams, openStreams } from "./fd_streams.ts";
+
+/** Has the streams of a descriptor keep the program alive only as long as this does. */
+export let shareKeepAlive: (owned: OwnedFd, keepAlive: KeepAlive) => void;
 
 /**
  * A file descriptor with one owner, close-on-exec unless told otherwise. It is closed once:
@@ -31,6 +35,11 @@ import { checkOpenFor, type FdStreams, openStreams } from "./fd_streams.ts";
 export class OwnedFd implements Disposable {
   readonly #handle: FdHandle;
   #streams: FdStreams | undefined;
+  #keepAlive: KeepAlive | undefined;
+
+  static {
+    shareKeepAlive = (owned, keepAlive) => owned.#keepAlive = keepAlive;
+  }
 
   /**
    * Takes over a file descriptor: nothing else may close it from now on.
@@ -118,7 +127,7 @@ export class OwnedFd implements Disposable {
   #open(direction: "reading" | "writing"): FdStreams {
     if (this.#streams === undefined) {
       checkOpenFor(accessMode(this.#handle.use()), direction);
-      this.#streams = openStreams(this.#handle);
+      this.#streams = openStreams(this.#handle, this.#keepAlive);
     }
     return this.#streams;
   }

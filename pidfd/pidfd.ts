@@ -57,11 +57,14 @@ import {
 /** Makes handles for the floors above, which know more about a process than its fd. */
 let create: (fd: number, origin: Origin) => PidFd;
 
-/** Closes the fd of a handle whose process was reaped; what is known of it can still be asked. */
-export let retire: (pidfd: PidFd) => void;
+/** The two parts of a handle, for files that do with them what users can't. */
+export interface Parts {
+  readonly handle: FdHandle;
+  readonly exit: ExitWatch;
+}
 
-/** The fd of a handle for a call; throws ESRCH where it is closed since the process was reaped. */
-export let fdOf: (pidfd: PidFd) => number;
+/** Gives the parts of a handle. */
+export let partsOf: (pidfd: PidFd) => Parts;
 
 /** The handle of a child that nothing else reaps. */
 export function ownChild(fd: number): PidFd {
@@ -106,8 +109,7 @@ export class PidFd implements Disposable {
       const handle = new FdHandle(fd, "PidFd");
       return new PidFd(handle, new ExitWatch(handle, origin));
     };
-    retire = (pidfd) => pidfd.#handle.retire();
-    fdOf = (pidfd) => pidfd.#handle.use();
+    partsOf = (pidfd) => ({ handle: pidfd.#handle, exit: pidfd.#exit });
   }
 
   /**
@@ -332,7 +334,7 @@ export class PidFd implements Disposable {
    *
    * See {@link https://man7.org/linux/man-pages/man2/pidfd_send_signal.2.html | pidfd_send_signal(2)}.
    */
-  sendSignal(signal: Signal, options: SendSignalOptions = {}): void {
+  sendSignal(signal: Signal, options?: SendSignalOptions): void {
     sendSignal(this.#handle, signal, options);
   }
 
@@ -342,7 +344,7 @@ export class PidFd implements Disposable {
    * @throws {SyscallError} As {@linkcode PidFd.sendSignal}.
    */
   kill(signal: Signal = "SIGKILL"): void {
-    this.sendSignal(signal);
+    sendSignal(this.#handle, signal);
   }
 
   /**

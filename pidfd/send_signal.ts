@@ -36,9 +36,14 @@ const FLAGS = {
 };
 
 /** Sends a signal, 0 for none. */
-export function sendSignal(handle: FdHandle, signal: Signal, options: SendSignalOptions): void {
-  const { target, value } = options;
+export function sendSignal(
+  handle: FdHandle,
+  signal: Signal,
+  options?: SendSignalOptions,
+): void {
   const number = signalNumber("signal", signal);
+  if (options === undefined) return pidfdSendSignal(handle.use(), number, 0);
+  const { target, value } = options;
   if (target !== undefined) checkOneOf("options.target", target, Object.keys(FLAGS));
   if (value !== undefined) checkInteger("options.value", value, -(2 ** 31), 2 ** 31 - 1);
   const fd = handle.use();

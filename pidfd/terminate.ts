@@ -8,6 +8,7 @@
 
 import { check } from "../ffi/call.ts";
 import { Errno } from "../ffi/errno.ts";
+import type { KeepAlive } from "../ffi/readiness.ts";
 import { trySendSignal } from "../ffi/syscalls.ts";
 import { checkAbortSignal, checkDuration } from "./arguments.ts";
 import type { ExitStatus } from "./exit_status.ts";
@@ -31,11 +32,16 @@ export const DEFAULT_GRACE = 5000;
 /** What setTimeout takes at most; a longer grace is none that ends. */
 const LONGEST_TIMER = 2 ** 31 - 1;
 
-/** Asks the process to end, kills it if it doesn't, and resolves with its status. */
+/**
+ * Asks the process to end, kills it if it doesn't, and resolves with its status.
+ *
+ * @param keepAlive Whether this keeps the program alive. Without this, it does.
+ */
 export async function terminate(
   handle: FdHandle,
   exit: ExitWatch,
   options: TerminateOptions,
+  keepAlive?: KeepAlive,
 ): Promise<ExitStatus> {
   const { signal = "SIGTERM", grace = DEFAULT_GRACE, abort } = options;
   const number = signalNumber("options.signal", signal);
@@ -45,10 +51,11 @@ export async function terminate(
   if (!exit.hasEnded()) {
     sendUnlessGone(handle.use(), number);
     sendUnlessGone(handle.use(), signalNumber("signal", "SIGCONT"));
-    const ended = await within(grace, (signal) => exit.exited({ signal }), abort);
+    const exited = (signal: AbortSignal) => exit.exited({ signal }, keepAlive);
+    const ended = await within(grace, exited, abort, keepAlive);
     if (!ended) sendUnlessGone(handle.use(), signalNumber("signal", "SIGKILL"));
   }
-  return exit.wait({ signal: abort });
+  return exit.wait({ signal: abort }, keepAlive);
 }
 
 /** Sends a signal, and returns whether there still was anyone to get it. */
@@ -64,9 +71,11 @@ export async function within(
   grace: number,
   event: (signal: AbortSignal) => Promise<unknown>,
   abort?: AbortSignal,
+  keepAlive?: KeepAlive,
 ): Promise<boolean> {
   const late = new AbortController();
   const timer = grace > LONGEST_TIMER ? undefined : setTimeout(() => late.abort(), grace);
+  if (timer && keepAlive?.isOn === false) Deno.unrefTimer(timer);
   try {
     await event(abort ? AbortSignal.any([abort, late.signal]) : late.signal);
     return true;

@@ -3,13 +3,17 @@
  *
  * What one look at a process can find:
  *
- * - **running**.
- * - **ended**, with its status. A child's zombie tells it to waitid(2) until somebody
- *   reaps it; from Linux 6.15 on PIDFD_GET_INFO tells it of every process that was reaped.
- * - **zombie**: a stranger that ended, whose status the kernel will tell, but not before its
- *   parent has reaped it. epoll reports that moment as EPOLLHUP.
- * - **untold**: it ended, and no one can tell us how. That is a stranger on an older kernel,
+ * - **running**. A process that ended under a tracer looks so, too, to its parent.
+ * - **ended**, but not told yet: the kernel will tell how, but not now. That is a stranger's zombie
+ *   until its parent has reaped it.
+ * - **told**, with its status. A child's zombie tells it to waitid(2) until it is reaped; from
+ *   Linux 6.15 on PIDFD_GET_INFO tells it of every process that was reaped.
+ * - **untold**: it ended, and the kernel will not tell how. That is a stranger on an older kernel,
  *   or a child that something else in this program has reaped there.
+ *
+ * A wait looks once, and then at each change, in any state. So it sees each of the changes that
+ * can bring a status: the end, the reaping, the tracer's letting go, and the end of the parent of
+ * a zombie that this program inherits. Between two changes it costs nothing.
  *
  * Only the owner of a child reaps it: a handle that `spawn` made, or one that is asked to by
  * `reap: true`. Every other look leaves the zombie where it is. In particular Deno reaps
@@ -21,7 +25,8 @@
 import { exitInfo } from "../ffi/capabilities.ts";
 import { failure } from "../ffi/call.ts";
 import { Errno } from "../ffi/errno.ts";
-import { ready } from "../ffi/readiness.ts";
+import { Edges } from "../ffi/epoll.ts";
+import { type KeepAlive, watch } from "../ffi/readiness.ts";
 import { hasExited, pidfdGetInfo, poll, waitidPidfd } from "../ffi/syscalls.ts";
 import { EPOLLHUP, EPOLLIN } from "../structs/epoll_event.ts";
 import { PIDFD_INFO_EXIT } from "../structs/pidfd_info.ts";
@@ -70,10 +75,14 @@ export interface Origin {
   readonly child?: Deno.ChildProcess;
 }
 
-type Finding = ExitStatus | "running" | "zombie" | "untold";
+/** What one look can find; see above. */
+type Finding =
+  | { readonly state: "running" | "ended" | "untold" }
+  | { readonly state: "told"; readonly status: ExitStatus };
 
-/** epoll and poll report EPOLLHUP without being asked. */
-const ONLY_HANGUP = 0;
+const RUNNING: Finding = { state: "running" };
+const ENDED: Finding = { state: "ended" };
+const UNTOLD: Finding = { state: "untold" };
 
 /** What is known of a process's end, shared by a handle and its duplicates. */
 interface Knowledge {
@@ -103,12 +112,10 @@ export class ExitWatch {
     return new ExitWatch(duplicate, { child: this.#origin.child }, this.#known);
   }
 
-  /** The status if it is known now; null for a process that runs, and for a zombie. */
+  /** The status if it is known now; null as long as it is not. */
   tryWait({ reap = false }: TryWaitOptions): ExitStatus | null {
     checkBoolean("options.reap", reap);
-    const found = this.#look(reap);
-    if (found === "untold") throw this.#echild();
-    return typeof found === "string" ? null : found;
+    return this.#told(reap);
   }
 
   /** Blocks the thread until the status is known. */
@@ -116,46 +123,57 @@ export class ExitWatch {
     checkDuration("options.timeout", timeout);
     checkBoolean("options.reap", reap);
     const deadline = performance.now() + timeout;
-    for (;;) {
-      const found = this.#look(reap);
-      if (typeof found !== "string") return found;
-      if (found === "untold") throw this.#echild();
-      const events = found === "running" ? EPOLLIN : ONLY_HANGUP;
-      if (poll(this.#handle.use(), events, deadline) === 0) {
-        throw new Deno.errors.TimedOut(
-          found === "running"
-            ? "the process still runs"
-            : "the process ended, but its parent has not reaped it yet",
-        );
-      }
-    }
+    const status = this.#told(reap) ?? this.#toldAtEnd(reap, deadline);
+    if (status !== null) return status;
+    throw new Deno.errors.TimedOut(
+      hasExited(this.#handle.use())
+        ? "the process ended, but its parent has not reaped it yet, or a tracer holds it"
+        : "the process still runs",
+    );
   }
 
   /** Resolves once the status is known. */
-  async wait({ signal, reap = false }: WaitOptions): Promise<ExitStatus> {
-    checkAbortSignal("options.signal", signal);
-    checkBoolean("options.reap", reap);
-    for (;;) {
+  wait({ signal, reap = false }: WaitOptions, keepAlive?: KeepAlive): Promise<ExitStatus> {
+    return new Promise((resolve, reject) => {
+      checkAbortSignal("options.signal", signal);
+      checkBoolean("options.reap", reap);
       signal?.throwIfAborted();
-      const found = this.#look(reap);
-      if (typeof found !== "string") return found;
-      if (found === "untold") {
-        await this.#known.told;
-        signal?.throwIfAborted();
-        this.#handle.check();
-        if (this.#known.status === undefined) throw this.#echild();
-        return this.#known.status;
-      }
-      const events = found === "running" ? EPOLLIN : ONLY_HANGUP;
-      await ready(this.#handle.use(), events, signal);
-    }
+      const look = () => this.#settle(reap, resolve, reject, signal);
+      if (look()) return;
+      watch({ fd: this.#handle.use(), events: EPOLLIN, keepAlive, look, fail: reject }, signal);
+    });
+  }
+
+  /**
+   * Resolves once a child of our own has ended, and reaps it. Then the handle is retired.
+   *
+   * It does not look now: in the turn of its birth a child is there, if only as a zombie.
+   */
+  reaped(keepAlive: KeepAlive): Promise<ExitStatus> {
+    return new Promise((resolve, reject) => {
+      watch({
+        fd: this.#handle.use(),
+        events: EPOLLIN,
+        keepAlive,
+        look: () => this.#settle(true, resolve, reject),
+        fail: reject,
+        tidy: () => this.#retire(),
+      });
+    });
   }
 
   /** Resolves once the process ended, whether or not anybody can tell how. */
-  async exited({ signal }: ExitedOptions): Promise<void> {
-    checkAbortSignal("options.signal", signal);
-    signal?.throwIfAborted();
-    while (!this.hasEnded()) await ready(this.#handle.use(), EPOLLIN, signal);
+  exited({ signal }: ExitedOptions, keepAlive?: KeepAlive): Promise<void> {
+    return new Promise((resolve, reject) => {
+      checkAbortSignal("options.signal", signal);
+      signal?.throwIfAborted();
+      if (this.hasEnded()) return resolve();
+      const look = () => {
+        resolve();
+        return true;
+      };
+      watch({ fd: this.#handle.use(), events: EPOLLIN, keepAlive, look, fail: reject }, signal);
+    });
   }
 
   /** Whether the process ended, reaped or not. */
@@ -164,43 +182,89 @@ export class ExitWatch {
     return this.#known.status !== undefined || hasExited(this.#handle.use());
   }
 
+  /** The status, if a look finds it; throws if there never will be one. */
+  #told(reap: boolean): ExitStatus | null {
+    const found = this.#look(reap);
+    if (found.state === "untold") throw this.#echild();
+    return found.state === "told" ? found.status : null;
+  }
+
+  /** Blocks until the process has ended and its status is told; null if the deadline came first. */
+  #toldAtEnd(reap: boolean, deadline: number): ExitStatus | null {
+    const fd = this.#handle.use();
+    // Takes no descriptor, and mostly the end is when the status is told.
+    if (poll(fd, EPOLLIN, deadline) === 0) return null;
+    let status = this.#told(reap);
+    if (status !== null) return status;
+    using edges = new Edges(fd, EPOLLIN);
+    while (status === null && edges.next(deadline)) status = this.#told(reap);
+    return status;
+  }
+
+  /** Looks, and settles a promise by what is found. Returns whether it did. */
+  #settle(
+    reap: boolean,
+    resolve: (status: ExitStatus | Promise<ExitStatus>) => void,
+    reject: (reason: unknown) => void,
+    signal?: AbortSignal,
+  ): boolean {
+    const found = this.#look(reap);
+    if (found.state === "told") resolve(found.status);
+    else if (found.state === "untold") this.#toldByDeno(signal).then(resolve, reject);
+    return found.state === "told" || found.state === "untold";
+  }
+
+  /** What Deno says of a child of its own, where the kernel doesn't tell. */
+  async #toldByDeno(signal: AbortSignal | undefined): Promise<ExitStatus> {
+    await this.#known.told;
+    signal?.throwIfAborted();
+    this.#handle.check();
+    if (this.#known.status === undefined) throw this.#echild();
+    return this.#known.status;
+  }
+
+  /** Closes the fd of a child that was reaped: there is nothing left to do with it. */
+  #retire(): void {
+    if (this.#known.reaped && !this.#handle.closed) this.#handle.retire();
+  }
+
   #look(reap: boolean): Finding {
     this.#handle.check();
     const known = this.#known;
     const reaping = !known.reaped && (reap || this.#origin.owned === true);
-    if (known.status !== undefined && !reaping) return known.status;
+    if (known.status !== undefined && !reaping) return told(known.status);
 
     const fd = this.#handle.use();
     const child = waitidPidfd(fd, reaping);
-    if (child === null) return "running";
+    if (child === null) return RUNNING;
     if (child === "ECHILD") {
-      const found = known.status ?? this.#lookFromAfar(fd);
+      const found = known.status ? told(known.status) : this.#lookFromAfar(fd);
       // A stranger that still is there can yet become our child, where this program is a subreaper.
-      known.reaped = typeof found !== "string";
+      known.reaped = found.state === "told";
       return found;
     }
     known.reaped = reaping;
-    return known.status ??= fromChildExit(child);
+    return told(known.status ??= fromChildExit(child));
   }
 
   /** What can be seen of a process that is no child of ours, or not any more. */
   #lookFromAfar(fd: number): Finding {
     // In this order: a reaping that comes in between is then seen, not missed.
     const events = poll(fd, EPOLLIN, 0);
-    if (events === 0) return "running";
-    if (exitInfo.available === false) return "untold";
+    if (events === 0) return RUNNING;
+    if (exitInfo.available === false) return UNTOLD;
     const { result, info } = pidfdGetInfo(fd, PIDFD_INFO_EXIT);
     // It is in a PID namespace that is none of ours: the kernel tells nothing of it.
-    if (result === -Errno.EREMOTE) return "untold";
+    if (result === -Errno.EREMOTE) return UNTOLD;
     // ESRCH: reaped, on a kernel that doesn't keep the status.
     if (result < 0 && result !== -Errno.ESRCH) throw failure("ioctl(PIDFD_GET_INFO)", -result);
     if (result === 0 && (info.mask & PIDFD_INFO_EXIT) !== 0n) {
       exitInfo.learned = true;
-      return this.#known.status = fromStatusWord(info.exit_code);
+      return told(this.#known.status = fromStatusWord(info.exit_code));
     }
-    if ((events & EPOLLHUP) === 0) return "zombie";
+    if ((events & EPOLLHUP) === 0) return ENDED;
     exitInfo.learned ??= false;
-    return "untold";
+    return UNTOLD;
   }
 
   #echild(): Error {
@@ -212,6 +276,10 @@ export class ExitWatch {
     error.cause = this.#known.refusal;
     return error;
   }
+}
+
+function told(status: ExitStatus): Finding {
+  return { state: "told", status };
 }
 
 function learn({ child }: Origin): Knowledge {

@@ -9,12 +9,13 @@
  * @module
  */
 
-import { ready, unparked } from "../ffi/readiness.ts";
+import { KeepAlive, threadReturned } from "../ffi/readiness.ts";
 import type { ExitStatus } from "../pidfd/exit_status.ts";
-import type { OwnedFd } from "../pidfd/owned_fd.ts";
-import { fdOf, type PidFd, retire } from "../pidfd/pidfd.ts";
+import { type OwnedFd, shareKeepAlive } from "../pidfd/owned_fd.ts";
+import { type Parts, partsOf, type PidFd } from "../pidfd/pidfd.ts";
+import { sendSignal } from "../pidfd/send_signal.ts";
 import type { Signal } from "../pidfd/signals.ts";
-import { EPOLLIN } from "../structs/epoll_event.ts";
+import { terminate } from "../pidfd/terminate.ts";
 import type { Cgroup } from "./cgroup.ts";
 import { closeEnds, type PipeEnds } from "./stdio.ts";
 import { endTree } from "./tree.ts";
@@ -58,9 +59,12 @@ export class Child implements AsyncDisposable {
   /** Resolves with the exit status once the child has ended and was reaped. */
   readonly status: Promise<ExitStatus>;
   readonly #owner: PidFd;
+  readonly #parts: Parts;
   readonly #ends: PipeEnds;
+  readonly #keepAlive = new KeepAlive();
   #cgroup: Cgroup | undefined;
   #disposal: Promise<void> | undefined;
+  #endError: Error | null = null;
   #pidfd: PidFd | undefined;
 
   private constructor(
@@ -71,11 +75,14 @@ export class Child implements AsyncDisposable {
   ) {
     this.pid = owner.getPid();
     this.#owner = owner;
+    this.#parts = partsOf(owner);
     this.#ends = ends;
     this.#cgroup = cgroup;
-    this.status = this.#watch(signal);
-    // Whoever asks is told; that nobody does must not end the program.
+    for (const end of Object.values(ends)) shareKeepAlive(end, this.#keepAlive);
+    this.status = this.#parts.exit.reaped(this.#keepAlive);
+    // Those who ask are told. That nobody asks must not end the program.
     this.status.catch(() => {});
+    if (signal) this.#heed(signal);
   }
 
   static {
@@ -138,7 +145,29 @@ export class Child implements AsyncDisposable {
    * @throws {SyscallError} `ESRCH` once the child has ended and was reaped.
    */
   kill(signal: Signal = "SIGTERM"): void {
-    this.#owner.sendSignal(signal);
+    sendSignal(this.#parts.handle, signal);
+  }
+
+  /**
+   * Why an aborted `signal` could not end the child, or null. A program with more rights than this
+   * one, such as a set-user-ID program, refuses its signals (EPERM): then it goes on, and `status`
+   * still tells how it ended.
+   */
+  get endError(): Error | null {
+    return this.#endError;
+  }
+
+  /** Undoes {@linkcode Child.unref}. */
+  ref(): void {
+    this.#keepAlive.ref();
+  }
+
+  /**
+   * Lets the program end while the child runs and while its piped streams are open, as
+   * `Deno.ChildProcess.unref` does. The child goes on then.
+   */
+  unref(): void {
+    this.#keepAlive.unref();
   }
 
   /**
@@ -165,7 +194,7 @@ export class Child implements AsyncDisposable {
       this.#cgroup?.[Symbol.dispose]();
       this.#cgroup = undefined;
       this.#release();
-      await unparked();
+      await threadReturned();
     }
   }
 
@@ -176,7 +205,7 @@ export class Child implements AsyncDisposable {
       .then(() => true, () => this.#owner.tryWait() !== null)
       // The status has told what was in the way of it.
       .catch(() => true)
-      .then((isOver) => isOver && retire(this.#owner))
+      .then((isOver) => isOver && this.#parts.handle.retire())
       .catch(() => {});
   }
 
@@ -199,20 +228,15 @@ export class Child implements AsyncDisposable {
     }
   }
 
-  /** Reaps the child, and ends it if the signal aborts before. */
-  #watch(signal: AbortSignal | undefined): Promise<ExitStatus> {
-    // By way of the event loop: in the turn of its birth the child is there, if only as a zombie.
-    const ended = ready(fdOf(this.#owner), EPOLLIN);
-    const status = ended.then(() => this.#owner.wait()).then((status) => {
-      retire(this.#owner);
-      return status;
-    });
-    if (!signal) return status;
-    return new Promise((resolve, reject) => {
-      const abort = () => this.#owner.terminate().catch(reject);
-      signal.addEventListener("abort", abort);
-      status.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
-    });
+  /** Ends the child if the signal aborts before. */
+  #heed(signal: AbortSignal): void {
+    const abort = () => {
+      const { handle, exit } = this.#parts;
+      terminate(handle, exit, {}, this.#keepAlive).catch((error) => this.#endError = error);
+    };
+    signal.addEventListener("abort", abort);
+    const stop = () => signal.removeEventListener("abort", abort);
+    this.status.then(stop, stop);
   }
 
   #end(name: keyof PipeEnds): OwnedFd {

@@ -16,7 +16,7 @@
 
 import { getpid, isThreadPidfd } from "../ffi/syscalls.ts";
 import { checkDuration, checkInstance } from "../pidfd/arguments.ts";
-import { fdOf, PidFd } from "../pidfd/pidfd.ts";
+import { partsOf, PidFd } from "../pidfd/pidfd.ts";
 import { type Signal, signalNumber } from "../pidfd/signals.ts";
 import { DEFAULT_GRACE, within } from "../pidfd/terminate.ts";
 import { Cgroup } from "./cgroup.ts";
@@ -154,7 +154,9 @@ class Tree implements Disposable {
     using failed = new DisposableStack();
     failed.use(this);
     unlessGone(() => {
-      if (isThreadPidfd(fdOf(root))) throw new RangeError("root must be a process, not a thread");
+      if (isThreadPidfd(partsOf(root).handle.use())) {
+        throw new RangeError("root must be a process, not a thread");
+      }
       const pid = root.getPid();
       if (ancestors(this.#self).includes(pid)) {
         throw new RangeError(`root must not be an ancestor of this program: PID ${pid}`);

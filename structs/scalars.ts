@@ -173,7 +173,7 @@ export function aligned<T>(align: number, type: CType<T>): CType<T> {
     name: type.name,
     size: type.size,
     align: Math.max(align, type.align),
-    read: (view, offset) => type.read(view, offset),
-    write: (view, offset, value) => type.write(view, offset, value),
+    read: type.read,
+    write: type.write,
   };
 }

@@ -140,6 +140,8 @@ Deno.test(
       const pidfd = PidFd.fromPid(${stranger.pid});
       await pidfd.exited();
       const wait = pidfd.wait();
+      // It is told once, when it joins, that the process has ended.
+      await rounds(1);
       const before = parked.returned;
       await rounds(20);
       console.log(parked.returned - before);

@@ -30,8 +30,6 @@ function is(value: unknown): (found: Outcome) => boolean {
 const UNTOLD: ReadonlySet<string> = new Set(["EAGAIN", "EINTR", "EMFILE", "ENFILE", "ENOMEM"]);
 
 const ANSWERS: readonly Answer[] = [
-  // It runs, says a pidfd that was opened to be nonblocking.
-  { calls: ["waitid"], errors: ["EAGAIN"], operations: /^PidFd\.tryWait/, accepts: is(null) },
   // No child of ours. A zombie of somebody else's is waited for until that one has reaped it.
   {
     calls: ["waitid"],

@@ -7,6 +7,7 @@
 import { duplicate } from "../../../../ffi/files.ts";
 import { OwnedFd, PidFd, type SpawnOptions } from "../../../../mod.ts";
 import { Folder } from "../../sockets.ts";
+import { turn } from "../../turn.ts";
 import { type Keep, on, type Operation, type Operations, plain } from "../operation.ts";
 import { inCgroup, start, UNTRIED_WITH_CGROUPS } from "../start.ts";
 
@@ -50,10 +51,13 @@ export const operations: Operations = {
     REAPED_BY_LIBC,
   ),
   "spawn() with a signal": shell("exit 7", { signal: new AbortController().signal }),
-  "spawn() with a signal that aborts": plain((keep) => {
+  "spawn() with a signal that aborts": plain(async (keep) => {
     const controller = new AbortController();
     const child = start(keep, "/bin/sleep", { args: ["60"], signal: controller.signal });
     controller.abort();
+    await turn();
+    // A child that could not be asked to end goes on.
+    if (child.endError !== null && child.pidfd.isAlive()) throw child.endError;
     return child.status;
   }),
   "spawn() into a cgroup": inCgroup(({ path }, keep) =>

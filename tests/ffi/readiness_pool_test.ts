@@ -1,0 +1,32 @@
+/**
+ * Waiting while all threads of Deno's pool are taken, so that no parked call can begin.
+ *
+ * @module
+ */
+
+import { assertEquals } from "@std/assert";
+import { ROOT, runForValue } from "../support/processes.ts";
+
+Deno.test("Child.status arrives while all of Deno's threads are taken by others", async () => {
+  const facts = await runForValue(
+    `
+    import { spawn } from "@pidfd/util";
+    import { readStat } from "${ROOT}tests/support/proc.ts";
+
+    const { symbols: libc } = Deno.dlopen("libc.so.6", {
+      poll: { parameters: ["pointer", "usize", "i32"], result: "i32", nonblocking: true },
+    });
+    // They end long after the test, which ends by Deno.exit().
+    let isOver = false;
+    for (let i = 0; i < 40; i++) libc.poll(null, 0n, 600_000).then(() => isOver = true);
+    const child = spawn("sh", { args: ["-c", "echo out; exit 7"], stdout: "piped" });
+    const { code, stdout } = await child.output();
+    const later = spawn("sh", { args: ["-c", "exit 8"] });
+    const codes = [code, (await later.status).code];
+    console.log(JSON.stringify([codes, new TextDecoder().decode(stdout), isOver, readStat(child.pid)]));
+    Deno.exit();
+  `,
+    ["--allow-all"],
+  );
+  assertEquals(facts, [[7, 8], "out\n", false, null]);
+});
