@@ -288,9 +288,7 @@ class Readiness {
   #visit(set: EpollSet): void {
     const before = this.#waiting;
     this.#serve(set);
-    if (this.#waiting === before) return;
-    if (this.#waiting === 0) this.#stopVisits();
-    this.#visits?.hurry();
+    if (this.#waiting !== before) this.#visits?.hurry();
   }
 
   #stopVisits(): void {
@@ -319,10 +317,9 @@ class Readiness {
 
   async #tidyLater(): Promise<void> {
     for (let i = 0; i < REACTIONS; i++) await undefined;
-    if (!this.#call) {
-      clearTimeout(this.#doubt);
-      this.#stopVisits();
-    }
+    if (!this.#call) clearTimeout(this.#doubt);
+    // What a sanitizer could find at a test's end does not stay until the next turn.
+    if (this.#waiting === 0) this.#stopVisits();
     setImmediate(() => this.#tidy());
   }
 

@@ -157,7 +157,7 @@ export class ExitWatch {
         keepAlive,
         look: () => this.#settle(true, resolve, reject),
         fail: reject,
-        tidy: () => this.#retire(),
+        tidy: () => this.retire(),
       });
     });
   }
@@ -223,8 +223,8 @@ export class ExitWatch {
     return this.#known.status;
   }
 
-  /** Closes the fd of a child that was reaped: there is nothing left to do with it. */
-  #retire(): void {
+  /** Closes the fd of a child if it was reaped: there is nothing left to do with it. */
+  retire(): void {
     if (this.#known.reaped && !this.#handle.closed) this.#handle.retire();
   }
 

@@ -94,6 +94,8 @@ export class Child implements AsyncDisposable {
    * garbage collection. It is of use after the child's end as well.
    */
   get pidfd(): PidFd {
+    // The status is told a moment before the owner is retired. What users get is the same.
+    this.#parts.exit.retire();
     return this.#pidfd ??= this.#owner.clone();
   }
 
