@@ -160,7 +160,7 @@ export class PidFd implements Disposable {
   }
 
   /**
-   * A handle on the process that a reference was made of by {@linkcode PidFd.ref}.
+   * A handle on the process that a reference was made of by {@linkcode PidFd.toRef}.
    *
    * Needs Linux 6.9.
    *
@@ -283,7 +283,7 @@ export class PidFd implements Disposable {
    * @throws {SyscallError} As {@linkcode PidFd.getPid}.
    * @throws {UnsupportedError} Before Linux 6.9.
    */
-  ref(): ProcessRef {
+  toRef(): ProcessRef {
     return new ProcessRef(this.getPid(), this.getId(), currentBootId());
   }
 

@@ -63,7 +63,7 @@ const PROGRAM = `
   attempt(() => self.getCgroupId());
   const id = attempt(() => self.getId());
   attempt(() => PidFd.fromId(id ?? 1n).close());
-  const ref = attempt(() => self.ref());
+  const ref = attempt(() => self.toRef());
   attempt(() => PidFd.fromRef(ref ?? "1:1").close());
   attempt(() => self.setNamespace("uts"));
   attempt(() => PidFd.fromPid(2 ** 31 - 1));
