@@ -12,7 +12,7 @@ import { closeOnError, discard, duplicate } from "../ffi/files.ts";
 import { type Received, SCM_MAX_FD, tryReceive } from "../ffi/sockets.ts";
 import { checkInstance } from "../pidfd/arguments.ts";
 import { fdNumber } from "../pidfd/fd_number.ts";
-import { OwnedFd } from "../pidfd/owned_fd.ts";
+import { type OwnedFd, ownFd } from "../pidfd/owned_fd.ts";
 import { PidFd } from "../pidfd/pidfd.ts";
 import {
   type ControlMessage,
@@ -94,7 +94,7 @@ function takeFds(messages: ControlMessage[]): Pick<FdMessage, "fds" | "sender"> 
   for (const { level, type, data } of messages) {
     if (level !== SOL_SOCKET) continue;
     const numbers = ints(data);
-    if (type === SCM_RIGHTS) fds.push(...numbers.map((fd) => new OwnedFd(fd)));
+    if (type === SCM_RIGHTS) fds.push(...numbers.map(ownFd));
     // The kernel puts an error's number there where it could make no pidfd.
     if (type === SCM_PIDFD && numbers[0] >= 0) [pidfd] = numbers;
   }

@@ -39,7 +39,7 @@ import {
   openRef,
   openSelf,
 } from "./open.ts";
-import { openRemoteFd, OwnedFd } from "./owned_fd.ts";
+import { openRemoteFd, type OwnedFd, ownFd } from "./owned_fd.ts";
 import { type ProcDir, withProcDir } from "./proc_dir.ts";
 import { currentBootId, ProcessRef } from "./process_ref.ts";
 import { sendSignal, type SendSignalOptions } from "./send_signal.ts";
@@ -424,7 +424,7 @@ export class PidFd implements Disposable {
    * See {@link https://man7.org/linux/man-pages/man7/namespaces.7.html | namespaces(7)}.
    */
   getNamespace(kind: NamespaceKind): OwnedFd {
-    return new OwnedFd(openNamespace(this.#handle, kind));
+    return ownFd(openNamespace(this.#handle, kind));
   }
 
   /**

@@ -38,6 +38,7 @@ const PROGRAM = `
   }
   watch(PidFd, "PidFd.");
   watch(PidFd.prototype, "PidFd#");
+  watch(OwnedFd, "OwnedFd.");
   watch(OwnedFd.prototype, "OwnedFd#");
 
   const errors = new Set();
@@ -82,6 +83,8 @@ const PROGRAM = `
   net.inode();
   net.setCloseOnExec(true);
   new OwnedFd(net.clone().intoFd()).close();
+  OwnedFd.open("/dev/null").close();
+  Object.values(OwnedFd.pipe()).forEach((end) => end.close());
 
   // A child that is awaited in each way, with pipes to it.
   const child = spawn("sh", { args: ["-c", "read line; exit $line"], stdin: "piped" });
@@ -122,6 +125,7 @@ function members(): string[] {
   return [
     ...names(PidFd, "PidFd."),
     ...names(PidFd.prototype, "PidFd#"),
+    ...names(OwnedFd, "OwnedFd."),
     ...names(OwnedFd.prototype, "OwnedFd#"),
   ].filter((name) => !/[.#](constructor|prototype|fromChild)$/.test(name)).sort();
 }

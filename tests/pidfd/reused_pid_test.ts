@@ -76,7 +76,7 @@ for (const [way, choose] of Object.entries(WAYS)) {
           getCreds: [],
           getCgroupId: [],
           getInfo: [],
-          ref: [],
+          toRef: [],
           getNamespace: ["net"],
           setNamespace: ["uts"],
           getRemoteFd: [0],

@@ -7,6 +7,7 @@
 import { duplicate, exists } from "../../../../ffi/files.ts";
 import { socketpair } from "../../../../ffi/sockets.ts";
 import { FdSocket, type FdSocketReceiveOptions, OwnedFd, PidFd } from "../../../../mod.ts";
+import { ownFd } from "../../../../pidfd/owned_fd.ts";
 import { abstractName, closeAll, encode, Folder, Pair, textOf } from "../../sockets.ts";
 import { during, type Keep, on, type Operations, plain } from "../operation.ts";
 
@@ -125,7 +126,7 @@ export const operations: Operations = {
     const [one, other] = socketpair("stream");
     return { fd: keep(new OwnedFd(one)), writer: keep(FdSocket.fromFd(other)) };
   }, async ({ fd, writer }, keep) => {
-    const reader = keep(new OwnedFd(duplicate(fd.fd))).readable.getReader();
+    const reader = keep(ownFd(duplicate(fd.fd))).readable.getReader();
     const read = (signal: AbortSignal) => {
       signal.addEventListener("abort", () => reader.cancel());
       return reader.read();
@@ -137,7 +138,7 @@ export const operations: Operations = {
     const [one, other] = socketpair("stream");
     return { fd: keep(new OwnedFd(one)), reader: keep(FdSocket.fromFd(other)) };
   }, async ({ fd }, keep) => {
-    const writer = keep(new OwnedFd(duplicate(fd.fd))).writable.getWriter();
+    const writer = keep(ownFd(duplicate(fd.fd))).writable.getWriter();
     writer.closed.catch(() => {});
     await writer.write(encode("text"));
     await writer.close();
