@@ -11,6 +11,7 @@ import { ready, unparked } from "../ffi/readiness.ts";
 import { bind, listen, socket, type SocketType, tryAccept } from "../ffi/sockets.ts";
 import { checkAbortSignal } from "../pidfd/arguments.ts";
 import { FdHandle } from "../pidfd/fd_handle.ts";
+import { customInspect, show, showFd } from "../pidfd/inspect.ts";
 import { EPOLLIN } from "../structs/epoll_event.ts";
 import { isAbstract, parseAddress } from "./address.ts";
 import type { FdSocket } from "./fd_socket.ts";
@@ -130,6 +131,11 @@ export class FdListener implements AsyncIterable<FdSocket>, Disposable, AsyncDis
       }
       yield connection;
     }
+  }
+
+  /** @ignore What `console.log` shows. */
+  [customInspect](inspect: typeof Deno.inspect, options: Deno.InspectOptions): string {
+    return show("FdListener", () => ({ path: this.path, ...showFd(this) }), inspect, options);
   }
 }
 

@@ -38,6 +38,7 @@ import {
   checkOneOf,
 } from "../pidfd/arguments.ts";
 import { FdHandle } from "../pidfd/fd_handle.ts";
+import { customInspect, show, showFd } from "../pidfd/inspect.ts";
 import type { OwnedFd } from "../pidfd/owned_fd.ts";
 import { PidFd } from "../pidfd/pidfd.ts";
 import { EPOLLIN, EPOLLOUT, EPOLLRDHUP } from "../structs/epoll_event.ts";
@@ -314,6 +315,11 @@ export class FdSocket implements Disposable, AsyncDisposable {
   /** Who is at the other end, as it was when the sockets were connected (SO_PEERCRED). */
   peerCredentials(): PeerCredentials {
     return peerCredentials(this.#handle.use());
+  }
+
+  /** @ignore What `console.log` shows. */
+  [customInspect](inspect: typeof Deno.inspect, options: Deno.InspectOptions): string {
+    return show("FdSocket", () => ({ type: this.#type, ...showFd(this) }), inspect, options);
   }
 
   async #sendAll(

@@ -44,7 +44,10 @@ export interface Credentials {
   fsgid: number;
 }
 
-/** Who a process is, at one moment. */
+/**
+ * Who a process is, at one moment. `JSON.stringify` of what {@linkcode PidFd.getInfo} returns
+ * writes the two ids in decimal, as strings: JSON has no bigint, and numbers lose digits.
+ */
 export interface ProcessInfo {
   /** The process's ID, or the thread's for a handle on a thread. */
   pid: number;
@@ -84,8 +87,16 @@ export function getId(handle: FdHandle): bigint {
 export function getInfo(handle: FdHandle): ProcessInfo {
   const { pid, tgid, ppid, cgroupId, creds } = getFacts(handle);
   const id = pidfsIds.available ? handle.inode() : null;
-  return { pid, tgid, ppid, id, cgroupId, creds };
+  return Object.defineProperty({ pid, tgid, ppid, id, cgroupId, creds }, "toJSON", TO_JSON);
 }
+
+/** Not enumerable, so that nobody who copies, compares or prints an info meets it. */
+const TO_JSON: PropertyDescriptor = {
+  value(this: ProcessInfo) {
+    const decimal = (id: bigint | null) => id === null ? null : String(id);
+    return { ...this, id: decimal(this.id), cgroupId: decimal(this.cgroupId) };
+  },
+};
 
 /** The cgroup's id; an error where `getFacts` has null. */
 export function getCgroupId(handle: FdHandle): bigint {

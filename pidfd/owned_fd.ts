@@ -14,6 +14,7 @@ import { pidfdGetfd } from "../ffi/syscalls.ts";
 import { checkFd } from "./arguments.ts";
 import { FdHandle } from "./fd_handle.ts";
 import { checkOpenFor, type FdStreams, openStreams } from "./fd_streams.ts";
+import { customInspect, show, showFile } from "./inspect.ts";
 import { openFile } from "./open_file.ts";
 
 /** Takes over an fd that was just made, and so is close-on-exec: what users give is checked first. */
@@ -181,6 +182,11 @@ export class OwnedFd implements Disposable {
    */
   get writable(): WritableStream<Uint8Array<ArrayBuffer>> {
     return this.#open("writing").writable;
+  }
+
+  /** @ignore What `console.log` shows. */
+  [customInspect](inspect: typeof Deno.inspect, options: Deno.InspectOptions): string {
+    return show("OwnedFd", () => showFile(this.#handle), inspect, options);
   }
 
   #open(direction: "reading" | "writing"): FdStreams {

@@ -29,6 +29,7 @@ import {
   isSameProcess,
   type ProcessInfo,
 } from "./info.ts";
+import { customInspect, show, showProcess } from "./inspect.ts";
 import { enterNamespaces, type NamespaceKind, openNamespace } from "./namespaces.ts";
 import {
   adoptFd,
@@ -310,6 +311,16 @@ export class PidFd implements Disposable {
    * All of the above, from one moment: from Linux 6.13 on by a single kernel call (and one
    * for the id, which never changes), before that by reading /proc.
    *
+   * @example
+   * ```ts
+   * import { PidFd } from "@pidfd/util";
+   *
+   * using self = PidFd.fromSelf();
+   * const info = self.getInfo();
+   * console.log(info.pid === Deno.pid); // true
+   * console.log(JSON.stringify(info)); // {"pid":4711,…,"id":"81234",…}
+   * ```
+   *
    * @throws {SyscallError} As {@linkcode PidFd.getPid}.
    */
   getInfo(): ProcessInfo {
@@ -486,5 +497,10 @@ export class PidFd implements Disposable {
    */
   accessProc<T>(use: (proc: ProcDir) => T): T {
     return withProcDir(this.#handle, use);
+  }
+
+  /** @ignore What `console.log` shows. */
+  [customInspect](inspect: typeof Deno.inspect, options: Deno.InspectOptions): string {
+    return show("PidFd", () => showProcess(this), inspect, options);
   }
 }
