@@ -17,8 +17,8 @@ import { AT_FDCWD, discard, inode, O_PATH, openat, readTextFile } from "../ffi/f
 import { pidfdGetInfo } from "../ffi/syscalls.ts";
 import { PIDFD_INFO_CGROUPID, PIDFD_INFO_PID } from "../structs/pidfd_info.ts";
 import type { FdHandle } from "./fd_handle.ts";
-import { confirm, pidOf, type ProcDir, withProcDir } from "./proc_dir.ts";
-import { parseCgroupMounts, parseCgroupPath, parseStatus } from "./proc_text.ts";
+import { confirm, pidOf, pidsOf, type ProcDir, withProcDir } from "./proc_dir.ts";
+import { parseCgroupMounts, parseCgroupPath, parseNsPids, parseStatus } from "./proc_text.ts";
 
 /**
  * The user and group IDs of a process, as the caller's user namespace sees them.
@@ -69,6 +69,16 @@ type Facts = Omit<ProcessInfo, "id">;
 /** The PID alone, which before PIDFD_GET_INFO is cheaper than the rest. */
 export function getPid(pidfd: number): number {
   return infoIoctl.available ? fromIoctl(pidfd).pid : pidOf(pidfd);
+}
+
+/** The PIDs in each PID namespace, from ours down to the process's own. */
+export function getPids(handle: FdHandle): number[] {
+  // That it has none in ours the ioctl knows better than /proc, which can be that of another
+  // namespace: one above ours, where it shows us at all. So far up its PIDs begin.
+  if (infoIoctl.available) fromIoctl(handle.use());
+  const pids = pidsOf(handle);
+  const own = parseNsPids(readTextFile(AT_FDCWD, "/proc/self/status")) ?? pids.slice(0, 1);
+  return pids.slice(own.length - 1);
 }
 
 /** All but the id; throws ESRCH once the process was reaped. */

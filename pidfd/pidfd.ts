@@ -26,6 +26,7 @@ import {
   getId,
   getInfo,
   getPid,
+  getPids,
   isSameProcess,
   type ProcessInfo,
 } from "./info.ts";
@@ -252,6 +253,28 @@ export class PidFd implements Disposable {
    */
   getPid(): number {
     return getPid(this.#handle.use());
+  }
+
+  /**
+   * The process's PIDs in all PID namespaces that it is in: first that in this program's, last
+   * that in its own, which is what `getpid` tells it. One number outside of containers.
+   *
+   * Read from /proc (NSpid), on every kernel.
+   *
+   * @throws {SyscallError} As {@linkcode PidFd.getPid}; `ENOENT` without /proc.
+   *
+   * @example What a process in a container calls itself
+   * ```ts
+   * import { PidFd } from "@pidfd/util";
+   *
+   * using self = PidFd.fromSelf();
+   * console.log(self.getPids()); // [ 4711 ], or [ 4711, 1 ] for a container's first
+   * ```
+   *
+   * See {@link https://man7.org/linux/man-pages/man7/pid_namespaces.7.html | pid_namespaces(7)}.
+   */
+  getPids(): number[] {
+    return getPids(this.#handle);
   }
 
   /**

@@ -58,6 +58,7 @@ const PROGRAM = `
   if (self.closed || self.fd < 0 || !self.equals(other)) throw new Error("not this program");
   self.getPid();
   self.getPpid();
+  self.getPids();
   self.getCreds();
   self.getInfo();
   self.isAlive();

@@ -66,6 +66,7 @@ export const operations: Operations = {
   "PidFd.getInfo() from /proc": lacking(infoIoctl, info),
   "PidFd.getPid()": onSelf((pidfd) => pidfd.getPid() === Deno.pid),
   "PidFd.getPid() from /proc": lacking(infoIoctl, (pidfd) => pidfd.getPid() === Deno.pid),
+  "PidFd.getPids()": onSelf((pidfd) => pidfd.getPids()[0] === Deno.pid),
   "PidFd.getPpid()": onSelf((pidfd) => pidfd.getPpid() === PARENT),
   "PidFd.getCreds()": onSelf((pidfd) => pidfd.getCreds()),
   "PidFd.getCgroupId()": onSelf((pidfd) => String(pidfd.getCgroupId())),
