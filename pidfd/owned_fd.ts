@@ -61,7 +61,8 @@ export class OwnedFd implements Disposable {
   /**
    * Opens a file, by Deno's own option names and with their meaning: for reading unless told
    * otherwise. What takes a descriptor takes it, such as a child's `stdout`; a `Deno.FsFile`
-   * has no number that could be given away.
+   * has no number that could be given away. `--allow-ffi` is enough: neither `--allow-read` nor
+   * `--allow-write` is asked for.
    *
    * Blocks while the kernel does, as at a FIFO whose other end nobody has opened.
    *

@@ -18,6 +18,8 @@ import { shadow, without } from "../support/shadow.ts";
 import { needing } from "../support/skip.ts";
 import { abstractName } from "../support/sockets.ts";
 
+const PID_NAMESPACE = inNamespaces("--pid", "--fork", "--kill-child", "--mount-proc");
+
 Deno.test("PidFd shows its PID and its descriptor, from two calls", () => {
   using self = PidFd.fromSelf();
   self.getPid();
@@ -45,7 +47,7 @@ Deno.test("PidFd shows what can be told where /proc has to be read", () => {
 Deno.test({
   ...needing(
     "unshare",
-    works(inNamespaces("--pid", "--fork")),
+    works(PID_NAMESPACE),
     "PidFd shows a process that is not to be seen in this PID namespace without a PID",
   ),
   async fn() {
@@ -56,7 +58,7 @@ Deno.test({
       import { PidFd } from "@pidfd/util";
       console.log(JSON.stringify(Deno.inspect(PidFd.fromFd(${fd}))));
     `;
-    const text = await runForValue(program, ["--allow-ffi"], inNamespaces("--pid", "--fork"));
+    const text = await runForValue(program, ["--allow-ffi"], PID_NAMESPACE);
     const id = pidfsIds.available ? ` id: ${child.pidfd.getId()}n,` : "";
     assertEquals(text, `PidFd { pid: null,${id} fd: ${fd} }`);
   },
