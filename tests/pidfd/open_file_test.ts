@@ -24,7 +24,7 @@ interface Outcome {
   /** The open file's flags. */
   flags: number | null;
   /** What there is afterwards. */
-  found: { text: string; mode: number } | null;
+  found: { size: number; mode: number } | null;
 }
 
 /** Opens a file in a folder of its own, and tells what became of it. */
@@ -43,10 +43,7 @@ function outcome(
   } catch (error) {
     refused = classOf(error);
   }
-  const found = exists(path)
-    ? { text: Deno.readTextFileSync(path), mode: Deno.statSync(path).mode! & 0o7777 }
-    : null;
-  return { refused, flags, found };
+  return { refused, flags, found: fileAt(path) };
 }
 
 /** The flags of the fd that a file is open on. */
@@ -65,11 +62,12 @@ function classOf(error: unknown): string {
   return names[0] ?? "TypeError";
 }
 
-function exists(path: string): boolean {
+function fileAt(path: string): Outcome["found"] {
   try {
-    return Deno.lstatSync(path).isFile;
+    const { isFile, size, mode } = Deno.lstatSync(path);
+    return isFile ? { size, mode: mode! & 0o7777 } : null;
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
+    if (error instanceof Deno.errors.NotFound) return null;
     throw error;
   }
 }
