@@ -84,14 +84,15 @@ export function checkString(name: string, value: unknown): asserts value is stri
   if (typeof value !== "string") throw new TypeError(`${name} must be a string: ${show(value)}`);
 }
 
-/** A text that C can hold, and that UTF-8 can: what is written there is what the kernel gets. */
+/** A text that C can hold, as UTF-8. */
 export function checkCText(name: string, value: unknown): asserts value is string {
   checkString(name, value);
+  if (!value.isWellFormed()) {
+    // It would become U+FFFD, so that two names could mean one file.
+    throw new TypeError(`${name} must not have a lone surrogate in it: ${show(value)}`);
+  }
   if (value.includes("\0")) {
     throw new TypeError(`${name} must not have a NUL byte in it: ${show(value)}`);
-  }
-  if (!value.isWellFormed()) {
-    throw new TypeError(`${name} must not have half of a surrogate pair in it: ${show(value)}`);
   }
 }
 
@@ -104,12 +105,12 @@ export function pathText(name: string, value: unknown): string {
 
 function pathOfUrl(name: string, url: URL): string {
   if (url.protocol !== "file:") throw new TypeError(`${name} must be a file URL: ${url}`);
-  if (url.hostname !== "") throw new TypeError(`${name} must be a URL without a host: ${url}`);
+  if (url.hostname !== "") throw new TypeError(`${name} must be a file URL without a host: ${url}`);
   try {
     // A "%" that begins no escape stands for itself.
     return decodeURIComponent(url.pathname.replace(/%(?![0-9A-Fa-f]{2})/g, "%25"));
-  } catch {
-    throw new TypeError(`${name} must be a URL with escapes of UTF-8: ${url}`);
+  } catch (cause) {
+    throw new TypeError(`${name} must be a file URL in UTF-8: ${url}`, { cause });
   }
 }
 

@@ -165,8 +165,8 @@ Deno.test("checkCText() accepts what can be written in UTF-8 with a NUL behind i
   assertRefuses(check, [
     ["\0", TypeError, 'name must not have a NUL byte in it: "\\u0000"'],
     ["a\0b", TypeError, 'name must not have a NUL byte in it: "a\\u0000b"'],
-    ["a\ud83d", TypeError, 'name must not have half of a surrogate pair in it: "a\\ud83d"'],
-    ["\udc00b", TypeError, 'name must not have half of a surrogate pair in it: "\\udc00b"'],
+    ["a\ud83d", TypeError, 'name must not have a lone surrogate in it: "a\\ud83d"'],
+    ["\udc00b", TypeError, 'name must not have a lone surrogate in it: "\\udc00b"'],
     [null, TypeError, "name must be a string: null"],
     [new Uint8Array(1), TypeError, "name must be a string: 0"],
   ]);
@@ -217,8 +217,8 @@ Deno.test("pathText() refuses the URLs that Deno refuses, and what the kernel ca
   const check = (value: unknown) => void pathText("options.cwd", value);
   const urls: [string, string][] = [
     ["https://example.org/", "options.cwd must be a file URL: https://example.org/"],
-    ["file://host/a", "options.cwd must be a URL without a host: file://host/a"],
-    ["file:///a%FF", "options.cwd must be a URL with escapes of UTF-8: file:///a%FF"],
+    ["file://host/a", "options.cwd must be a file URL without a host: file://host/a"],
+    ["file:///a%FF", "options.cwd must be a file URL in UTF-8: file:///a%FF"],
     ["file:///a%00b", 'options.cwd must not have a NUL byte in it: "/a\\u0000b"'],
   ];
   for (const [href, message] of urls) {
@@ -227,7 +227,7 @@ Deno.test("pathText() refuses the URLs that Deno refuses, and what the kernel ca
   }
   assertRefuses(check, [
     ["a\0", TypeError, 'options.cwd must not have a NUL byte in it: "a\\u0000"'],
-    ["\ud83d", TypeError, 'options.cwd must not have half of a surrogate pair in it: "\\ud83d"'],
+    ["\ud83d", TypeError, 'options.cwd must not have a lone surrogate in it: "\\ud83d"'],
     [7, TypeError, "options.cwd must be a string: 7"],
     [undefined, TypeError, "options.cwd must be a string: undefined"],
     [{ href: "file:///a" }, TypeError, "options.cwd must be a string: [object Object]"],
