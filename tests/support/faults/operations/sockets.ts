@@ -5,7 +5,7 @@
  */
 
 import { duplicate, exists } from "../../../../ffi/files.ts";
-import { socketpair } from "../../../../ffi/sockets.ts";
+import { socketpair, trySend } from "../../../../ffi/sockets.ts";
 import { FdSocket, type FdSocketReceiveOptions, OwnedFd, PidFd } from "../../../../mod.ts";
 import { ownFd } from "../../../../pidfd/owned_fd.ts";
 import { abstractName, closeAll, encode, Folder, Pair, textOf } from "../../sockets.ts";
@@ -107,6 +107,17 @@ export const operations: Operations = {
     )),
   "FdSocket.receive() at the end": on((keep) => {
     const sockets = pair(keep);
+    sockets.near.close();
+    return sockets;
+  }, receive),
+  "FdSocket.receive() at the end of messages": on((keep) => {
+    const sockets = packets(keep);
+    sockets.near.close();
+    return sockets;
+  }, receive),
+  "FdSocket.receive() of a message without data": on((keep) => {
+    const sockets = packets(keep);
+    trySend(sockets.near.fd, encode(""));
     sockets.near.close();
     return sockets;
   }, receive),
