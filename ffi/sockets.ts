@@ -208,31 +208,32 @@ export class MessageBuffer {
 }
 
 /** A header without any memory behind it: for a look at the next message. */
-const look = msghdr.allocate();
-
-/** How long the next message is, without taking it; or −errno. recvmsg(2), MSG_PEEK, MSG_TRUNC */
-export function tryPeekLength(fd: number): number {
-  const flags = MSG_DONTWAIT | MSG_PEEK | MSG_TRUNC;
-  return attempt(() => socketLibc().recvmsg(fd, look.bytes, flags));
-}
+const glance = msghdr.allocate();
 
 /**
- * Whether a seqpacket socket whose next message has no data is at its end: recvmsg(2) returns 0
- * for both.
+ * How long the next message of a seqpacket socket is, without taking it; null at the end, or
+ * −errno. recvmsg(2), MSG_PEEK, MSG_TRUNC
  *
- * With SO_PASSCRED every message brings its sender's credentials, also one that was sent before,
- * and the end brings none. Where there is no room for them, MSG_CTRUNC tells. The option is on for one
- * look, after the peer has hung up, so that it changes no message.
+ * A message without data and the end are both 0 bytes long. With SO_PASSCRED every message brings
+ * its sender's credentials, also one that was sent before, and the end brings none. As
+ * there is no room for them, MSG_CTRUNC tells. The option is on for one look, after the peer has hung
+ * up, so that it changes no message.
  */
-export function isAtEnd(fd: number): boolean {
-  if (poll(fd, EPOLLRDHUP, 0) === 0) return false;
+export function tryPeekLength(fd: number): number | null {
+  const length = tryGlance(fd);
+  if (length !== 0 || poll(fd, EPOLLRDHUP, 0) === 0) return length;
   const { result, value: before } = tryGetInt(fd, SO_PASSCRED);
   check("getsockopt", result);
   check("setsockopt", trySetInt(fd, SO_PASSCRED, 1));
-  const length = tryPeekLength(fd);
-  const isMessage = (look.fields.msg_flags & MSG_CTRUNC) !== 0;
+  const again = tryGlance(fd);
+  const isMessage = (glance.fields.msg_flags & MSG_CTRUNC) !== 0;
   check("setsockopt", trySetInt(fd, SO_PASSCRED, before));
-  return length === 0 && !isMessage;
+  return again === 0 && !isMessage ? null : again;
+}
+
+function tryGlance(fd: number): number {
+  const flags = MSG_DONTWAIT | MSG_PEEK | MSG_TRUNC;
+  return attempt(() => socketLibc().recvmsg(fd, glance.bytes, flags));
 }
 
 /** Ends the sending half: the peer reads to the end. shutdown(2) */

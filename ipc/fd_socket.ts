@@ -218,9 +218,11 @@ export class FdSocket implements Disposable, AsyncDisposable {
    * On a stream this is what has arrived, up to 64 KiB; descriptors come with the first byte
    * of the data that they were sent with, and never with bytes that were sent before.
    *
-   * @throws {SyscallError} `EMFILE` if there were no numbers left for all descriptors. The message
-   *   is lost then: its other descriptors are closed, and on a stream the socket is closed, too, as
-   *   nobody could tell what is missing. `ECONNRESET` if the peer is gone with unread data.
+   * A message is lost if it can't be taken with all that came with it. On a stream that closes
+   * the socket, as nobody could tell what is missing.
+   *
+   * @throws {SyscallError} `EMFILE` if there were no numbers left for all descriptors: the message is
+   *   lost, and those that arrived are closed. `ECONNRESET` if the peer is gone with unread data.
    * @throws {UnsupportedError} For `sender` before Linux 6.5.
    */
   async receive(options: FdSocketReceiveOptions = {}): Promise<FdMessage | null> {
@@ -261,12 +263,8 @@ export class FdSocket implements Disposable, AsyncDisposable {
 
   /** @ignore What `console.log` shows. */
   [customInspect](inspect: typeof Deno.inspect, options: Deno.InspectOptions): string {
-    return show(
-      "FdSocket",
-      () => ({ type: this.#connection.type, ...showFd(this) }),
-      inspect,
-      options,
-    );
+    const { type } = this.#connection;
+    return show("FdSocket", () => ({ type, ...showFd(this) }), inspect, options);
   }
 }
 

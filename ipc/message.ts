@@ -9,13 +9,7 @@
 import { check, failure } from "../ffi/call.ts";
 import { Errno } from "../ffi/errno.ts";
 import { closeOnError, discard, duplicate } from "../ffi/files.ts";
-import {
-  isAtEnd,
-  MessageBuffer,
-  SCM_MAX_FD,
-  type SocketType,
-  tryPeekLength,
-} from "../ffi/sockets.ts";
+import { MessageBuffer, SCM_MAX_FD, type SocketType, tryPeekLength } from "../ffi/sockets.ts";
 import { checkInstance } from "../pidfd/arguments.ts";
 import { fdNumber } from "../pidfd/fd_number.ts";
 import { type OwnedFd, ownFd } from "../pidfd/owned_fd.ts";
@@ -93,8 +87,8 @@ export interface Arrived {
 export function receiveNext(fd: number, type: SocketType): Arrived | null | undefined {
   const room = type === "stream" ? ROOM : tryPeekLength(fd);
   if (room === -Errno.EAGAIN) return undefined;
-  if (check("recvmsg", room) === 0 && isAtEnd(fd)) return null;
-  const buffer = room > ROOM
+  if (room === null) return null;
+  const buffer = check("recvmsg", room) > ROOM
     ? new MessageBuffer(room, CONTROL_SPACE)
     : shared ??= new MessageBuffer(ROOM, CONTROL_SPACE);
   const length = buffer.tryReceive(fd);

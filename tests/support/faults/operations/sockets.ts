@@ -100,7 +100,8 @@ export const operations: Operations = {
     (sockets, keep) =>
       during((signal) => receive(sockets, keep, { signal }), () => sockets.near.send("text")),
   ),
-  "FdSocket.receive() with the sender": on(pair, (sockets, keep) =>
+  // A stream would be closed for good if the message were lost.
+  "FdSocket.receive() with the sender": on(packets, (sockets, keep) =>
     during(
       (signal) => receive(sockets, keep, { signal, sender: true }),
       () => sockets.near.send("text"),
