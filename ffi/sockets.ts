@@ -194,7 +194,8 @@ export class MessageBuffer {
   /** The last message's data: a copy if they are short, else the memory itself. */
   takeData(length: number): Uint8Array<ArrayBuffer> {
     const data = this.#data!;
-    if (length <= this.#size / 2) return data.slice(0, length);
+    // From about there on it takes longer to copy the data than to make new memory.
+    if (length <= this.#size / 4) return data.slice(0, length);
     this.#data = undefined;
     return data.subarray(0, length);
   }
