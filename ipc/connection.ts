@@ -3,8 +3,7 @@
  * calls, and receives likewise, so that messages neither mix nor overtake each other.
  *
  * Every call is tried before it is waited for: most of the time there is room to send, and what
- * one wait brought is received without another. A receive looks again after one turn of the event
- * loop before it waits.
+ * one wait brought is received without another.
  *
  * A stream is closed once a part of a message is lost, sent or received: nothing behind it would be
  * understood.
@@ -21,14 +20,6 @@ import { FdHandle } from "../pidfd/fd_handle.ts";
 import { EPOLLIN, EPOLLOUT } from "../structs/epoll_event.ts";
 import { type FdMessage, NO_CONTROL, receiveNext, unpack } from "./message.ts";
 import { Queue } from "./queue.ts";
-
-/**
- * One turn of the event loop, some 2 µs. A peer that answers at once has answered by then, and
- * a wait takes 20 µs and more.
- */
-function turn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
-}
 
 /** A socket, and who has the turn to send and to receive on it. */
 export class Connection {
@@ -82,12 +73,10 @@ export class Connection {
     try {
       signal?.throwIfAborted();
       this.#nameSender(sender);
-      for (let hasLooked = false;; hasLooked = true) {
+      for (;;) {
         const message = this.#tryReceive();
         if (message !== undefined) return message;
-        if (hasLooked) await ready(this.handle.use(), EPOLLIN, signal);
-        else await turn();
-        signal?.throwIfAborted();
+        await ready(this.handle.use(), EPOLLIN, signal);
       }
     } finally {
       this.#receives.leave();

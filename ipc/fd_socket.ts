@@ -263,8 +263,8 @@ export class FdSocket implements Disposable, AsyncDisposable {
 
   /** @ignore What `console.log` shows. */
   [customInspect](inspect: typeof Deno.inspect, options: Deno.InspectOptions): string {
-    const { type } = this.#connection;
-    return show("FdSocket", () => ({ type, ...showFd(this) }), inspect, options);
+    const facts = () => ({ type: this.#connection.type, ...showFd(this) });
+    return show("FdSocket", facts, inspect, options);
   }
 }
 
