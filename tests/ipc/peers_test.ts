@@ -54,14 +54,14 @@ for (const type of TYPES) {
       using _here = here;
       using _there = there;
       const pending = there.receive({ sender: true });
-      await here.send("lost", [here.fd]);
-      await here.send("next");
       const reason = new Error("a sandbox's");
       const refuse = () => {
         throw reason;
       };
       {
         using _refused = shadow(libc(), "fcntl", () => refuse);
+        await here.send("lost");
+        await here.send("next");
         assertEquals(await deadline(assertRejects(() => pending), PATIENCE), reason);
       }
       // Of a stream, nobody could tell what is missing.
