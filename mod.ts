@@ -21,16 +21,16 @@
 
 export { SyscallError, UnsupportedError } from "./ffi/errors.ts";
 export type { ExitStatus } from "./pidfd/exit_status.ts";
-export { FdListener, type FdListenerAcceptOptions } from "./ipc/fd_listener.ts";
-export {
-  FdSocket,
-  type FdSocketConnectOptions,
-  type FdSocketOptions,
-  type FdSocketReceiveOptions,
-  type FdSocketSendOptions,
-  type PeerCredentials,
-} from "./ipc/fd_socket.ts";
+export { FdListener, FdSocket } from "./ipc/fd_socket.ts";
 export type { FdMessage } from "./ipc/message.ts";
+export type {
+  FdListenerAcceptOptions,
+  FdSocketConnectOptions,
+  FdSocketOptions,
+  FdSocketReceiveOptions,
+  FdSocketSendOptions,
+} from "./ipc/options.ts";
+export type { PeerCredentials } from "./ipc/peer.ts";
 export { type Features, features } from "./pidfd/features.ts";
 export type { Credentials, ProcessInfo } from "./pidfd/info.ts";
 export type { NamespaceKind } from "./pidfd/namespaces.ts";

@@ -46,6 +46,8 @@ export function allMeasures(quick: boolean): Measure[] {
   const kills = quick ? 40 : 200;
   const runs = quick ? 100 : 500;
   const bytes = (quick ? 64 : 256) * MIB;
+  const trips = quick ? 2_000 : 10_000;
+  const messages = quick ? 50_000 : 200_000;
   const crowds = [10, 100, 1000, ...(quick ? [] : [10_000])];
   return [
     {
@@ -137,6 +139,21 @@ export function allMeasures(quick: boolean): Measure[] {
         { id: "resident", title: "resident, bytes a wait" },
         { id: "stat", title: "stat meanwhile, µs" },
         { id: "statIdle", title: "stat when idle, µs" },
+      ],
+    },
+    {
+      id: "messages",
+      title: "Messages over a UNIX socket",
+      about: "Messages of 1 KiB a second on a stream, with one and the same program in C at the " +
+        `other end, which blocks: ${trips.toLocaleString("en")} that it sends back, each awaited ` +
+        `before the next; ${messages.toLocaleString("en")} one after another that it takes, each ` +
+        "send awaited, until it says that it has them all; as many that it sends, and that arrive " +
+        "in pieces of any length. After a tenth as many to warm up. Python's socket blocks, too.",
+      cases: [{ id: "all", title: "messages", numbers: [trips, messages] }],
+      figures: [
+        { id: "roundTrip", title: "round trips/s", better: "more" },
+        { id: "send", title: "sent/s", better: "more" },
+        { id: "receive", title: "received/s", better: "more" },
       ],
     },
     {

@@ -65,6 +65,7 @@ export const PEERS: readonly Peer[] = [
   },
   python("asyncio", "Python, asyncio"),
   python("subprocess", "Python, subprocess"),
+  python("socket", "Python, socket"),
   {
     id: "node",
     title: "Node.js, child_process",
@@ -76,13 +77,27 @@ export const PEERS: readonly Peer[] = [
       first: ["node", source("node/start.mjs")],
     }),
   },
+  {
+    id: "node-net",
+    title: "Node.js, net",
+    folder: "node",
+    tool: ["node", "--version"],
+    command: () => ["node", source("node/net.mjs")],
+  },
+  {
+    id: "deno-net",
+    title: "Deno, node:net",
+    folder: "deno_net",
+    tool: [Deno.execPath(), "--version"],
+    command: () => [Deno.execPath(), "run", "--no-check", "--allow-all", source("node/net.mjs")],
+  },
   deno("deno_command", "Deno.Command", "--allow-run"),
   deno("naive", "naive Deno FFI", "--allow-ffi"),
 ];
 
 /** Builds the programs that peers are measured with: see bench/helpers. */
 export async function makeHelpers(build: string): Promise<void> {
-  for (const name of ["hold", "herd", "writer"]) {
+  for (const name of ["hold", "herd", "partner", "writer"]) {
     const from = new URL(`helpers/${name}.c`, import.meta.url).pathname;
     await compileC(from, `${build}/${name}`, "-static");
   }

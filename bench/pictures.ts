@@ -32,6 +32,7 @@ const PICTURES: Record<string, { figures: string[]; draw: (points: Point[]) => P
   spawn: { figures: ["perSecond"], draw: bars },
   throughput: { figures: ["MiBps"], draw: bars },
   scale: { figures: ["register", "complete"], draw: lines },
+  messages: { figures: ["roundTrip", "send", "receive"], draw: bars },
   start: { figures: ["over"], draw: bars },
 };
 

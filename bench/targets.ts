@@ -26,6 +26,8 @@ const CALLS = {
   isAlive: "isAlive",
 };
 
+const MESSAGES = { roundTrip: "round trip", send: "sent", receive: "received" };
+
 export const TARGETS: readonly Target[] = [
   ...Object.entries(CALLS).flatMap(([figure, title]) => [
     against(`one call, ${title} ÷ C`, "call/all", figure, LIMIT, 1.25),
@@ -41,16 +43,15 @@ export const TARGETS: readonly Target[] = [
   against("spawn + wait in sequence ÷ C's posix_spawn", "spawn/1", "time", LIMIT, 1.3),
   against("spawn + wait in sequence ÷ Deno.Command", "spawn/1", "time", "deno_command", 0.9),
   against("spawn + wait in sequence ÷ Node.js", "spawn/1", "time", "node", 0.55),
-  ...["64K", "4K"].map((size) => ({
-    ...against(
-      `piped throughput, ${size} ÷ Deno.Command`,
-      `throughput/${size}`,
-      "MiBps",
-      "deno_command",
-      1,
-    ),
-    atMost: false,
-  })),
+  ...["64K", "4K"].map((size) => {
+    const title = `piped throughput, ${size} ÷ Deno.Command`;
+    return atLeast(title, `throughput/${size}`, "MiBps", "deno_command", 1);
+  }),
+  ...Object.entries(MESSAGES).flatMap(([figure, title]) => [
+    atLeast(`1 KiB messages, ${title} ÷ Deno's node:net`, "messages/all", figure, "deno-net", 1),
+    atLeast(`1 KiB messages, ${title} ÷ Node.js's net`, "messages/all", figure, "node-net", 1),
+    atLeast(`1 KiB messages, ${title} ÷ Python`, "messages/all", figure, "python-socket", 0.4),
+  ]),
   {
     title: "10,000 pending waits: threads more",
     bound: 1,
@@ -101,6 +102,10 @@ function against(
   const place = ours(where, figure);
   const actual = (results: Results) => ratioOf(results, place, { ...place, peer });
   return { title, bound, atMost: true, actual };
+}
+
+function atLeast(...target: Parameters<typeof against>): Target {
+  return { ...against(...target), atMost: false };
 }
 
 function ours(where: string, figure: string): Place {

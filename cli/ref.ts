@@ -32,7 +32,7 @@ function refCommand(args: string[]): number {
   const { values: { json }, positionals } = readOptions(args, { json: { type: "boolean" } });
   if (positionals.length > 1) throw new UsageError("one process at a time");
   using processes = openAll(positionals);
-  const reference = processes[0].pidfd.ref();
+  const reference = processes[0].pidfd.toRef();
   if (json) printJson(reference);
   else console.log(String(reference));
   return 0;

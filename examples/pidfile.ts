@@ -43,7 +43,7 @@ function claim(path: string): PidFd | undefined {
   using self = PidFd.fromSelf();
   file.truncateSync();
   file.seekSync(0, Deno.SeekMode.Start);
-  file.writeSync(new TextEncoder().encode(`${JSON.stringify(self.ref())}\n`));
+  file.writeSync(new TextEncoder().encode(`${JSON.stringify(self.toRef())}\n`));
   // Closing the file unlocks it.
 }
 

@@ -95,7 +95,7 @@ async function run(job: Job): Promise<Outcome> {
   }
   using held = pidfd;
   // Before Linux 6.9 nothing but a PID could be stored, which is not enough to find it again.
-  if (features().ids) running.set(job.name, held.ref().toJSON());
+  if (features().ids) running.set(job.name, held.toRef().toJSON());
   save();
   const timeout = AbortSignal.timeout(job.timeout ?? 2 ** 31 - 1);
   try {

@@ -6,10 +6,41 @@
  * @module
  */
 
-import { errnoName } from "./errno.ts";
+import { type ErrnoName, errnoName } from "./errno.ts";
+
+/**
+ * The class that Deno throws for an errno, where it has one of its own: that of Rust's
+ * `io::ErrorKind`, or in case of ESRCH that of `Deno.kill`. For EINVAL Deno throws a TypeError;
+ * here that always means a refused argument.
+ */
+const DENO_CLASSES: { readonly [name in ErrnoName]?: keyof typeof Deno.errors } = {
+  EPERM: "PermissionDenied",
+  ENOENT: "NotFound",
+  ESRCH: "NotFound",
+  EINTR: "Interrupted",
+  EAGAIN: "WouldBlock",
+  EACCES: "PermissionDenied",
+  EEXIST: "AlreadyExists",
+  ENOTDIR: "NotADirectory",
+  EISDIR: "IsADirectory",
+  EPIPE: "BrokenPipe",
+  ELOOP: "FilesystemLoop",
+  EADDRINUSE: "AddrInUse",
+  EADDRNOTAVAIL: "AddrNotAvailable",
+  ENETUNREACH: "NetworkUnreachable",
+  ECONNABORTED: "ConnectionAborted",
+  ECONNRESET: "ConnectionReset",
+  ENOTCONN: "NotConnected",
+  ETIMEDOUT: "TimedOut",
+  ECONNREFUSED: "ConnectionRefused",
+};
 
 /**
  * A kernel call failed. One class for all of them, told apart by `code`.
+ *
+ * Where Deno has a class for the error, it is an instance of that, too: what handles
+ * `Deno.errors.NotFound` (`ENOENT`, `ESRCH`) or `Deno.errors.PermissionDenied` (`EACCES`,
+ * `EPERM`) of Deno's own calls handles that of this library's.
  *
  * @example
  * ```ts
@@ -26,6 +57,7 @@ import { errnoName } from "./errno.ts";
  * See {@link https://man7.org/linux/man-pages/man3/errno.3.html | errno(3)}.
  */
 export class SyscallError extends Error {
+  readonly #mark = true;
   /** `"SyscallError"` */
   override readonly name = "SyscallError";
   /** The error's name, such as `"ESRCH"`. */
@@ -48,7 +80,26 @@ export class SyscallError extends Error {
     this.code = code;
     this.errno = errno;
     this.syscall = syscall;
+    if (new.target === SyscallError) Object.setPrototypeOf(this, prototypeOf(code as ErrnoName));
   }
+
+  /** Whether a value is one: `instanceof` asks. */
+  static override [Symbol.hasInstance](value: unknown): value is SyscallError {
+    if (this !== SyscallError) return super[Symbol.hasInstance](value);
+    return typeof value === "object" && value !== null && #mark in value;
+  }
+}
+
+const prototypes: { [className in keyof typeof Deno.errors]?: SyscallError } = {};
+
+/** What an error inherits from: Deno's class for it, as far as there is one, and ours. */
+function prototypeOf(code: ErrnoName): SyscallError {
+  const className = DENO_CLASSES[code];
+  if (className === undefined) return SyscallError.prototype;
+  // An object has one line of ancestors. So Deno's class is in it, and ours is told by a mark.
+  return prototypes[className] ??= Object.create(Deno.errors[className].prototype, {
+    constructor: { value: SyscallError, writable: true, configurable: true },
+  });
 }
 
 /**

@@ -28,6 +28,13 @@ const NO_PATH = cString("", "path");
 
 export const O_RDONLY = 0;
 export const O_WRONLY = 1;
+export const O_RDWR = 2;
+/** Makes the file if there is none. */
+export const O_CREAT = 0o100;
+/** With O_CREAT: fails if there is one. */
+export const O_EXCL = 0o200;
+export const O_TRUNC = 0o1000;
+export const O_APPEND = 0o2000;
 /** A handle on a place in the file tree, which can't be read itself. */
 export const O_PATH = 0o10000000;
 const O_CLOEXEC = 0o2000000;
@@ -61,12 +68,26 @@ const fileSystemInfo = statfs.allocate();
 
 /** Opens a file, always close-on-exec. openat(2) */
 export function openat(dirFd: number, path: string, flags: number): number {
+  return check("openat", tryOpenat(dirFd, path, flags, 0), {
+    [Errno.ESRCH]: "the process was reaped",
+    [Errno.ENOENT]: path,
+    [Errno.EACCES]: path,
+  });
+}
+
+/**
+ * Opens a file that a user names, always close-on-exec. Every error tells the path. openat(2)
+ *
+ * @param mode The permissions of a file that is made, which umask(2) takes some away from.
+ */
+export function openPath(path: string, flags: number, mode: number): number {
+  const result = tryOpenat(AT_FDCWD, path, flags, mode);
+  return check("openat", result, { [-result]: path || "the path is empty" });
+}
+
+function tryOpenat(dirFd: number, path: string, flags: number, mode: number): number {
   const name = cString(path, "path");
-  return check(
-    "openat",
-    attempt(() => libc().openat(dirFd, name, flags | O_CLOEXEC)),
-    { [Errno.ESRCH]: "the process was reaped", [Errno.ENOENT]: path, [Errno.EACCES]: path },
-  );
+  return attempt(() => libc().openat(dirFd, name, flags | O_CLOEXEC, mode));
 }
 
 /**
@@ -153,7 +174,9 @@ export function isInherited(fd: number): boolean {
 
 /** Whether the fd is closed in programs that this one executes. fcntl(2), F_SETFD */
 export function setCloseOnExec(fd: number, on: boolean): void {
-  check("fcntl", attempt(() => libc().fcntl(fd, F_SETFD, on ? FD_CLOEXEC : 0)));
+  check("fcntl", attempt(() => libc().fcntl(fd, F_SETFD, on ? FD_CLOEXEC : 0)), {
+    [Errno.EBADF]: `fd ${fd} is not open`,
+  });
 }
 
 /** What an fd was opened with, and what holds for its open file by now. fcntl(2), F_GETFL */

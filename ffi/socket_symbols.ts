@@ -67,6 +67,16 @@ export const socketLibc = libcWith({
     ],
     result: "i32",
   },
+  // ssize_t send(int sockfd, const void *buf, size_t len, int flags);
+  send: {
+    parameters: [
+      "i32", // int sockfd
+      "buffer", // const void *buf
+      "usize", // size_t len
+      "i32", // int flags
+    ],
+    result: "i32",
+  },
   // ssize_t sendmsg(int sockfd, const struct msghdr *msg, int flags);
   sendmsg: MESSAGE,
   // ssize_t recvmsg(int sockfd, struct msghdr *msg, int flags);

@@ -114,12 +114,13 @@ export const SYMBOLS = {
     ],
     result: "i32",
   },
-  // int openat(int dirfd, const char *path, int flags, ...);
+  // int openat(int dirfd, const char *path, int flags, ... /* mode_t mode */);
   openat: {
     parameters: [
       "i32", // int dirfd
       "buffer", // const char *path
       "i32", // int flags
+      "u32", // mode_t mode
     ],
     result: "i32",
   },

@@ -1,35 +1,24 @@
 /**
  * Handles and other descriptors, sent from process to process over a UNIX socket.
  *
- * Every call is nonblocking; what would wait, waits on the one thread that all waits share.
- * Sends are done one after another in the order of the calls, and receives likewise, so that
- * messages neither mix nor overtake each other.
+ * A socket's class makes listeners, and a listener makes sockets: so both stand in one file, and
+ * what each does stands in files of its own.
  *
- * States: **open**, then **closed** for good, by `close` or by an abort in the middle of a
- * message on a stream, behind which nothing else would be understood. Pending calls reject
- * then, and further ones throw `Deno.errors.BadResource`.
+ * States of both: **open**, then **closed** for good, by `close`; a socket also once a part of a
+ * stream is lost. Pending calls reject then, and further ones throw `Deno.errors.BadResource`.
  *
  * @module
  */
 
-import { peerPidfds } from "../ffi/capabilities.ts";
-import { check } from "../ffi/call.ts";
-import { Errno } from "../ffi/errno.ts";
-import { accessMode, closeOnError, setCloseOnExec } from "../ffi/files.ts";
-import { ready, threadReturned } from "../ffi/readiness.ts";
+import { accessMode, setCloseOnExec } from "../ffi/files.ts";
+import { threadReturned } from "../ffi/readiness.ts";
 import {
   peerCredentials,
-  shutdownSending,
   socket,
   socketpair,
   type SocketType,
   socketType,
-  tryPassPidfd,
-  tryPeekLength,
-  tryPeerPidfd,
-  trySend,
 } from "../ffi/sockets.ts";
-import { poll } from "../ffi/syscalls.ts";
 import {
   checkAbortSignal,
   checkBoolean,
@@ -37,63 +26,24 @@ import {
   checkInstance,
   checkOneOf,
 } from "../pidfd/arguments.ts";
-import { FdHandle } from "../pidfd/fd_handle.ts";
+import { customInspect, show, showFd } from "../pidfd/inspect.ts";
 import type { OwnedFd } from "../pidfd/owned_fd.ts";
-import { PidFd } from "../pidfd/pidfd.ts";
-import { EPOLLIN, EPOLLOUT, EPOLLRDHUP } from "../structs/epoll_event.ts";
+import type { PidFd } from "../pidfd/pidfd.ts";
 import { parseAddress } from "./address.ts";
 import { connect } from "./connect.ts";
-import { FdListener } from "./fd_listener.ts";
-import { type FdMessage, holdFds, NO_CONTROL, receiveMessage } from "./message.ts";
-import { Queue } from "./queue.ts";
+import { Connection } from "./connection.ts";
+import { ListeningSocket } from "./listening_socket.ts";
+import { type FdMessage, holdFds, NO_CONTROL } from "./message.ts";
+import type {
+  FdListenerAcceptOptions,
+  FdSocketConnectOptions,
+  FdSocketOptions,
+  FdSocketReceiveOptions,
+  FdSocketSendOptions,
+} from "./options.ts";
+import { openPeer, type PeerCredentials } from "./peer.ts";
 
-/** Options for {@linkcode FdSocket.pair} and {@linkcode FdSocket.listen}. */
-export interface FdSocketOptions {
-  /**
-   * Whether the sockets carry a stream of bytes or keep messages apart (unix(7),
-   * SOCK_SEQPACKET): `"stream"` unless told otherwise. Both ends must be of one type.
-   */
-  type?: "stream" | "seqpacket";
-}
-
-/** Options for {@linkcode FdSocket.connect}. */
-export interface FdSocketConnectOptions extends FdSocketOptions {
-  /** Ends the attempt early: it rejects with the signal's reason. */
-  signal?: AbortSignal;
-}
-
-/** Options for {@linkcode FdSocket.send}. */
-export interface FdSocketSendOptions {
-  /**
-   * Ends the attempt early: it rejects with the signal's reason. If a part of the data is on
-   * its way already, as it can be on a stream, the socket is closed.
-   */
-  signal?: AbortSignal;
-}
-
-/** Options for {@linkcode FdSocket.receive}. */
-export interface FdSocketReceiveOptions {
-  /** Ends the wait early: it rejects with the signal's reason. */
-  signal?: AbortSignal;
-  /**
-   * Whether to get a handle of the process that sent the message, on the kernel's word; Linux
-   * 6.5. The kernel notes it for messages that are sent from the first such call on.
-   */
-  sender?: boolean;
-}
-
-/** Who is at the other end of a socket. */
-export interface PeerCredentials {
-  /** The PID that it had when the sockets were connected. */
-  pid: number;
-  /** Its user ID. */
-  uid: number;
-  /** Its group ID. */
-  gid: number;
-}
-
-/** How much of a stream one receive takes at most, in bytes. */
-const STREAM_CHUNK = 64 * 1024;
+const encoder = new TextEncoder();
 
 /**
  * A UNIX socket that carries file descriptors along with data: the way to hand a process's
@@ -118,15 +68,11 @@ const STREAM_CHUNK = 64 * 1024;
  * See {@link https://man7.org/linux/man-pages/man7/unix.7.html | unix(7)}.
  */
 export class FdSocket implements Disposable, AsyncDisposable {
-  readonly #handle: FdHandle;
-  readonly #type: SocketType;
-  readonly #sends = new Queue();
-  readonly #receives = new Queue();
-  #namesSender = false;
+  readonly #connection: Connection;
 
-  private constructor(fd: number, type: SocketType) {
-    this.#handle = new FdHandle(fd, "FdSocket");
-    this.#type = type;
+  /** @ignore Made by the functions below. */
+  constructor(fd: number, type: SocketType) {
+    this.#connection = new Connection(fd, type);
   }
 
   /**
@@ -157,7 +103,7 @@ export class FdSocket implements Disposable, AsyncDisposable {
     signal?.throwIfAborted();
     const connection = new FdSocket(socket(type), type);
     try {
-      await connect(connection.#handle, type, address, signal);
+      await connect(connection.#connection.handle, type, address, signal);
       return connection;
     } catch (error) {
       connection.close();
@@ -176,7 +122,7 @@ export class FdSocket implements Disposable, AsyncDisposable {
    */
   static listen(path: string, options: FdSocketOptions = {}): FdListener {
     const type = checkType(options);
-    return new FdListener(path, type, (fd) => new FdSocket(fd, type));
+    return new FdListener(path, type);
   }
 
   /**
@@ -197,17 +143,17 @@ export class FdSocket implements Disposable, AsyncDisposable {
 
   /** The descriptor's number, for calls outside this library; −1 once closed. */
   get fd(): number {
-    return this.#handle.fd;
+    return this.#connection.handle.fd;
   }
 
   /** Whether the socket was closed or given away. */
   get closed(): boolean {
-    return this.#handle.closed;
+    return this.#connection.handle.closed;
   }
 
   /** Closes the socket. Pending calls reject with `Deno.errors.BadResource`. */
   close(): void {
-    this.#handle.close();
+    this.#connection.handle.close();
   }
 
   /** As {@linkcode FdSocket.close}, for `using`. */
@@ -223,7 +169,7 @@ export class FdSocket implements Disposable, AsyncDisposable {
 
   /** Gives the descriptor away: whoever takes the number closes it. Pending calls reject. */
   intoFd(): number {
-    return this.#handle.release();
+    return this.#connection.handle.release();
   }
 
   /**
@@ -231,7 +177,7 @@ export class FdSocket implements Disposable, AsyncDisposable {
    * same number (fcntl(2), FD_CLOEXEC).
    */
   setCloseOnExec(on: boolean): void {
-    this.#handle.setCloseOnExec(on);
+    this.#connection.handle.setCloseOnExec(on);
   }
 
   /**
@@ -252,16 +198,18 @@ export class FdSocket implements Disposable, AsyncDisposable {
   ): Promise<void> {
     const { signal } = options;
     checkAbortSignal("options.signal", signal);
-    const bytes = typeof data === "string" ? new TextEncoder().encode(data) : data;
+    const bytes = typeof data === "string" ? encoder.encode(data) : data;
     checkInstance("data", bytes, "bytes", Uint8Array);
-    if (bytes.length === 0 && (this.#type === "stream" || fds.length === 0)) {
+    checkInstance("fds", fds, "an array", Array);
+    if (bytes.length === 0 && (this.#connection.type === "stream" || fds.length === 0)) {
       throw new RangeError("data must not be empty");
     }
-    this.#handle.check();
+    this.#connection.handle.check();
     signal?.throwIfAborted();
+    if (fds.length === 0) return await this.#connection.send(bytes, NO_CONTROL, signal);
     // Held until they are sent: by then the caller may have closed its own.
     using held = holdFds(fds);
-    await this.#sends.run(() => this.#sendAll(bytes, held.control, signal), signal);
+    await this.#connection.send(bytes, held.control, signal);
   }
 
   /**
@@ -270,18 +218,20 @@ export class FdSocket implements Disposable, AsyncDisposable {
    * On a stream this is what has arrived, up to 64 KiB; descriptors come with the first byte
    * of the data that they were sent with, and never with bytes that were sent before.
    *
-   * @throws {SyscallError} `EMFILE` if there were no numbers left for all descriptors: those
-   *   that arrived are closed. `ECONNRESET` if the peer is gone with unread data.
+   * A message is lost if it can't be taken with all that came with it. On a stream that closes
+   * the socket, as nobody could tell what is missing.
+   *
+   * @throws {SyscallError} `EMFILE` if there were no numbers left for all descriptors: the message is
+   *   lost, and those that arrived are closed. `ECONNRESET` if the peer is gone with unread data.
    * @throws {UnsupportedError} For `sender` before Linux 6.5.
    */
   async receive(options: FdSocketReceiveOptions = {}): Promise<FdMessage | null> {
     const { signal, sender = false } = options;
     checkAbortSignal("options.signal", signal);
     checkBoolean("options.sender", sender);
-    this.#handle.check();
+    this.#connection.handle.check();
     signal?.throwIfAborted();
-    if (sender) peerPidfds.require();
-    return await this.#receives.run(() => this.#receiveOne(sender, signal), signal);
+    return await this.#connection.receive(sender, signal);
   }
 
   /**
@@ -289,7 +239,7 @@ export class FdSocket implements Disposable, AsyncDisposable {
    * (shutdown(2)).
    */
   closeWrite(): Promise<void> {
-    return this.#sends.run(() => Promise.resolve(shutdownSending(this.#handle.use())));
+    return this.#connection.closeWrite();
   }
 
   /**
@@ -303,71 +253,108 @@ export class FdSocket implements Disposable, AsyncDisposable {
    * @throws {UnsupportedError} Before Linux 6.5.
    */
   peer(): PidFd {
-    const fd = this.#handle.use();
-    peerPidfds.require();
-    const pidfd = check("getsockopt", tryPeerPidfd(fd), {
-      [Errno.ESRCH]: "the process at the other end was reaped",
-    });
-    return closeOnError(pidfd, (pidfd) => PidFd.fromFd(pidfd));
+    return openPeer(this.#connection.handle.use());
   }
 
   /** Who is at the other end, as it was when the sockets were connected (SO_PEERCRED). */
   peerCredentials(): PeerCredentials {
-    return peerCredentials(this.#handle.use());
+    return peerCredentials(this.#connection.handle.use());
   }
 
-  async #sendAll(
-    data: Uint8Array<ArrayBuffer>,
-    control: Uint8Array<ArrayBuffer>,
-    signal: AbortSignal | undefined,
-  ): Promise<void> {
-    let rest = data;
-    let along = control;
-    try {
-      for (;;) {
-        const fd = this.#handle.use();
-        const sent = trySend(fd, rest, along);
-        if (sent === -Errno.EAGAIN) {
-          await ready(fd, EPOLLOUT, signal);
-          continue;
-        }
-        rest = rest.subarray(check("sendmsg", sent));
-        if (rest.length === 0) return;
-        // The descriptors went along with the first byte.
-        along = NO_CONTROL;
+  /** @ignore What `console.log` shows. */
+  [customInspect](inspect: typeof Deno.inspect, options: Deno.InspectOptions): string {
+    const facts = () => ({ type: this.#connection.type, ...showFd(this) });
+    return show("FdSocket", facts, inspect, options);
+  }
+}
+
+/**
+ * A listening UNIX socket, made by {@linkcode FdSocket.listen}: an async iterable of its
+ * connections, which ends when the listener is closed.
+ *
+ * @example
+ * ```ts
+ * import { FdSocket } from "@pidfd/util";
+ *
+ * using listener = FdSocket.listen("@example");
+ * using client = await FdSocket.connect("@example");
+ * using server = await listener.accept();
+ * await client.send("hello");
+ * console.log(new TextDecoder().decode((await server.receive())!.data)); // hello
+ * ```
+ */
+export class FdListener implements AsyncIterable<FdSocket>, Disposable, AsyncDisposable {
+  /** The path, or the abstract name, that it listens at. */
+  readonly path: string;
+  readonly #type: SocketType;
+  readonly #socket: ListeningSocket;
+
+  /** @ignore Made by {@linkcode FdSocket.listen}. */
+  constructor(path: string, type: SocketType) {
+    this.path = path;
+    this.#type = type;
+    this.#socket = new ListeningSocket(path, type);
+  }
+
+  /** The descriptor's number, for calls outside this library; −1 once closed. */
+  get fd(): number {
+    return this.#socket.handle.fd;
+  }
+
+  /** Whether the listener was closed. */
+  get closed(): boolean {
+    return this.#socket.handle.closed;
+  }
+
+  /**
+   * Closes the listener, and removes the file that it made. Connections go on. Pending calls
+   * reject with `Deno.errors.BadResource`; iterations end.
+   */
+  close(): void {
+    this.#socket.close();
+  }
+
+  /** As {@linkcode FdListener.close}, for `using`. */
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  /** As {@linkcode FdListener.close}, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    this.close();
+    return threadReturned();
+  }
+
+  /**
+   * Resolves with the next connection.
+   *
+   * @throws {Deno.errors.BadResource} If the listener is closed meanwhile.
+   * @throws {SyscallError} `EMFILE` if the program has no descriptor left.
+   */
+  async accept(options: FdListenerAcceptOptions = {}): Promise<FdSocket> {
+    const { signal } = options;
+    checkAbortSignal("options.signal", signal);
+    signal?.throwIfAborted();
+    return new FdSocket(await this.#socket.accept(signal), this.#type);
+  }
+
+  /** The connections, until the listener is closed. */
+  async *[Symbol.asyncIterator](): AsyncIterableIterator<FdSocket> {
+    while (!this.closed) {
+      let connection: FdSocket;
+      try {
+        connection = await this.accept();
+      } catch (error) {
+        if (this.closed) return;
+        throw error;
       }
-    } catch (error) {
-      if (rest.length < data.length) this.close();
-      throw error;
+      yield connection;
     }
   }
 
-  async #receiveOne(
-    sender: boolean,
-    signal: AbortSignal | undefined,
-  ): Promise<FdMessage | null> {
-    this.#nameSender(sender);
-    for (;;) {
-      const fd = this.#handle.use();
-      const room = this.#type === "stream" ? STREAM_CHUNK : tryPeekLength(fd);
-      const message = room === -Errno.EAGAIN
-        ? null
-        : receiveMessage(fd, new Uint8Array(check("recvmsg", room)));
-      if (message === null) await ready(fd, EPOLLIN, signal);
-      else return this.#isEnd(fd, message) ? null : message;
-    }
-  }
-
-  /** The end looks like an empty message: only a peer that hung up can mean it. */
-  #isEnd(fd: number, { data, fds, sender }: FdMessage): boolean {
-    if (data.length > 0 || fds.length > 0 || sender !== null) return false;
-    return this.#type === "stream" || poll(fd, EPOLLRDHUP, 0) !== 0;
-  }
-
-  #nameSender(on: boolean): void {
-    if (on === this.#namesSender) return;
-    check("setsockopt", tryPassPidfd(this.#handle.use(), on));
-    this.#namesSender = on;
+  /** @ignore What `console.log` shows. */
+  [customInspect](inspect: typeof Deno.inspect, options: Deno.InspectOptions): string {
+    return show("FdListener", () => ({ path: this.path, ...showFd(this) }), inspect, options);
   }
 }
 

@@ -9,10 +9,10 @@
 import { check, failure } from "../ffi/call.ts";
 import { Errno } from "../ffi/errno.ts";
 import { closeOnError, discard, duplicate } from "../ffi/files.ts";
-import { type Received, SCM_MAX_FD, tryReceive } from "../ffi/sockets.ts";
+import { MessageBuffer, SCM_MAX_FD, type SocketType, tryPeekLength } from "../ffi/sockets.ts";
 import { checkInstance } from "../pidfd/arguments.ts";
 import { fdNumber } from "../pidfd/fd_number.ts";
-import { OwnedFd } from "../pidfd/owned_fd.ts";
+import { type OwnedFd, ownFd } from "../pidfd/owned_fd.ts";
 import { PidFd } from "../pidfd/pidfd.ts";
 import {
   type ControlMessage,
@@ -38,6 +38,12 @@ export interface FdMessage {
 
 /** Room for as much as one message can bring: descriptors, and credentials and a pidfd. */
 const CONTROL_SPACE = controlSpace(SCM_MAX_FD * intValue.size, ucred.size, intValue.size);
+
+/** How much of a stream one receive takes at most, in bytes. Longer messages get memory of their own. */
+const ROOM = 64 * 1024;
+
+/** Where messages arrive: synchronous calls can't overlap, so that one serves all sockets. */
+let shared: MessageBuffer | undefined;
 
 /** Nothing beside the data. */
 export const NO_CONTROL = encodeControl([]);
@@ -70,21 +76,44 @@ export function holdFds(fds: readonly (OwnedFd | PidFd | number)[]): HeldFds {
   return { control, [Symbol.dispose]: release };
 }
 
-/** Receives one message, or returns null if there is none yet. */
-export function receiveMessage(
-  fd: number,
-  data: Uint8Array<ArrayBuffer>,
-): FdMessage | null {
-  const control = new Uint8Array(new ArrayBuffer(CONTROL_SPACE));
-  const received = tryReceive(fd, data, control);
-  if (received.result === -Errno.EAGAIN) return null;
-  check("recvmsg", received.result);
-  const message = takeFds(decodeControl(control.subarray(0, received.controlLength)));
-  if (received.controlTruncated) {
-    drop(message);
-    throw lost(received);
+/** A message that was taken out of a socket, and stands where it arrived until the next one. */
+export interface Arrived {
+  readonly buffer: MessageBuffer;
+  readonly length: number;
+  readonly type: SocketType;
+}
+
+/** Takes the next message out of a socket: undefined if there is none yet, null at the end. */
+export function receiveNext(fd: number, type: SocketType): Arrived | null | undefined {
+  const room = type === "stream" ? ROOM : tryPeekLength(fd);
+  if (room === -Errno.EAGAIN) return undefined;
+  if (room === null) return null;
+  const buffer = check("recvmsg", room) > ROOM
+    ? new MessageBuffer(room, CONTROL_SPACE)
+    : shared ??= new MessageBuffer(ROOM, CONTROL_SPACE);
+  const length = buffer.tryReceive(fd);
+  if (length === -Errno.EAGAIN) return undefined;
+  check("recvmsg", length);
+  return length === 0 && type === "stream" ? null : { buffer, length, type };
+}
+
+/**
+ * A message with all that came with it. It is lost if this fails, as there is no putting it back.
+ *
+ * @throws {SyscallError} `EMFILE` if there were no numbers left for its descriptors.
+ */
+export function unpack({ buffer, length, type }: Arrived): FdMessage {
+  const { control } = buffer;
+  const beside = control.length === 0 ? { fds: [], sender: null } : takeFds(decodeControl(control));
+  if (buffer.controlTruncated) {
+    drop(beside);
+    throw failure("recvmsg", Errno.EMFILE, { [Errno.EMFILE]: lost(length, type) });
   }
-  return { data: data.subarray(0, received.result), ...message };
+  if (buffer.truncated) {
+    drop(beside);
+    throw failure("recvmsg", Errno.EMSGSIZE, { [Errno.EMSGSIZE]: OVERTAKEN });
+  }
+  return { data: buffer.takeData(length), ...beside };
 }
 
 /** Takes over every descriptor in the control messages. */
@@ -94,7 +123,7 @@ function takeFds(messages: ControlMessage[]): Pick<FdMessage, "fds" | "sender"> 
   for (const { level, type, data } of messages) {
     if (level !== SOL_SOCKET) continue;
     const numbers = ints(data);
-    if (type === SCM_RIGHTS) fds.push(...numbers.map((fd) => new OwnedFd(fd)));
+    if (type === SCM_RIGHTS) fds.push(...numbers.map(ownFd));
     // The kernel puts an error's number there where it could make no pidfd.
     if (type === SCM_PIDFD && numbers[0] >= 0) [pidfd] = numbers;
   }
@@ -121,8 +150,12 @@ function drop({ fds, sender }: Pick<FdMessage, "fds" | "sender">): void {
 }
 
 /** There was room for all that can come: what was missing were free numbers for descriptors. */
-function lost({ result }: Received): Error {
-  return failure("recvmsg", Errno.EMFILE, {
-    [Errno.EMFILE]: `descriptors were lost with ${result} bytes; those that arrived are closed`,
-  });
+function lost(length: number, type: SocketType): string {
+  const closed = type === "stream"
+    ? "those that arrived are closed, and so is the socket, as a part of the stream is missing"
+    : "those that arrived are closed";
+  return `descriptors were lost with ${length} bytes; ${closed}`;
 }
+
+const OVERTAKEN = "another program that has this socket received the message that was awaited; " +
+  "the next one was longer, and its rest is lost";

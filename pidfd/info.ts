@@ -17,8 +17,8 @@ import { AT_FDCWD, discard, inode, O_PATH, openat, readTextFile } from "../ffi/f
 import { pidfdGetInfo } from "../ffi/syscalls.ts";
 import { PIDFD_INFO_CGROUPID, PIDFD_INFO_PID } from "../structs/pidfd_info.ts";
 import type { FdHandle } from "./fd_handle.ts";
-import { confirm, pidOf, type ProcDir, withProcDir } from "./proc_dir.ts";
-import { parseCgroupMounts, parseCgroupPath, parseStatus } from "./proc_text.ts";
+import { confirm, pidOf, pidsOf, type ProcDir, withProcDir } from "./proc_dir.ts";
+import { parseCgroupMounts, parseCgroupPath, parseNsPids, parseStatus } from "./proc_text.ts";
 
 /**
  * The user and group IDs of a process, as the caller's user namespace sees them.
@@ -44,7 +44,10 @@ export interface Credentials {
   fsgid: number;
 }
 
-/** Who a process is, at one moment. */
+/**
+ * Who a process is, at one moment. `JSON.stringify` of what {@linkcode PidFd.getInfo} returns
+ * writes the two ids in decimal, as strings: JSON has no bigint, and numbers lose digits.
+ */
 export interface ProcessInfo {
   /** The process's ID, or the thread's for a handle on a thread. */
   pid: number;
@@ -68,6 +71,16 @@ export function getPid(pidfd: number): number {
   return infoIoctl.available ? fromIoctl(pidfd).pid : pidOf(pidfd);
 }
 
+/** The PIDs in each PID namespace, from ours down to the process's own. */
+export function getPids(handle: FdHandle): number[] {
+  // That it has none in ours the ioctl knows better than /proc, which can be that of another
+  // namespace: one above ours, where it shows us at all. So far up its PIDs begin.
+  if (infoIoctl.available) fromIoctl(handle.use());
+  const pids = pidsOf(handle);
+  const own = parseNsPids(readTextFile(AT_FDCWD, "/proc/self/status")) ?? pids.slice(0, 1);
+  return pids.slice(own.length - 1);
+}
+
 /** All but the id; throws ESRCH once the process was reaped. */
 export function getFacts(handle: FdHandle): Facts {
   return infoIoctl.available ? fromIoctl(handle.use()) : withProcDir(handle, fromProc);
@@ -84,8 +97,16 @@ export function getId(handle: FdHandle): bigint {
 export function getInfo(handle: FdHandle): ProcessInfo {
   const { pid, tgid, ppid, cgroupId, creds } = getFacts(handle);
   const id = pidfsIds.available ? handle.inode() : null;
-  return { pid, tgid, ppid, id, cgroupId, creds };
+  return Object.defineProperty({ pid, tgid, ppid, id, cgroupId, creds }, "toJSON", TO_JSON);
 }
+
+/** Not enumerable, so that nobody who copies, compares or prints an info meets it. */
+const TO_JSON: PropertyDescriptor = {
+  value(this: ProcessInfo) {
+    const decimal = (id: bigint | null) => id === null ? null : String(id);
+    return { ...this, id: decimal(this.id), cgroupId: decimal(this.cgroupId) };
+  },
+};
 
 /** The cgroup's id; an error where `getFacts` has null. */
 export function getCgroupId(handle: FdHandle): bigint {

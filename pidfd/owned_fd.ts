@@ -9,12 +9,20 @@
  * @module
  */
 
-import { accessMode } from "../ffi/files.ts";
+import { accessMode, pipe, setCloseOnExec } from "../ffi/files.ts";
 import type { KeepAlive } from "../ffi/readiness.ts";
 import { pidfdGetfd } from "../ffi/syscalls.ts";
 import { checkFd } from "./arguments.ts";
 import { FdHandle } from "./fd_handle.ts";
 import { checkOpenFor, type FdStreams, openStreams } from "./fd_streams.ts";
+import { customInspect, show, showFile } from "./inspect.ts";
+import { openFile } from "./open_file.ts";
+
+/** Takes over an fd that was just made, and so is close-on-exec: what users give is checked first. */
+export let ownFd: (fd: number) => OwnedFd;
+
+/** Who it is, in messages. */
+const HOLDER = "OwnedFd";
 
 /** Has the streams of a descriptor keep the program alive only as long as this does. */
 export let shareKeepAlive: (owned: OwnedFd, keepAlive: KeepAlive) => void;
@@ -42,14 +50,76 @@ export class OwnedFd implements Disposable {
   }
 
   /**
-   * Takes over a file descriptor: nothing else may close it from now on.
+   * Takes over a file descriptor: nothing else may close it from now on. It is made
+   * close-on-exec.
    *
    * @param fd The descriptor's number.
    * @throws {RangeError} If it is not an integer in 0…2^31−1.
+   * @throws {SyscallError} `EBADF` if no such descriptor is open.
    */
-  constructor(fd: number) {
-    checkFd("fd", fd);
-    this.#handle = new FdHandle(fd, "OwnedFd");
+  constructor(fd: number);
+  constructor(fd: number | FdHandle) {
+    this.#handle = fd instanceof FdHandle ? fd : new FdHandle(adopt(fd), HOLDER);
+  }
+
+  static {
+    const Owned: new (handle: FdHandle) => OwnedFd = OwnedFd as never;
+    ownFd = (fd) => new Owned(new FdHandle(fd, HOLDER));
+  }
+
+  /**
+   * Opens a file, by Deno's own option names and with their meaning: for reading unless told
+   * otherwise. What takes a descriptor takes it, such as a child's `stdout`; a `Deno.FsFile`
+   * has no number that could be given away. `--allow-ffi` is enough: neither `--allow-read` nor
+   * `--allow-write` is asked for.
+   *
+   * Blocks while the kernel does, as at a FIFO whose other end nobody has opened.
+   *
+   * @param path The file's path, or its URL.
+   * @param options For what it is opened, and whether it is made, as for `Deno.openSync`.
+   * @throws {SyscallError} `ENOENT` if there is no such file, `EACCES` without the right to open
+   *   it, and so on: an instance of the class that `Deno.openSync` throws, too.
+   * @throws {TypeError} For options that can't go together, and those that `Deno.openSync`
+   *   doesn't have.
+   *
+   * @example Append what a child writes to a log
+   * ```ts
+   * import { OwnedFd, spawn } from "@pidfd/util";
+   *
+   * const path = Deno.makeTempFileSync({ suffix: ".log" });
+   * using log = OwnedFd.open(path, { append: true });
+   * await spawn("echo", { args: ["one"], stdout: log }).status;
+   * await spawn("echo", { args: ["two"], stdout: log }).status;
+   * console.log(Deno.readTextFileSync(path)); // one, two
+   * Deno.removeSync(path);
+   * ```
+   */
+  static open(path: string | URL, options?: Deno.OpenOptions): OwnedFd {
+    return ownFd(openFile(path, options));
+  }
+
+  /**
+   * A pipe (pipe2(2)): what is written to `writer` comes out of `reader`, until all duplicates of
+   * `writer` are closed.
+   *
+   * @throws {SyscallError} `EMFILE` if the program has no descriptor left.
+   *
+   * @example Connect two children
+   * ```ts
+   * import { OwnedFd, spawn } from "@pidfd/util";
+   *
+   * const { reader, writer } = OwnedFd.pipe();
+   * const one = spawn("seq", { args: ["3"], stdout: writer });
+   * const other = spawn("wc", { args: ["-l"], stdin: reader, stdout: "piped" });
+   * writer.close(); // or the pipe would never end
+   * reader.close();
+   * console.log(await other.stdout.text()); // 3
+   * await Promise.all([one.status, other.status]);
+   * ```
+   */
+  static pipe(): { reader: OwnedFd; writer: OwnedFd } {
+    const { read, write } = pipe();
+    return { reader: ownFd(read), writer: ownFd(write) };
   }
 
   /** The descriptor's number, for calls outside this library; −1 once closed. */
@@ -80,7 +150,7 @@ export class OwnedFd implements Disposable {
    * @throws {SyscallError} `EMFILE` if the program has no descriptor left.
    */
   clone(): OwnedFd {
-    return new OwnedFd(this.#handle.clone().release());
+    return ownFd(this.#handle.clone().release());
   }
 
   /** Gives the descriptor away: whoever takes the number closes it. */
@@ -124,6 +194,11 @@ export class OwnedFd implements Disposable {
     return this.#open("writing").writable;
   }
 
+  /** @ignore What `console.log` shows. */
+  [customInspect](inspect: typeof Deno.inspect, options: Deno.InspectOptions): string {
+    return show("OwnedFd", () => showFile(this.#handle), inspect, options);
+  }
+
   #open(direction: "reading" | "writing"): FdStreams {
     if (this.#streams === undefined) {
       checkOpenFor(accessMode(this.#handle.use()), direction);
@@ -133,8 +208,15 @@ export class OwnedFd implements Disposable {
   }
 }
 
+/** Refuses a number that no open file has, which would be somebody else's one day. */
+function adopt(fd: number): number {
+  checkFd("fd", fd);
+  setCloseOnExec(fd, true);
+  return fd;
+}
+
 /** A duplicate of a descriptor that another process has open. */
 export function openRemoteFd(handle: FdHandle, targetFd: number): OwnedFd {
   checkFd("targetFd", targetFd);
-  return new OwnedFd(pidfdGetfd(handle.use(), targetFd));
+  return ownFd(pidfdGetfd(handle.use(), targetFd));
 }

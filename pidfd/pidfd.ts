@@ -26,9 +26,11 @@ import {
   getId,
   getInfo,
   getPid,
+  getPids,
   isSameProcess,
   type ProcessInfo,
 } from "./info.ts";
+import { customInspect, show, showProcess } from "./inspect.ts";
 import { enterNamespaces, type NamespaceKind, openNamespace } from "./namespaces.ts";
 import {
   adoptFd,
@@ -39,7 +41,7 @@ import {
   openRef,
   openSelf,
 } from "./open.ts";
-import { openRemoteFd, OwnedFd } from "./owned_fd.ts";
+import { openRemoteFd, type OwnedFd, ownFd } from "./owned_fd.ts";
 import { type ProcDir, withProcDir } from "./proc_dir.ts";
 import { currentBootId, ProcessRef } from "./process_ref.ts";
 import { sendSignal, type SendSignalOptions } from "./send_signal.ts";
@@ -162,7 +164,7 @@ export class PidFd implements Disposable {
   }
 
   /**
-   * A handle on the process that a reference was made of by {@linkcode PidFd.ref}.
+   * A handle on the process that a reference was made of by {@linkcode PidFd.toRef}.
    *
    * Needs Linux 6.9.
    *
@@ -256,6 +258,28 @@ export class PidFd implements Disposable {
   }
 
   /**
+   * The process's PIDs in all PID namespaces that it is in: first that in this program's, last
+   * that in its own, which is what `getpid` tells it. One number outside of containers.
+   *
+   * Read from /proc (NSpid), on every kernel.
+   *
+   * @throws {SyscallError} As {@linkcode PidFd.getPid}; `ENOENT` without /proc.
+   *
+   * @example What a process in a container calls itself
+   * ```ts
+   * import { PidFd } from "@pidfd/util";
+   *
+   * using self = PidFd.fromSelf();
+   * console.log(self.getPids()); // [ 4711 ], or [ 4711, 1 ] for a container's first
+   * ```
+   *
+   * See {@link https://man7.org/linux/man-pages/man7/pid_namespaces.7.html | pid_namespaces(7)}.
+   */
+  getPids(): number[] {
+    return getPids(this.#handle);
+  }
+
+  /**
    * The PID of the process's parent; 0 if that has none in this PID namespace.
    *
    * @throws {SyscallError} As {@linkcode PidFd.getPid}.
@@ -285,7 +309,7 @@ export class PidFd implements Disposable {
    * @throws {SyscallError} As {@linkcode PidFd.getPid}.
    * @throws {UnsupportedError} Before Linux 6.9.
    */
-  ref(): ProcessRef {
+  toRef(): ProcessRef {
     return new ProcessRef(this.getPid(), this.getId(), currentBootId());
   }
 
@@ -311,6 +335,16 @@ export class PidFd implements Disposable {
   /**
    * All of the above, from one moment: from Linux 6.13 on by a single kernel call (and one
    * for the id, which never changes), before that by reading /proc.
+   *
+   * @example
+   * ```ts
+   * import { PidFd } from "@pidfd/util";
+   *
+   * using self = PidFd.fromSelf();
+   * const info = self.getInfo();
+   * console.log(info.pid === Deno.pid); // true
+   * console.log(JSON.stringify(info)); // {"pid":4711,…,"id":"81234",…}
+   * ```
    *
    * @throws {SyscallError} As {@linkcode PidFd.getPid}.
    */
@@ -426,7 +460,7 @@ export class PidFd implements Disposable {
    * See {@link https://man7.org/linux/man-pages/man7/namespaces.7.html | namespaces(7)}.
    */
   getNamespace(kind: NamespaceKind): OwnedFd {
-    return new OwnedFd(openNamespace(this.#handle, kind));
+    return ownFd(openNamespace(this.#handle, kind));
   }
 
   /**
@@ -488,5 +522,10 @@ export class PidFd implements Disposable {
    */
   accessProc<T>(use: (proc: ProcDir) => T): T {
     return withProcDir(this.#handle, use);
+  }
+
+  /** @ignore What `console.log` shows. */
+  [customInspect](inspect: typeof Deno.inspect, options: Deno.InspectOptions): string {
+    return show("PidFd", () => showProcess(this), inspect, options);
   }
 }

@@ -26,7 +26,7 @@ import { trySendSignal } from "../ffi/syscalls.ts";
 import { decodeText } from "../structs/cstring.ts";
 import { checkString, show } from "./arguments.ts";
 import { FdHandle } from "./fd_handle.ts";
-import { parseFdinfoPid } from "./proc_text.ts";
+import { parseFdinfoPid, parseNsPids } from "./proc_text.ts";
 
 /** The one way to make a ProcDir, which users can't. */
 let create: (pid: number, dir: FdHandle) => ProcDir;
@@ -102,7 +102,27 @@ export class ProcDir {
 
 /** The PID in the eyes of /proc; throws ESRCH once the process was reaped. */
 export function pidOf(pidfd: number): number {
-  const fdinfo = readTextFile(AT_FDCWD, `/proc/self/fdinfo/${pidfd}`);
+  return checkPid(pidfd, fdinfoOf(pidfd));
+}
+
+/**
+ * The PIDs in the eyes of /proc: in its own PID namespace, and on down to the process's; throws
+ * ESRCH once the process was reaped.
+ */
+export function pidsOf(handle: FdHandle): number[] {
+  const fdinfo = fdinfoOf(handle.use());
+  const pid = checkPid(handle.use(), fdinfo);
+  return parseNsPids(fdinfo) ??
+    withProcDir(handle, (proc) => parseNsPids(proc.readTextFile("status"))) ??
+    // A kernel without PID namespaces.
+    [pid];
+}
+
+function fdinfoOf(pidfd: number): string {
+  return readTextFile(AT_FDCWD, `/proc/self/fdinfo/${pidfd}`);
+}
+
+function checkPid(pidfd: number, fdinfo: string): number {
   const pid = parseFdinfoPid(fdinfo);
   if (pid === null) throw new TypeError(`fd ${pidfd} is not a pidfd`);
   if (pid > 0) return pid;

@@ -15,6 +15,15 @@ export function parseFdinfoPid(text: string): number | null {
   return value !== null && /^-?\d{1,10}$/.test(value) ? Number(value) : null;
 }
 
+/**
+ * The PIDs of a process, in the fdinfo of its pidfd (Linux 5.5) or in /proc/PID/status (4.1): from
+ * the PID namespace of the /proc that was read down to its own. Null where there is no such line.
+ */
+export function parseNsPids(text: string): number[] | null {
+  const words = field(text, "NSpid")?.split(/\s+/);
+  return words?.every((word) => /^-?\d{1,10}$/.test(word)) ? words.map(Number) : null;
+}
+
 /** What /proc/PID/status tells of a process. */
 export interface StatusFields {
   tgid: number;

@@ -22,7 +22,7 @@ export interface ProcessRefJson {
 }
 
 /**
- * A serialisable reference to one process. {@linkcode PidFd.ref} makes it,
+ * A serialisable reference to one process. {@linkcode PidFd.toRef} makes it,
  * {@linkcode PidFd.fromRef} finds the process again, or says why it can't be found.
  *
  * @example
@@ -31,7 +31,7 @@ export interface ProcessRefJson {
  *
  * if (features().ids) { // Linux 6.9
  *   using self = PidFd.fromSelf();
- *   const stored = JSON.stringify(self.ref());
+ *   const stored = JSON.stringify(self.toRef());
  *
  *   using found = PidFd.fromRef(ProcessRef.fromJSON(JSON.parse(stored)));
  *   console.log(found.equals(self)); // true

@@ -9,7 +9,7 @@ import { Errno } from "../ffi/errno.ts";
 import { discard, duplicate, isInherited, isOpen, pipe } from "../ffi/files.ts";
 import { checkInteger, checkRecord } from "../pidfd/arguments.ts";
 import { fdNumber } from "../pidfd/fd_number.ts";
-import { OwnedFd } from "../pidfd/owned_fd.ts";
+import { type OwnedFd, ownFd } from "../pidfd/owned_fd.ts";
 import type { PidFd } from "../pidfd/pidfd.ts";
 
 /**
@@ -76,7 +76,7 @@ export function wire(options: StdioOptions): Wiring {
       if (options[name] !== "piped") return;
       const { read, write } = pipe();
       const [theirs, ours] = name === "stdin" ? [read, write] : [write, read];
-      ends[name] = new OwnedFd(ours);
+      ends[name] = ownFd(ours);
       temporary.push(theirs);
       fds.set(target, theirs);
     });

@@ -103,7 +103,7 @@ const NEWER_OPENINGS: Readonly<Record<string, [string, { available: boolean }, O
   ],
   "PidFd.fromRef()": ["Linux 6.9", pidfsIds, (stack) => {
     const self = stack.use(PidFd.fromSelf());
-    stack.use(PidFd.fromRef(self.ref()));
+    stack.use(PidFd.fromRef(self.toRef()));
   }],
   "PidFd.fromId()": ["Linux 6.14", idHandles, (stack) => {
     const self = stack.use(PidFd.fromSelf());

@@ -16,6 +16,7 @@ export interface Peer {
   spawn?(helpers: string, atATime: number, count: number): Promise<Samples>;
   throughput?(helpers: string, size: number, total: number): Promise<Samples>;
   scale?(helpers: string, waits: number): Promise<Samples>;
+  messages?(helpers: string, trips: number, count: number): Promise<Samples>;
 }
 
 /** The exit code of a peer that doesn't take a measure. */

@@ -16,7 +16,7 @@ Deno.test(needing(...IDS, "pidfd ref prints PID:ID, and takes it as well"), asyn
   await using held = startHeld();
   using handle = PidFd.fromChild(held.child);
   const stdout = await output(["ref", String(held.child.pid)]);
-  assertEquals(stdout, `${handle.ref()}\n`);
+  assertEquals(stdout, `${handle.toRef()}\n`);
   assertEquals(await output(["ref", stdout.trim()]), stdout);
 });
 
@@ -24,7 +24,7 @@ Deno.test(needing(...IDS, "pidfd ref --json names the boot as well"), async () =
   await using held = startHeld();
   using handle = PidFd.fromChild(held.child);
   const [object] = objectsOf(await output(["ref", "--json", String(held.child.pid)]));
-  assertEquals(object, { ...handle.ref().toJSON() });
+  assertEquals(object, { ...handle.toRef().toJSON() });
 });
 
 Deno.test("pidfd ref says which kernel it needs", async () => {

@@ -119,7 +119,7 @@ Deno.test(
   async () => {
     await using held = startHeld(7);
     using handle = PidFd.fromChild(held.child);
-    const ref = String(handle.ref());
+    const ref = String(handle.toRef());
     await using cli = start(["wait", "--json", ref]);
     await cli.waitsFor(held.child.pid);
     held.exit();

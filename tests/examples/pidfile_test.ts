@@ -92,12 +92,12 @@ const LIES: Record<string, () => string> = {
   "null": () => "null",
   "another process's PID": () => {
     using self = PidFd.fromSelf();
-    const { pid, id, bootId } = self.ref().toJSON();
+    const { pid, id, bootId } = self.toRef().toJSON();
     return JSON.stringify({ pid, id: String(BigInt(id) + 1n), bootId });
   },
   "this very process in another boot": () => {
     using self = PidFd.fromSelf();
-    return JSON.stringify({ ...self.ref().toJSON(), bootId: "another" });
+    return JSON.stringify({ ...self.toRef().toJSON(), bootId: "another" });
   },
 };
 

@@ -38,6 +38,7 @@ const PROGRAM = `
   }
   watch(PidFd, "PidFd.");
   watch(PidFd.prototype, "PidFd#");
+  watch(OwnedFd, "OwnedFd.");
   watch(OwnedFd.prototype, "OwnedFd#");
 
   const errors = new Set();
@@ -57,13 +58,14 @@ const PROGRAM = `
   if (self.closed || self.fd < 0 || !self.equals(other)) throw new Error("not this program");
   self.getPid();
   self.getPpid();
+  self.getPids();
   self.getCreds();
   self.getInfo();
   self.isAlive();
   attempt(() => self.getCgroupId());
   const id = attempt(() => self.getId());
   attempt(() => PidFd.fromId(id ?? 1n).close());
-  const ref = attempt(() => self.ref());
+  const ref = attempt(() => self.toRef());
   attempt(() => PidFd.fromRef(ref ?? "1:1").close());
   attempt(() => self.setNamespace("uts"));
   attempt(() => PidFd.fromPid(2 ** 31 - 1));
@@ -82,6 +84,8 @@ const PROGRAM = `
   net.inode();
   net.setCloseOnExec(true);
   new OwnedFd(net.clone().intoFd()).close();
+  OwnedFd.open("/dev/null").close();
+  Object.values(OwnedFd.pipe()).forEach((end) => end.close());
 
   // A child that is awaited in each way, with pipes to it.
   const child = spawn("sh", { args: ["-c", "read line; exit $line"], stdin: "piped" });
@@ -122,6 +126,7 @@ function members(): string[] {
   return [
     ...names(PidFd, "PidFd."),
     ...names(PidFd.prototype, "PidFd#"),
+    ...names(OwnedFd, "OwnedFd."),
     ...names(OwnedFd.prototype, "OwnedFd#"),
   ].filter((name) => !/[.#](constructor|prototype|fromChild)$/.test(name)).sort();
 }

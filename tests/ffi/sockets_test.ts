@@ -13,6 +13,7 @@ import {
   bind,
   listen,
   LONGEST_PATH,
+  MessageBuffer,
   peerCredentials,
   SCM_MAX_FD,
   shutdownSending,
@@ -23,7 +24,6 @@ import {
   tryAccept,
   tryConnect,
   tryPeekLength,
-  tryReceive,
   trySend,
 } from "../../ffi/sockets.ts";
 import { SyscallError } from "../../mod.ts";
@@ -77,11 +77,11 @@ for (const type of TYPES) {
     assertEquals([one, other].map(isCloseOnExec), [true, true]);
     assertEquals(trySend(one, encode("there"), NOTHING), 5);
     assertEquals(trySend(other, encode("back"), NOTHING), 4);
-    const buffer = new Uint8Array(10);
-    assertEquals(tryReceive(other, buffer, NOTHING).result, 5);
-    assertEquals(buffer.subarray(0, 5), encode("there"));
-    assertEquals(tryReceive(one, buffer, NOTHING).result, 4);
-    assertEquals(buffer.subarray(0, 4), encode("back"));
+    const buffer = new MessageBuffer(10, 0);
+    assertEquals(buffer.tryReceive(other), 5);
+    assertEquals(buffer.takeData(5), encode("there"));
+    assertEquals(buffer.tryReceive(one), 4);
+    assertEquals(buffer.takeData(4), encode("back"));
   });
 }
 
@@ -129,23 +129,24 @@ Deno.test("socketType() is null for whatever is no stream or seqpacket socket of
   assertEquals(others.map(socketType), Array(others.length).fill(null));
 });
 
-Deno.test("trySend() and tryReceive() don't wait, not even on a socket that would", () => {
+Deno.test("trySend() and MessageBuffer.tryReceive() don't wait, not even on a socket that would", () => {
   using fds = new Fds();
   const ends = new Int32Array(2);
   const call = () => socketLibc().socketpair(AF_UNIX, SOCK_STREAM, 0, new Uint8Array(ends.buffer));
   check("socketpair", attempt(call));
   const [one, other] = fds.add(...ends);
-  const buffer = new Uint8Array(4096);
-  assertEquals(tryReceive(other, buffer, NOTHING).result, -Errno.EAGAIN);
+  const buffer = new MessageBuffer(4096, 0);
+  assertEquals(buffer.tryReceive(other), -Errno.EAGAIN);
   assertEquals(tryPeekLength(other), -Errno.EAGAIN);
   let sent = 0;
   let result: number;
-  while ((result = trySend(one, buffer, NOTHING)) > 0) sent += result;
+  while ((result = trySend(one, new Uint8Array(4096))) > 0) sent += result;
   assertEquals(result, -Errno.EAGAIN);
+  assertEquals(trySend(one, encode("x"), rights(one)), -Errno.EAGAIN);
   for (let received = 0; received < sent; received += result) {
-    result = tryReceive(other, buffer, NOTHING).result;
+    result = buffer.tryReceive(other);
   }
-  assertEquals(tryReceive(other, buffer, NOTHING).result, -Errno.EAGAIN);
+  assertEquals(buffer.tryReceive(other), -Errno.EAGAIN);
 });
 
 Deno.test("tryConnect() and tryAccept() don't wait", () => {
@@ -173,33 +174,92 @@ Deno.test("tryPeekLength() gives the next message's length, and takes nothing of
   assertEquals(trySend(one, encode("next"), NOTHING), 4);
   assertEquals([tryPeekLength(other), tryPeekLength(other)], [100_000, 100_000]);
   assertEquals(openFds(), before);
-  const control = new Uint8Array(controlSpace(4));
-  const received = tryReceive(other, new Uint8Array(100_000), control);
-  assertEquals([received.result, received.controlTruncated], [100_000, false]);
-  const [{ data }] = decodeControl(control.subarray(0, received.controlLength));
+  const buffer = new MessageBuffer(100_000, controlSpace(4));
+  assertEquals([buffer.tryReceive(other), buffer.controlTruncated], [100_000, false]);
+  const [{ data }] = decodeControl(buffer.control);
   const [fd] = fds.add(...new Int32Array(data.buffer));
   assertEquals(openOn(fd), openOn(one));
   assertEquals(tryPeekLength(other), 4);
 });
 
-Deno.test("tryReceive() makes descriptors close-on-exec, and says so if there was no room", () => {
+Deno.test("MessageBuffer makes descriptors close-on-exec, and says so if there was no room", () => {
   using fds = new Fds();
   const [one, other] = fds.add(...socketpair("stream"));
   const before = openFds();
   trySend(one, encode("a"), rights(one, one, one));
-  const control = new Uint8Array(controlSpace(2 * 4));
-  const received = tryReceive(other, new Uint8Array(9), control);
-  assertEquals([received.result, received.controlTruncated], [1, true]);
+  const buffer = new MessageBuffer(9, controlSpace(2 * 4));
+  assertEquals([buffer.tryReceive(other), buffer.controlTruncated], [1, true]);
   // The third got lost on the way, and isn't open without a number.
-  const arrived = fds.add(...new Int32Array(control.slice(16, 24).buffer));
+  const [{ data }] = decodeControl(buffer.control);
+  const arrived = fds.add(...new Int32Array(data.slice().buffer));
   assertEquals(openFds().length, before.length + 2);
   assertEquals(arrived.map(isCloseOnExec), [true, true]);
   assertEquals(arrived.map(openOn), [openOn(one), openOn(one)]);
 
+  // The next message has as much room again, and nothing of the last one's.
   trySend(one, encode("b"), rights(one));
-  const without = tryReceive(other, new Uint8Array(9), NOTHING);
-  assertEquals(without, { result: 1, controlLength: 0, controlTruncated: true });
-  assertEquals(openFds().length, before.length + 2);
+  assertEquals([buffer.tryReceive(other), buffer.controlTruncated], [1, false]);
+  const [next] = decodeControl(buffer.control);
+  fds.add(...new Int32Array(next.data.slice().buffer));
+  trySend(one, encode("c"));
+  assertEquals([buffer.tryReceive(other), buffer.controlTruncated], [1, false]);
+  assertEquals(buffer.control.length, 0);
+
+  trySend(one, encode("d"), rights(one));
+  const without = new MessageBuffer(9, 0);
+  assertEquals([without.tryReceive(other), without.controlTruncated], [1, true]);
+  assertEquals([without.control.length, openFds().length], [0, before.length + 3]);
+});
+
+Deno.test("MessageBuffer.takeData() gives bytes that no later message changes", () => {
+  using fds = new Fds();
+  const [one, other] = fds.add(...socketpair("seqpacket"));
+  const buffer = new MessageBuffer(1000, 0);
+  const taken: Uint8Array[] = [];
+  const lengths = [1, 249, 250, 251, 999, 1000, 0, 700, 3];
+  for (const [i, length] of lengths.entries()) {
+    trySend(one, new Uint8Array(length).fill(i));
+    assertEquals([buffer.tryReceive(other), buffer.truncated], [length, false]);
+    taken.push(buffer.takeData(length));
+  }
+  assertEquals(taken, lengths.map((length, i) => new Uint8Array(length).fill(i)));
+  // A copy of few bytes holds no more than these.
+  assertEquals(taken[1].buffer.byteLength, 249);
+});
+
+Deno.test("MessageBuffer says so if a message was longer than there was room", () => {
+  using fds = new Fds();
+  const [one, other] = fds.add(...socketpair("seqpacket"));
+  const buffer = new MessageBuffer(4, 0);
+  trySend(one, encode("longer"));
+  trySend(one, encode("next"));
+  assertEquals([buffer.tryReceive(other), buffer.truncated], [4, true]);
+  assertEquals(buffer.takeData(4), encode("long"));
+  assertEquals([buffer.tryReceive(other), buffer.truncated], [4, false]);
+});
+
+Deno.test("tryPeekLength() tells a message without data from the end, and takes none", () => {
+  using fds = new Fds();
+  const [one, other] = socketpair("seqpacket");
+  const [file] = fds.add(openFile("/dev/null"), other);
+  const before = openFds();
+  const buffer = new MessageBuffer(9, controlSpace(4));
+  trySend(one, NOTHING);
+  trySend(one, NOTHING, rights(file));
+  trySend(one, encode("x"));
+  assertEquals([tryPeekLength(other), tryPeekLength(other)], [0, 0]);
+  close(one);
+  for (const length of [0, 0, 1]) {
+    assertEquals([tryPeekLength(other), tryPeekLength(other)], [length, length]);
+    assertEquals(buffer.tryReceive(other), length);
+    // Whatever it asked the socket for: not for its peer's credentials.
+    const messages = decodeControl(buffer.control);
+    assert(messages.every(({ type }) => type === SCM_RIGHTS));
+    for (const { data } of messages) fds.add(...new Int32Array(data.slice().buffer));
+  }
+  assertEquals([tryPeekLength(other), tryPeekLength(other)], [null, null]);
+  // One end is closed, one file was received.
+  assertEquals(openFds().length, before.length);
 });
 
 Deno.test("shutdownSending() can be repeated, with a peer or without", () => {
@@ -208,7 +268,7 @@ Deno.test("shutdownSending() can be repeated, with a peer or without", () => {
   fds.add(other);
   shutdownSending(one);
   shutdownSending(one);
-  assertEquals(tryReceive(other, new Uint8Array(1), NOTHING).result, 0);
+  assertEquals(new MessageBuffer(1, 0).tryReceive(other), 0);
   assertEquals(trySend(one, encode("x"), NOTHING), -Errno.EPIPE);
   close(one);
   shutdownSending(other);
@@ -219,15 +279,20 @@ Deno.test("shutdownSending() can be repeated, with a peer or without", () => {
 
 declare const gc: () => void;
 
-Deno.test("trySend() and tryReceive() find small arrays wherever the collector moves them", () => {
+Deno.test("trySend() finds small arrays wherever the collector moves them", () => {
   using fds = new Fds();
   const [one, other] = fds.add(...socketpair("seqpacket"));
+  const buffer = new MessageBuffer(100, controlSpace(4));
   for (let i = 0; i < 20_000; i++) {
     // Small arrays begin their lives in memory that is emptied again and again.
     const sent = Uint8Array.of(i & 0xff, i >> 8, 3, 4, 5);
-    const received = new Uint8Array(5);
-    assertEquals(trySend(one, sent, NOTHING), 5);
-    assertEquals(tryReceive(other, received, NOTHING).result, 5);
+    const control = i % 2 === 0 ? NOTHING : rights(one);
+    assertEquals(trySend(one, sent, control), 5);
+    assertEquals([buffer.tryReceive(other), buffer.controlTruncated], [5, false]);
+    for (const { data } of decodeControl(buffer.control)) {
+      close(new Int32Array(data.slice().buffer)[0]);
+    }
+    const received = buffer.takeData(5);
     if (`${received}` !== `${sent}`) assertEquals(received, sent, `message ${i}`);
     if (i % 2_000 === 0) gc();
   }

@@ -163,7 +163,7 @@ Deno.test("FdSocket can be passed on itself", async () => {
   assertEquals(textOf(await deadline(received.receive(), PATIENCE)), "inside");
 });
 
-Deno.test("FdSocket.receive() closes all if descriptors are lost for want of numbers", async () => {
+Deno.test("FdSocket.receive() loses a message, and a stream, if there are no numbers for descriptors", async () => {
   const results = await runForValue(
     `import { FdSocket, PidFd, SyscallError } from "@pidfd/util";
     import { giveBack, takeAll } from ${JSON.stringify(`${ROOT}tests/support/scarce_fds.ts`)};
@@ -177,31 +177,53 @@ Deno.test("FdSocket.receive() closes all if descriptors are lost for want of num
       takeAll();
       giveBack(4);
       const before = count();
-      const error = await far.receive().catch((error) => error);
+      const pending = [far.receive(), far.receive()];
+      const [{ reason: error }, next] = await Promise.allSettled(pending);
       const after = count();
-      const { data, fds: [fd] } = await far.receive();
+      const { data, fds: [fd] } = next.value ?? { fds: [] };
       results.push({
         isSyscallError: error instanceof SyscallError,
         ...{ code: error.code, syscall: error.syscall, message: error.message },
-        ...{ lost: after - before, next: new TextDecoder().decode(data) },
-        same: PidFd.fromFd(fd.intoFd()).equals(self),
+        left: after - before,
+        next: next.reason?.name ?? new TextDecoder().decode(data),
+        same: fd && PidFd.fromFd(fd.intoFd()).equals(self),
+        closed: far.closed,
+        peer: await near.send("x").then(() => "sent", ({ code }) => code),
       });
       giveBack(100);
     }
     console.log(JSON.stringify(results));`,
     ["--allow-all"],
   );
-  const expected = {
+  const error = (message: string) => ({
     isSyscallError: true,
     code: "EMFILE",
     syscall: "recvmsg",
-    message: "recvmsg: EMFILE: Too many open files " +
-      "(descriptors were lost with 4 bytes; those that arrived are closed)",
-    lost: 0,
-    next: "next",
-    same: true,
-  };
-  assertEquals(results, [expected, expected]);
+    message: "recvmsg: EMFILE: Too many open files (descriptors were lost with " + message + ")",
+  });
+  assertEquals(results, [
+    {
+      ...error(
+        "4 bytes; those that arrived are closed, and so is the socket, " +
+          "as a part of the stream is missing",
+      ),
+      // The socket itself.
+      left: -1,
+      // Nothing that would be taken for the next message.
+      next: "BadResource",
+      closed: true,
+      peer: "EPIPE",
+    },
+    {
+      ...error("4 bytes; those that arrived are closed"),
+      // The next one's.
+      left: 1,
+      next: "next",
+      same: true,
+      closed: false,
+      peer: "sent",
+    },
+  ]);
 });
 
 Deno.test("FdSocket.send() sends nothing if it can't hold all descriptors", async () => {

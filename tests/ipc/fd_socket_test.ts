@@ -7,9 +7,11 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { deadline } from "@std/async";
 import { trySend } from "../../ffi/sockets.ts";
+import { socketLibc } from "../../ffi/socket_symbols.ts";
 import { FdSocket, SyscallError } from "../../mod.ts";
 import { isCloseOnExec, openOn } from "../support/fds.ts";
 import { eventually, idle, openFds, PATIENCE } from "../support/processes.ts";
+import { shadow } from "../support/shadow.ts";
 import { BUFFER, closeAll, Pair, pattern, someFd, textOf, TYPES } from "../support/sockets.ts";
 
 const NOTHING = new Uint8Array(0);
@@ -74,9 +76,9 @@ for (const type of TYPES) {
     pair.far.close();
     using own = someFd();
     const before = openFds();
-    for (const fds of [[], [own]]) {
+    for (const [fds, syscall] of [[[], "send"], [[own], "sendmsg"]] as const) {
       const error = await assertRejects(() => pair.near.send("x", fds), SyscallError);
-      assertEquals([error.code, error.syscall], ["EPIPE", "sendmsg"]);
+      assertEquals([error.code, error.syscall], ["EPIPE", syscall]);
     }
     await idle();
     assertEquals(openFds(), before);
@@ -104,10 +106,55 @@ Deno.test("FdSocket.receive() keeps seqpacket messages apart and whole, of any l
 
 Deno.test("FdSocket.receive() tells a message without data from the end", async () => {
   using pair = new Pair("seqpacket");
+  const empty = { data: NOTHING, fds: [], sender: null };
   // Another program may send what this library doesn't.
-  assertEquals(trySend(pair.near.fd, NOTHING, NOTHING), 0);
+  const sendNothing = () => assertEquals(trySend(pair.near.fd, NOTHING), 0);
+  sendNothing();
   await pair.near.send("next");
-  assertEquals(await pair.far.receive(), { data: NOTHING, fds: [], sender: null });
+  assertEquals(await pair.far.receive(), empty);
+  assertEquals(textOf(await pair.far.receive()), "next");
+  sendNothing();
+  sendNothing();
+  await pair.near.send("last");
+  sendNothing();
+  // Now the end may be what receives nothing.
+  pair.near.close();
+  assertEquals([await pair.far.receive(), await pair.far.receive()], [empty, empty]);
+  assertEquals(textOf(await pair.far.receive()), "last");
+  assertEquals(await pair.far.receive(), empty);
+  assertEquals([await pair.far.receive(), await pair.far.receive()], [null, null]);
+});
+
+Deno.test("FdSocket.receive() copies short data, and keeps long ones apart", async () => {
+  using pair = new Pair("seqpacket");
+  const lengths = [10, 60_000, 20, 65_536, 30, 100_000, 32_768];
+  const received: Uint8Array<ArrayBuffer>[] = [];
+  for (const [seed, length] of lengths.entries()) {
+    await pair.near.send(pattern(length, seed));
+    received.push((await pair.far.receive())!.data);
+  }
+  assertEquals(received, lengths.map((length, seed) => pattern(length, seed)));
+  // Whoever keeps a short message keeps no more memory than that.
+  assertEquals(received[0].buffer.byteLength, 10);
+  // Data can be given to another thread, with their memory.
+  for (const { buffer } of received) structuredClone(buffer, { transfer: [buffer] });
+  await pair.near.send(pattern(60_000));
+  assertEquals((await pair.far.receive())?.data, pattern(60_000));
+});
+
+Deno.test("FdSocket.receive() fails if another program took the message that it looked at", async () => {
+  using pair = new Pair("seqpacket");
+  await pair.near.send(pattern(100_000));
+  const { recvmsg } = socketLibc();
+  {
+    using _look = shadow(socketLibc(), "recvmsg", () => (fd, message, flags) => {
+      const result = recvmsg(fd, message, flags);
+      return result > 65_536 ? 10 : result;
+    });
+    const error = await assertRejects(() => pair.far.receive(), SyscallError, "its rest is lost");
+    assertEquals([error.code, error.syscall], ["EMSGSIZE", "recvmsg"]);
+  }
+  await pair.near.send("next");
   assertEquals(textOf(await pair.far.receive()), "next");
 });
 
@@ -130,7 +177,7 @@ Deno.test("FdSocket.send() refuses an empty message, except with descriptors on 
 Deno.test("FdSocket.send() rejects with EMSGSIZE if a message can't fit, and goes on", async () => {
   using pair = new Pair("seqpacket");
   const error = await assertRejects(() => pair.near.send(new Uint8Array(BUFFER)), SyscallError);
-  assertEquals([error.code, error.syscall], ["EMSGSIZE", "sendmsg"]);
+  assertEquals([error.code, error.syscall], ["EMSGSIZE", "send"]);
   await pair.near.send("smaller");
   assertEquals(textOf(await pair.far.receive()), "smaller");
 });

@@ -9,13 +9,13 @@ import { attempt, check } from "../../ffi/call.ts";
 import { socketLibc } from "../../ffi/socket_symbols.ts";
 import { tryPassPidfd, trySend } from "../../ffi/sockets.ts";
 import { peerPidfds } from "../../ffi/capabilities.ts";
-import { holdFds, NO_CONTROL, receiveMessage } from "../../ipc/message.ts";
+import { type FdMessage, holdFds, receiveNext, unpack } from "../../ipc/message.ts";
 import { OwnedFd, PidFd, SyscallError } from "../../mod.ts";
 import { decodeControl, intValue, SCM_RIGHTS, SOL_SOCKET } from "../../structs/socket.ts";
 import { isCloseOnExec, openOn } from "../support/fds.ts";
 import { openFds } from "../support/processes.ts";
 import { needing } from "../support/skip.ts";
-import { closeAll, encode, Pair, someFd, textOf } from "../support/sockets.ts";
+import { closeAll, encode, Pair, someFd, textOf, TYPES } from "../support/sockets.ts";
 
 const SO_PASSCRED = 16;
 
@@ -33,6 +33,11 @@ function passCredentials(fd: number): void {
     "setsockopt",
     attempt(() => socketLibc().setsockopt(fd, SOL_SOCKET, SO_PASSCRED, on, on.length)),
   );
+}
+
+/** Receives the message that the far socket has got. */
+function receive({ far }: Pair): FdMessage {
+  return unpack(receiveNext(far.fd, "stream")!);
 }
 
 Deno.test("holdFds() holds duplicates, which stay when the caller closes its own", () => {
@@ -105,19 +110,28 @@ Deno.test("holdFds() refuses what is no descriptor, and holds none of the others
   assertEquals(openFds(), before);
 });
 
-Deno.test("receiveMessage() is null if there is no message", () => {
-  using pair = new Pair();
-  assertEquals(receiveMessage(pair.far.fd, new Uint8Array(9)), null);
-});
+for (const type of TYPES) {
+  Deno.test(`receiveNext() is undefined if no ${type} message is there, and null at the end`, () => {
+    using pair = new Pair(type);
+    assertEquals(receiveNext(pair.far.fd, type), undefined);
+    pair.near.close();
+    assertEquals(receiveNext(pair.far.fd, type), null);
+  });
 
-Deno.test("receiveMessage() gives the data that came, and no more", () => {
+  Deno.test(`receiveNext() reports what the kernel does with a ${type} socket`, () => {
+    const error = assertThrows(() => receiveNext(1_000_000, type), SyscallError);
+    assertEquals([error.code, error.syscall], ["EBADF", "recvmsg"]);
+  });
+}
+
+Deno.test("unpack() gives the data that came, and no more", () => {
   using pair = new Pair();
-  trySend(pair.near.fd, encode("abc"), NO_CONTROL);
-  const message = receiveMessage(pair.far.fd, new Uint8Array(9));
+  trySend(pair.near.fd, encode("abc"));
+  const message = receive(pair);
   assertEquals(message, { data: encode("abc"), fds: [], sender: null });
 });
 
-Deno.test("receiveMessage() owns the descriptors that came, in their order", () => {
+Deno.test("unpack() owns the descriptors that came, in their order", () => {
   using pair = new Pair();
   using one = someFd();
   using other = someFd();
@@ -126,8 +140,8 @@ Deno.test("receiveMessage() owns the descriptors that came, in their order", () 
     using held = holdFds([one, other, one]);
     trySend(pair.near.fd, encode("x"), held.control);
   }
-  const message = receiveMessage(pair.far.fd, new Uint8Array(9));
-  const fds = message?.fds ?? [];
+  const message = receive(pair);
+  const fds = message.fds;
   assert(fds.every((fd) => fd instanceof OwnedFd));
   assertEquals(fds.map(({ fd }) => openOn(fd)), [one, other, one].map(({ fd }) => openOn(fd)));
   assertEquals(fds.map(({ fd }) => isCloseOnExec(fd)), [true, true, true]);
@@ -135,20 +149,20 @@ Deno.test("receiveMessage() owns the descriptors that came, in their order", () 
   assertEquals(openFds(), before);
 });
 
-Deno.test("receiveMessage() passes over control messages that it didn't ask for", () => {
+Deno.test("unpack() passes over control messages that it didn't ask for", () => {
   using pair = new Pair();
   using own = someFd();
   passCredentials(pair.far.fd);
   using held = holdFds([own]);
   trySend(pair.near.fd, encode("x"), held.control);
-  const message = receiveMessage(pair.far.fd, new Uint8Array(9));
-  assertEquals([message?.fds.length, message?.sender], [1, null]);
-  assertEquals(openOn(message!.fds[0].fd), openOn(own.fd));
+  const message = receive(pair);
+  assertEquals([message.fds.length, message.sender], [1, null]);
+  assertEquals(openOn(message.fds[0].fd), openOn(own.fd));
   closeAll(message);
 });
 
 Deno.test(
-  needing("Linux 6.5", peerPidfds.available, "receiveMessage() has room for all that can come"),
+  needing("Linux 6.5", peerPidfds.available, "unpack() has room for all that can come"),
   () => {
     using pair = new Pair("seqpacket");
     using own = someFd();
@@ -160,16 +174,11 @@ Deno.test(
       using held = holdFds(Array(253).fill(own));
       trySend(pair.near.fd, encode("all"), held.control);
     }
-    const message = receiveMessage(pair.far.fd, new Uint8Array(9));
+    const message = receive(pair);
     assertEquals(textOf(message), "all");
-    assertEquals(message?.fds.length, 253);
-    assert(message?.sender?.equals(self));
+    assertEquals(message.fds.length, 253);
+    assert(message.sender?.equals(self));
     closeAll(message);
     assertEquals(openFds(), before);
   },
 );
-
-Deno.test("receiveMessage() reports what the kernel does", () => {
-  const error = assertThrows(() => receiveMessage(1_000_000, new Uint8Array(1)), SyscallError);
-  assertEquals([error.code, error.syscall], ["EBADF", "recvmsg"]);
-});

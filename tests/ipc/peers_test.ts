@@ -7,10 +7,11 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { deadline } from "@std/async";
 import { peerPidfds } from "../../ffi/capabilities.ts";
+import { libc } from "../../ffi/libc.ts";
 import { FdSocket, PidFd, spawn, SyscallError, UnsupportedError } from "../../mod.ts";
 import { isCloseOnExec } from "../support/fds.ts";
 import { idle, openFds, PATIENCE, ROOT, runForValue } from "../support/processes.ts";
-import { without } from "../support/shadow.ts";
+import { shadow, without } from "../support/shadow.ts";
 import { canRun, needing } from "../support/skip.ts";
 
 const TYPES = ["stream", "seqpacket"] as const;
@@ -44,6 +45,33 @@ for (const type of TYPES) {
     assert(isCloseOnExec(named.fd));
     await here.send("not any more");
     assertEquals((await deadline(there.receive(), PATIENCE))!.sender, null);
+  });
+
+  test(`FdSocket.receive() loses a message on ${type} if it can't take its sender`, async () => {
+    const before = openFds();
+    {
+      const [here, there] = FdSocket.pair({ type });
+      using _here = here;
+      using _there = there;
+      const pending = there.receive({ sender: true });
+      const reason = new Error("a sandbox's");
+      const refuse = () => {
+        throw reason;
+      };
+      {
+        using _refused = shadow(libc(), "fcntl", () => refuse);
+        await here.send("lost");
+        await here.send("next");
+        assertEquals(await deadline(assertRejects(() => pending), PATIENCE), reason);
+      }
+      // Of a stream, nobody could tell what is missing.
+      assertEquals(there.closed, type === "stream");
+      if (type === "seqpacket") {
+        assertEquals(new TextDecoder().decode((await there.receive())!.data), "next");
+      }
+    }
+    await idle();
+    assertEquals(openFds(), before);
   });
 }
 

@@ -29,10 +29,20 @@ class Task {
   }
 }
 
-Deno.test("Queue.run() runs tasks one after another, in the order of the calls", async () => {
+/** Has a task done when its turn has come, as a socket does. */
+async function run<T>(queue: Queue, task: () => T | Promise<T>, signal?: AbortSignal): Promise<T> {
+  await queue.enter(signal);
+  try {
+    return await task();
+  } finally {
+    queue.leave();
+  }
+}
+
+Deno.test("Queue gives turns one after another, in the order of the calls", async () => {
   const queue = new Queue();
   const tasks = [new Task(), new Task(), new Task()];
-  const results = tasks.map((task) => queue.run(task.run));
+  const results = tasks.map((task) => run(queue, task.run));
   // The last could be done first.
   tasks[2].resolve("third");
   for (const [i, name] of ["first", "second", "third"].entries()) {
@@ -43,28 +53,28 @@ Deno.test("Queue.run() runs tasks one after another, in the order of the calls",
   }
 });
 
-Deno.test("Queue.run() goes on behind a task that fails", async () => {
+Deno.test("Queue goes on behind a task that fails", async () => {
   const queue = new Queue();
   const reason = new Error("failed");
   const failing = [
-    queue.run(() => Promise.reject(reason)),
-    queue.run(() => {
+    run(queue, () => Promise.reject(reason)),
+    run(queue, () => {
       throw reason;
     }),
   ];
-  const next = queue.run(() => Promise.resolve("next"));
+  const next = run(queue, () => Promise.resolve("next"));
   const results = await deadline(Promise.allSettled(failing), PATIENCE);
   assertEquals(results, Array(2).fill({ status: "rejected", reason }));
   assertEquals(await deadline(next, PATIENCE), "next");
 });
 
-Deno.test("Queue.run() rejects at the abort of a task in the line, which never runs", async () => {
+Deno.test("Queue.enter() rejects at the abort of a task in the line, which never runs", async () => {
   const queue = new Queue();
   const [first, aborted, last] = [new Task(), new Task(), new Task()];
   const controller = new AbortController();
-  const results = [queue.run(first.run), queue.run(last.run)];
-  const leaves = queue.run(aborted.run, controller.signal);
-  const behind = queue.run(() => Promise.resolve("behind"), new AbortController().signal);
+  const results = [run(queue, first.run), run(queue, last.run)];
+  const leaves = run(queue, aborted.run, controller.signal);
+  const behind = run(queue, () => Promise.resolve("behind"), new AbortController().signal);
   await nextTurn();
   const reason = new Error("no need");
   controller.abort(reason);
@@ -78,23 +88,23 @@ Deno.test("Queue.run() rejects at the abort of a task in the line, which never r
   assertEquals(aborted.started, false);
 });
 
-Deno.test("Queue.run() doesn't run a task whose signal was aborted before", async () => {
+Deno.test("Queue.enter() gives no turn to a task whose signal was aborted before", async () => {
   const queue = new Queue();
   const reason = new Error("no need");
   const task = new Task();
-  const leaves = queue.run(task.run, AbortSignal.abort(reason));
+  const leaves = run(queue, task.run, AbortSignal.abort(reason));
   assertEquals(await deadline(assertRejects(() => leaves), PATIENCE), reason);
-  assertEquals(await deadline(queue.run(() => Promise.resolve("next")), PATIENCE), "next");
+  assertEquals(await deadline(run(queue, () => Promise.resolve("next")), PATIENCE), "next");
   assertEquals(task.started, false);
 });
 
-Deno.test("Queue.run() lets no task begin before one that was aborted in its middle is over", async () => {
+Deno.test("Queue lets no task begin before one that was aborted in its middle is over", async () => {
   const queue = new Queue();
   const task = new Task();
   const controller = new AbortController();
-  const aborted = queue.run(task.run, controller.signal);
+  const aborted = run(queue, task.run, controller.signal);
   const next = new Task();
-  const behind = queue.run(next.run);
+  const behind = run(queue, next.run);
   next.resolve("behind");
   await nextTurn();
   controller.abort();
@@ -107,11 +117,11 @@ Deno.test("Queue.run() lets no task begin before one that was aborted in its mid
   assertEquals(await deadline(behind, PATIENCE), "behind");
 });
 
-Deno.test("Queue.run() gives what a task has brought, whatever its signal says by then", async () => {
+Deno.test("Queue takes nothing away of what a task has brought, whatever its signal says by then", async () => {
   const queue = new Queue();
   const task = new Task();
   const controller = new AbortController();
-  const result = queue.run(task.run, controller.signal);
+  const result = run(queue, task.run, controller.signal);
   await nextTurn();
   task.resolve("a message");
   // What was received can't be put back.
@@ -119,14 +129,31 @@ Deno.test("Queue.run() gives what a task has brought, whatever its signal says b
   assertEquals(await deadline(result, PATIENCE), "a message");
 });
 
-Deno.test("Queue.run() keeps no hold of a signal when the task is over", async () => {
+Deno.test("Queue keeps no hold of a signal when the task is over", async () => {
   const queue = new Queue();
   const { signal } = new AbortController();
   const held = new Set<unknown>();
   signal.addEventListener = (_: string, listener: unknown) => void held.add(listener);
   signal.removeEventListener = (_: string, listener: unknown) => void held.delete(listener);
-  assertEquals(await deadline(queue.run(() => Promise.resolve("done"), signal), PATIENCE), "done");
-  await assertRejects(() => queue.run(() => Promise.reject(new Error("failed")), signal), Error);
+  assertEquals(await deadline(run(queue, () => Promise.resolve("done"), signal), PATIENCE), "done");
+  await assertRejects(() => run(queue, () => Promise.reject(new Error("failed")), signal), Error);
   await nextTurn();
   assertEquals(held.size, 0);
+});
+
+Deno.test("Queue.tryEnter() takes a turn only if nobody has it or waits for it", async () => {
+  const queue = new Queue();
+  assertEquals([queue.tryEnter(), queue.tryEnter()], [true, false]);
+  const second = queue.enter();
+  const third = queue.enter();
+  queue.leave();
+  await deadline(second, PATIENCE);
+  assertEquals(queue.tryEnter(), false);
+  assert(await isPending(third));
+  queue.leave();
+  // The third has it, though it doesn't know yet.
+  assertEquals(queue.tryEnter(), false);
+  await deadline(third, PATIENCE);
+  queue.leave();
+  assertEquals(queue.tryEnter(), true);
 });

@@ -8,12 +8,15 @@ import { assertEquals, assertThrows } from "@std/assert";
 import {
   checkAbortSignal,
   checkBoolean,
+  checkCText,
   checkDuration,
   checkFd,
   checkId,
   checkInteger,
   checkOneOf,
+  checkOptions,
   checkPid,
+  pathText,
 } from "../../pidfd/arguments.ts";
 
 /** What refuses a value, and what it says. */
@@ -153,6 +156,81 @@ Deno.test("checkOneOf() accepts some words alone", () => {
     [1, TypeError, "kind must be a string: 1"],
     [undefined, TypeError, "kind must be a string: undefined"],
     [["net"], TypeError, "kind must be a string: net"],
+  ]);
+});
+
+Deno.test("checkCText() accepts what can be written in UTF-8 with a NUL behind it", () => {
+  const check = (value: unknown) => checkCText("name", value);
+  assertAccepts(check, ["", "a", "ä €", "😀", "\u{10FFFF}", "\ufeff", "\x01"]);
+  assertRefuses(check, [
+    ["\0", TypeError, 'name must not have a NUL byte in it: "\\u0000"'],
+    ["a\0b", TypeError, 'name must not have a NUL byte in it: "a\\u0000b"'],
+    ["a\ud83d", TypeError, 'name must not have a lone surrogate in it: "a\\ud83d"'],
+    ["\udc00b", TypeError, 'name must not have a lone surrogate in it: "\\udc00b"'],
+    [null, TypeError, "name must be a string: null"],
+    [new Uint8Array(1), TypeError, "name must be a string: 0"],
+  ]);
+});
+
+Deno.test("checkOptions() refuses an option that nobody reads", () => {
+  const check = (value: unknown) => checkOptions("options", value, ["read", "write"]);
+  assertAccepts(check, [{}, { read: true }, { read: undefined, write: 1 }]);
+  assertRefuses(check, [
+    [{ read: true, wirte: true }, TypeError, "options has no option of that name: wirte"],
+    [{ toString: 1 }, TypeError, "options has no option of that name: toString"],
+    [null, TypeError, "options must be an object: null"],
+    ["read", TypeError, 'options must be an object: "read"'],
+  ]);
+});
+
+/** What `pathText` makes of a path, and Deno. */
+const PATHS: readonly [path: string | URL, text: string][] = [
+  ["", ""],
+  ["a b%20c", "a b%20c"],
+  [new URL("file:///a"), "/a"],
+  [new URL("file:///a/../b//c/?x#y"), "/b//c/"],
+  [new URL("file:///a%20b%2Fc%25%C3%A4"), "/a b/c%ä"],
+  [new URL("file:///ä?"), "/ä"],
+  [new URL("file:///100%"), "/100%"],
+  [new URL("file:///%zz%4"), "/%zz%4"],
+  [new URL("file://localhost/a"), "/a"],
+];
+
+for (const [path, text] of PATHS) {
+  Deno.test(`pathText() reads ${JSON.stringify(path)} as Deno does`, () => {
+    assertEquals(pathText("path", path), text);
+    // No such file is there, and Deno's message ends with the path that it looked for.
+    const { message } = assertThrows(() => Deno.openSync(at(path)));
+    assertEquals(message.split(": open ")[1], `'${at(text)}'`);
+  });
+}
+
+/** The same path in a folder that doesn't exist. */
+function at<T extends string | URL>(path: T): T {
+  if (typeof path === "string") return `/nowhere/${path}` as T;
+  const url = new URL(path);
+  url.pathname = `/nowhere/${path.pathname}`;
+  return url as T;
+}
+
+Deno.test("pathText() refuses the URLs that Deno refuses, and what the kernel can't take", () => {
+  const check = (value: unknown) => void pathText("options.cwd", value);
+  const urls: [string, string][] = [
+    ["https://example.org/", "options.cwd must be a file URL: https://example.org/"],
+    ["file://host/a", "options.cwd must be a file URL without a host: file://host/a"],
+    ["file:///a%FF", "options.cwd must be a file URL in UTF-8: file:///a%FF"],
+    ["file:///a%00b", 'options.cwd must not have a NUL byte in it: "/a\\u0000b"'],
+  ];
+  for (const [href, message] of urls) {
+    assertRefuses(check, [[new URL(href), TypeError, message]]);
+    assertThrows(() => Deno.openSync(new URL(href)), Error);
+  }
+  assertRefuses(check, [
+    ["a\0", TypeError, 'options.cwd must not have a NUL byte in it: "a\\u0000"'],
+    ["\ud83d", TypeError, 'options.cwd must not have a lone surrogate in it: "\\ud83d"'],
+    [7, TypeError, "options.cwd must be a string: 7"],
+    [undefined, TypeError, "options.cwd must be a string: undefined"],
+    [{ href: "file:///a" }, TypeError, "options.cwd must be a string: [object Object]"],
   ]);
 });
 

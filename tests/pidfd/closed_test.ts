@@ -24,7 +24,9 @@ const ENDS: Record<string, (handle: Handle) => void> = {
 };
 
 /** What can still be used afterwards. */
-const LASTING: PropertyKey[] = ["constructor", "fd", "closed", "close", Symbol.dispose];
+const LASTING: PropertyKey[] = [
+  ...["constructor", "fd", "closed", "close", Symbol.dispose, Symbol.for("Deno.customInspect")],
+];
 
 /** Valid arguments for each method that needs some. */
 const ARGUMENTS: Partial<Record<PropertyKey, unknown[]>> = {

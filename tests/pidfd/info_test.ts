@@ -4,7 +4,7 @@
  * @module
  */
 
-import { assertEquals, assertNotEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertNotEquals, assertThrows } from "@std/assert";
 import { infoIoctl, pidfsIds } from "../../ffi/capabilities.ts";
 import { PidFd, type ProcessInfo, SyscallError, UnsupportedError } from "../../mod.ts";
 import { blockUntilEnded, startTalking, startUnreaped } from "../support/children.ts";
@@ -70,6 +70,26 @@ Deno.test("PidFd.getInfo() and all getters, by ioctl and under /proc, know a str
   const { pid, ppid } = agreed(pidfd);
   assertEquals(pid, stranger.pid);
   assertEquals(ppid, readStat(pid)?.ppid);
+});
+
+Deno.test("PidFd.getInfo() goes into JSON with all that it has, the ids in decimal", () => {
+  using self = PidFd.fromSelf();
+  for (const take of Object.values(WAYS)) {
+    using _ = take();
+    const info = self.getInfo();
+    const decimal = (id: bigint | null) => id === null ? null : String(id);
+    const { id, cgroupId, ...others } = info;
+    const expected = { ...others, id: decimal(id), cgroupId: decimal(cgroupId) };
+    assertEquals(JSON.parse(JSON.stringify({ info })), { info: expected });
+    // It is a plain object for everybody else.
+    assertEquals(Object.keys(info), ["pid", "tgid", "ppid", "id", "cgroupId", "creds"]);
+    assert(!Deno.inspect(info).includes("toJSON"));
+    assertEquals(structuredClone(info), info);
+  }
+  {
+    using _ = without(pidfsIds);
+    assertEquals(JSON.parse(JSON.stringify(self.getInfo())).id, null);
+  }
 });
 
 /** Gives itself eight different IDs. It keeps its rights to the last of the calls. */

@@ -7,20 +7,21 @@
 
 import { assert, assertEquals, assertNotEquals, assertRejects, assertThrows } from "@std/assert";
 import { deadline } from "@std/async";
-import { close, pipe, read } from "../../ffi/files.ts";
+import { close, read, setCloseOnExec } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
-import { OwnedFd } from "../../mod.ts";
+import { OwnedFd, PidFd, SyscallError } from "../../mod.ts";
 import { watchCalls } from "../support/calls.ts";
-import { isCloseOnExec, openFile, openOn } from "../support/fds.ts";
-import { idle, PATIENCE, ROOT } from "../support/processes.ts";
+import { isCloseOnExec, openAs, openFile, openOn } from "../support/fds.ts";
+import { collected } from "../support/garbage.ts";
+import { idle, PATIENCE, ROOT, runForValue } from "../support/processes.ts";
 import { nextTurn } from "../support/promises.ts";
 import { shadow } from "../support/shadow.ts";
 import { encode, someFd } from "../support/sockets.ts";
 
 /** The two ends of a pipe. */
 function ownedPipe(): { reading: OwnedFd; writing: OwnedFd } {
-  const { read, write } = pipe();
-  return { reading: new OwnedFd(read), writing: new OwnedFd(write) };
+  const { reader, writer } = OwnedFd.pipe();
+  return { reading: reader, writing: writer };
 }
 
 async function readText(owned: OwnedFd): Promise<string> {
@@ -55,6 +56,81 @@ Deno.test("OwnedFd refuses what is no descriptor's number", () => {
     assertEquals(message, `fd must be a number: ${shown}`);
   }
   assertEquals(calls.names, []);
+});
+
+Deno.test("OwnedFd refuses a number that is not open, and leaves it alone when it is another's", async () => {
+  // Lower ones are taken at any time by other threads.
+  const fd = 900;
+  assertEquals(openOn(fd), null);
+  const error = assertThrows(() => new OwnedFd(fd), SyscallError);
+  assertEquals([error.code, error.message], [
+    "EBADF",
+    `fcntl: EBADF: Bad file descriptor (fd ${fd} is not open)`,
+  ]);
+  openAs(fd);
+  await collected();
+  assertEquals(openOn(fd), "/dev/null");
+  close(fd);
+});
+
+Deno.test("OwnedFd makes what it takes over close-on-exec", () => {
+  const fd = openFile("/dev/null");
+  setCloseOnExec(fd, false);
+  assertEquals(isCloseOnExec(fd), false);
+  using owned = new OwnedFd(fd);
+  assertEquals([owned.fd, isCloseOnExec(fd)], [fd, true]);
+});
+
+Deno.test("OwnedFd costs no second call where the descriptor is new", () => {
+  using self = PidFd.fromSelf();
+  using owned = someFd();
+  using calls = watchCalls();
+  OwnedFd.open("/dev/null").close();
+  owned.clone().close();
+  self.getRemoteFd(owned.fd).close();
+  const { reader, writer } = OwnedFd.pipe();
+  [reader, writer].forEach((end) => end.close());
+  assertEquals(calls.names, [
+    ...["openat", "close"],
+    ...["fcntl", "close"],
+    ...["syscall_pidfd_getfd", "close"],
+    ...["pipe2", "close", "close"],
+  ]);
+});
+
+Deno.test("OwnedFd.pipe() gives two ends, close-on-exec, that end with the writer", async () => {
+  const { reader, writer } = OwnedFd.pipe();
+  assertEquals(openOn(reader.fd), openOn(writer.fd));
+  assert(openOn(reader.fd)!.startsWith("pipe:["));
+  assertEquals([reader, writer].map(({ fd }) => isCloseOnExec(fd)), [true, true]);
+  await writeText(writer, "through the pipe");
+  assertEquals(await readText(reader), "through the pipe");
+  assert(reader.closed && writer.closed);
+});
+
+Deno.test("OwnedFd.pipe() and open() say that no descriptor is left", async () => {
+  const program = `
+    import { OwnedFd } from "@pidfd/util";
+    import { giveBack, takeAll } from "${new URL("../support/scarce_fds.ts", import.meta.url)}";
+
+    const codes = [];
+    const attempt = (open) => {
+      try {
+        open();
+      } catch (error) {
+        codes.push(error.code);
+      }
+    };
+    OwnedFd.open("/dev/null").close();
+    takeAll();
+    attempt(() => OwnedFd.open("/dev/null"));
+    attempt(() => OwnedFd.pipe());
+    giveBack(1);
+    attempt(() => OwnedFd.pipe());
+    OwnedFd.open("/dev/null").close();
+    console.log(JSON.stringify(codes));
+  `;
+  assertEquals(await runForValue(program, ["--allow-all"]), ["EMFILE", "EMFILE", "EMFILE"]);
 });
 
 Deno.test("OwnedFd.setCloseOnExec() refuses what is no boolean", () => {

@@ -9,6 +9,7 @@ import {
   parseCgroupMounts,
   parseCgroupPath,
   parseFdinfoPid,
+  parseNsPids,
   parseStat,
   parseStatus,
 } from "../../pidfd/proc_text.ts";
@@ -162,6 +163,10 @@ for (
   testProperty(`parseFdinfoPid() returns null or an integer for ${kind} garbage`, texts, (text) => {
     const pid = parseFdinfoPid(text);
     assert(pid === null || Number.isSafeInteger(pid), String(pid));
+  }, { numRuns });
+
+  testProperty(`parseNsPids() returns null or integers for ${kind} garbage`, texts, (text) => {
+    for (const pid of parseNsPids(text) ?? []) assert(Number.isSafeInteger(pid), String(pid));
   }, { numRuns });
 
   testProperty(`parseStatus() returns numbers or throws for ${kind} garbage`, texts, (text) => {

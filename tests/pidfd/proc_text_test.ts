@@ -7,7 +7,7 @@
 
 import { assertEquals, assertGreater, assertStringIncludes, assertThrows } from "@std/assert";
 import { PidFd } from "../../mod.ts";
-import { parseFdinfoPid, parseStat, parseStatus } from "../../pidfd/proc_text.ts";
+import { parseFdinfoPid, parseNsPids, parseStat, parseStatus } from "../../pidfd/proc_text.ts";
 import { eventually } from "../support/processes.ts";
 
 function fdinfo(...lines: string[]): string {
@@ -49,6 +49,19 @@ Deno.test("parseFdinfoPid() tells a real pidfd from other fds", () => {
   using self = PidFd.fromSelf();
   using net = self.getNamespace("net");
   assertEquals([read(self.fd), read(net.fd), read(0)], [Deno.pid, null, null]);
+});
+
+Deno.test("parseNsPids() reads the PIDs of all namespaces, of fdinfo and of status", () => {
+  assertEquals(parseNsPids(fdinfo("Pid:\t4711", "NSpid:\t4711")), [4711]);
+  assertEquals(parseNsPids(fdinfo("Pid:\t4711", "NSpid:\t4711\t12\t1")), [4711, 12, 1]);
+  assertEquals(parseNsPids("Name:\tcat\nNStgid:\t7\t1\nNSpid:\t8\t2\nNSpgid:\t7\t1\n"), [8, 2]);
+  assertEquals(parseNsPids(fdinfo("Pid:\t-1", "NSpid:\t-1")), [-1]);
+});
+
+Deno.test("parseNsPids() is null where there is no such line", () => {
+  for (const lines of [[], ["Pid:\t7"], ["NSpid:"], ["NSpid:\tseven"], [" NSpid:\t7"]]) {
+    assertEquals(parseNsPids(fdinfo(...lines)), null);
+  }
 });
 
 /** /proc/PID/status, shortened to what surrounds the fields that are read. */

@@ -67,7 +67,7 @@ function test(name: string, fn: () => void | Promise<void>): void {
 
 test("PidFd.fromRef() finds the process by each form", () => {
   using self = PidFd.fromSelf();
-  const ref = self.ref();
+  const ref = self.toRef();
   assertEquals([ref.pid, ref.id], [Deno.pid, self.getId()]);
   const boot = Deno.readTextFileSync("/proc/sys/kernel/random/boot_id").trim();
   assertEquals(ref.bootId, boot);
@@ -79,7 +79,7 @@ test("PidFd.fromRef() finds the process by each form", () => {
 
 test("PidFd.fromRef() tells another boot, and a process that is gone, by their codes", () => {
   using child = startUnreaped("exec sleep 60");
-  const { pid, id } = child.pidfd.ref();
+  const { pid, id } = child.pidfd.toRef();
   const before = openFds();
   const code = (ref: ProcessRef) => assertThrows(() => PidFd.fromRef(ref), SyscallError).code;
   assertEquals(code(new ProcessRef(pid, id, BOOT)), "ESTALE");
@@ -127,10 +127,10 @@ Deno.test("PidFd.fromId() says before Linux 6.14 what to do instead", () => {
   assertEquals(error.message.includes("fromPid(pid, { id }) works from Linux 6.9 on"), true);
 });
 
-Deno.test("PidFd.ref() and fromRef() say before Linux 6.9 what they need", () => {
+Deno.test("PidFd.toRef() and fromRef() say before Linux 6.9 what they need", () => {
   using _ = without(pidfsIds);
   using self = PidFd.fromSelf();
-  assertEquals(assertThrows(() => self.ref(), UnsupportedError).since, "Linux 6.9");
+  assertEquals(assertThrows(() => self.toRef(), UnsupportedError).since, "Linux 6.9");
   assertEquals(assertThrows(() => PidFd.fromRef("1:1"), UnsupportedError).since, "Linux 6.9");
 });
 
@@ -162,7 +162,7 @@ Deno.test(
         console.log(JSON.stringify(found));
       \`);
       const child = startUnreaped("exec sleep 60");
-      const stored = JSON.stringify(child.pidfd.ref());
+      const stored = JSON.stringify(child.pidfd.toRef());
       const found = [await find(stored)];
       child.pidfd.kill();
       await child.pidfd.exited();

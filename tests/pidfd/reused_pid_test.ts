@@ -76,7 +76,7 @@ for (const [way, choose] of Object.entries(WAYS)) {
           getCreds: [],
           getCgroupId: [],
           getInfo: [],
-          ref: [],
+          toRef: [],
           getNamespace: ["net"],
           setNamespace: ["uts"],
           getRemoteFd: [0],
@@ -152,7 +152,7 @@ Deno.test(
     const { pid, ids, refusals, alive } = await run(`
       using child = startUnreaped("exec sleep 60");
       const id = child.pidfd.getId();
-      const ref = child.pidfd.ref();
+      const ref = child.pidfd.toRef();
       using newcomer = replace(child);
       const { pid } = newcomer;
       const fds = openFds();

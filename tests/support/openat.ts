@@ -45,9 +45,9 @@ export function whenOpening(end: string, { before, after }: AroundOpening): Inte
 /** Has the library open another file in place of one, until the end of the block. */
 export function openingInstead(path: string, other: string): Disposable {
   const { openat } = libc();
-  const intercept: typeof openat = (dir, name, flags) => {
+  const intercept: typeof openat = (dir, name, ...rest) => {
     const isIt = fromCString(name as Uint8Array) === path;
-    return openat(dir, isIt ? cString(other, "path") : name, flags);
+    return openat(dir, isIt ? cString(other, "path") : name, ...rest);
   };
   return shadow(libc(), "openat", () => intercept);
 }

@@ -69,9 +69,11 @@ function numberOf({ number: [x86, arm] }: Rule): number {
 
 // What a filter is made of, as in <linux/bpf_common.h> and <linux/seccomp.h>.
 const BPF_LD_W_ABS = 0x20;
+const BPF_ALU_OR_K = 0x44;
 const BPF_ALU_AND_K = 0x54;
 const BPF_JMP_JEQ_K = 0x15;
 const BPF_RET_K = 0x06;
+const BPF_RET_A = 0x16;
 const SECCOMP_RET_ERRNO = 0x0005_0000;
 const SECCOMP_RET_ALLOW = 0x7fff_0000;
 /** offsetof(struct seccomp_data, nr) */
@@ -94,10 +96,28 @@ export type Scope = "thread" | "program";
 /** Has calls fail from now on, with an errno. */
 export function forbid(calls: readonly Call[], errno: number, scope: Scope = "thread"): void {
   const refusal: Instruction = [BPF_RET_K, 0, 0, SECCOMP_RET_ERRNO | errno];
-  const filter = assemble([
+  install([
     ...calls.flatMap((call) => instructions(RULES[call], refusal)),
     [BPF_RET_K, 0, 0, SECCOMP_RET_ALLOW],
-  ]);
+  ], scope);
+}
+
+/** Has each making of a folder fail from now on, with the errno that is given for its mode. */
+export function failMkdirByMode(): void {
+  // mkdir(path, mode), and mkdirat(dirfd, path, mode) where that is the only one
+  const [number, at] = Deno.build.arch === "x86_64" ? [83, 1] : [34, 2];
+  install([
+    [BPF_LD_W_ABS, 0, 0, NR],
+    [BPF_JMP_JEQ_K, 0, 3, number],
+    [BPF_LD_W_ABS, 0, 0, ARGS + ARG * at],
+    [BPF_ALU_OR_K, 0, 0, SECCOMP_RET_ERRNO],
+    [BPF_RET_A, 0, 0, 0],
+    [BPF_RET_K, 0, 0, SECCOMP_RET_ALLOW],
+  ], "thread");
+}
+
+function install(instructions: readonly Instruction[], scope: Scope): void {
+  const filter = assemble(instructions);
   // struct sock_fprog
   const program = new DataView(new ArrayBuffer(16));
   program.setUint16(0, filter.byteLength / 8, true);

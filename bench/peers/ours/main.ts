@@ -4,7 +4,8 @@
  * @module
  */
 
-import { PidFd, setSubreaper, spawn } from "../../../mod.ts";
+import { FdSocket, PidFd, setSubreaper, spawn } from "../../../mod.ts";
+import { timeMessages } from "../messages.mjs";
 import {
   answer,
   type Herd,
@@ -26,6 +27,22 @@ async function startHerd(helpers: string, count: number): Promise<Herd> {
 
 async function openHerd(helpers: string, count: number): Promise<PidFd[]> {
   return (await startHerd(helpers, count)).pids.map((pid) => PidFd.fromPid(pid));
+}
+
+/** A connection as messages.mjs takes it. */
+async function connect(path: string) {
+  const socket = await FdSocket.connect(path);
+  return {
+    send: (bytes: Uint8Array<ArrayBuffer>) => socket.send(bytes),
+    async receive(count: number) {
+      for (let missing = count; missing > 0;) {
+        const message = await socket.receive();
+        if (message === null) throw new Error("bytes are missing");
+        missing -= message.data.length;
+      }
+    },
+    close: () => socket.close(),
+  };
 }
 
 function end(herd: PidFd[]): void {
@@ -83,5 +100,12 @@ await answer({
       // The first leads the process group of them all.
       killAll: () => herd[0].sendSignal("SIGKILL", { target: "group" }),
     }, waits);
+  },
+
+  async messages(helpers, trips, count) {
+    const path = `${helpers}/socket-${Deno.pid}`;
+    const { success } = await spawn(`${helpers}/partner`, { args: [path] }).status;
+    if (!success) throw new Error("no partner");
+    return timeMessages(() => connect(path), trips, count);
   },
 });

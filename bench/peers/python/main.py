@@ -1,4 +1,4 @@
-"""Python: os.pidfd_open with epoll, asyncio, and subprocess.
+"""Python: os.pidfd_open with epoll, asyncio, subprocess, and socket.
 
 A program `WAY MEASURE HELPERS NUMBER…` that prints a line of JSON, as peers/support.ts has it.
 """
@@ -10,6 +10,7 @@ import json
 import os
 import select
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -265,7 +266,58 @@ class Asyncio:
         return {"complete": [complete], "threads": [threads], "resident": [resident]}
 
 
-WAYS = {"pidfd": Pidfd, "subprocess": Subprocess, "asyncio": Asyncio}
+class Socket:
+    """socket, blocking: see helpers/partner.c."""
+
+    def messages(self, helpers, trips, count):
+        path = f"{helpers}/socket-{os.getpid()}"
+        subprocess.run([f"{helpers}/partner", path], check=True)
+        message = bytes(1024)
+
+        def begin(what, length):
+            connection = socket.socket(socket.AF_UNIX)
+            connection.connect(path)
+            connection.sendall(what + length.to_bytes(8, "little"))
+            return connection
+
+        def receive(connection, length):
+            while length > 0:
+                chunk = connection.recv(CHUNK)
+                assert chunk
+                length -= len(chunk)
+
+        def round_trips(connection, times):
+            for _ in range(times):
+                connection.sendall(message)
+                receive(connection, len(message))
+
+        def send(connection, times):
+            for _ in range(times):
+                connection.sendall(message)
+            receive(connection, 1)
+
+        def receive_all(connection, times):
+            receive(connection, times * len(message))
+
+        def rate(what, run, times):
+            with begin(what, times * len(message)) as connection:
+                start = time.perf_counter_ns()
+                run(connection, times)
+                return times / microseconds(start) * 1e6
+
+        samples = {}
+        for name, what, run, times in (
+            ("roundTrip", b"e", round_trips, trips),
+            ("send", b"s", send, count),
+            ("receive", b"r", receive_all, count),
+        ):
+            rate(what, run, times // 10)
+            samples[name] = [rate(what, run, times)]
+        begin(b"q", 0)
+        return samples
+
+
+WAYS = {"pidfd": Pidfd, "subprocess": Subprocess, "asyncio": Asyncio, "socket": Socket}
 
 
 def main():

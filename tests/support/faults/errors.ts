@@ -23,6 +23,11 @@ const CLONE: readonly ErrnoName[] = [
   ...["EPERM", "EUSERS"] as const,
 ];
 const DUPLICATE: readonly ErrnoName[] = ["EBADF", "EBUSY", "EINVAL", "EMFILE"];
+const SEND: readonly ErrnoName[] = [
+  ...["EACCES", "EAGAIN", "EALREADY", "EBADF", "ECONNRESET", "EDESTADDRREQ", "EFAULT"] as const,
+  ...["EINVAL", "EISCONN", "EMSGSIZE", "ENOBUFS", "ENOMEM", "ENOTCONN", "ENOTSOCK"] as const,
+  ...["EOPNOTSUPP", "EPERM", "EPIPE"] as const,
+];
 const UNLINK: readonly ErrnoName[] = [...PATH, "EBUSY", "EISDIR", "EPERM", "EROFS"];
 
 /** The errors of each call, by its name in the kernel. Of EINTR and ENOSYS all are capable. */
@@ -94,12 +99,8 @@ export const ERRORS: Readonly<Record<string, readonly ErrnoName[]>> = {
     ...["ENOTCONN", "ENOTSOCK"] as const,
   ],
   rt_sigaction: ["EFAULT", "EINVAL"],
-  sendmsg: [
-    ...["EACCES", "EAGAIN", "EALREADY", "EBADF", "ECONNRESET", "EDESTADDRREQ", "EFAULT"] as const,
-    "EINVAL",
-    ...["EISCONN", "EMSGSIZE", "ENOBUFS", "ENOMEM", "ENOTCONN", "ENOTSOCK", "EOPNOTSUPP"] as const,
-    ...["EPERM", "EPIPE", "ETOOMANYREFS"] as const,
-  ],
+  sendmsg: [...SEND, "ETOOMANYREFS"],
+  sendto: SEND,
   setpgid: ["EACCES", "EINVAL", "EPERM", "ESRCH"],
   setsid: ["EPERM"],
   setns: ["EBADF", "EINVAL", "ENOMEM", "EPERM", "ESRCH", "EUSERS"],

@@ -57,7 +57,7 @@ export async function prepare(): Promise<() => Promise<Record<string, Outcome>>>
     getInfo: () => self.getInfo().ppid === Deno.ppid,
     getCgroupId: () => typeof self.getCgroupId(),
     getId: () => self.getId() === id,
-    ref: () => self.ref().id === id,
+    toRef: () => self.toRef().id === id,
     isAlive: () => self.isAlive(),
     sendSignal: () => self.sendSignal(0),
     "sendSignal to a process": () => self.sendSignal(0, { target: "process" }),

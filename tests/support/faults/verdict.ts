@@ -23,6 +23,7 @@ const NAMES: Readonly<Record<string, readonly string[]>> = {
   faccessat: ["access"],
   ppoll: ["poll"],
   rt_sigaction: ["sigaction"],
+  sendto: ["send"],
   unlinkat: ["unlink"],
 };
 

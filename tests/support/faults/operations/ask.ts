@@ -11,7 +11,7 @@ import {
   setnsPidfd,
   signalScopes,
 } from "../../../../ffi/capabilities.ts";
-import { duplicate } from "../../../../ffi/files.ts";
+import { duplicate, isOpen } from "../../../../ffi/files.ts";
 import { OwnedFd, PidFd, setSubreaper } from "../../../../mod.ts";
 import { startUnreaped } from "../../children.ts";
 import { freshCapabilities } from "../../fresh_capabilities.ts";
@@ -66,6 +66,7 @@ export const operations: Operations = {
   "PidFd.getInfo() from /proc": lacking(infoIoctl, info),
   "PidFd.getPid()": onSelf((pidfd) => pidfd.getPid() === Deno.pid),
   "PidFd.getPid() from /proc": lacking(infoIoctl, (pidfd) => pidfd.getPid() === Deno.pid),
+  "PidFd.getPids()": onSelf((pidfd) => pidfd.getPids()[0] === Deno.pid),
   "PidFd.getPpid()": onSelf((pidfd) => pidfd.getPpid() === PARENT),
   "PidFd.getCreds()": onSelf((pidfd) => pidfd.getCreds()),
   "PidFd.getCgroupId()": onSelf((pidfd) => String(pidfd.getCgroupId())),
@@ -114,6 +115,23 @@ export const operations: Operations = {
     pidfd.accessProc((proc) => Promise.resolve(proc.readTextFile("comm")))
   ),
   "setSubreaper()": plain(() => setSubreaper(false)),
+  "new OwnedFd()": on(
+    // Refused or not, it is closed once.
+    (keep) => keep(new OwnedFd(duplicate(self(keep).fd))),
+    (given) => {
+      const number = given.fd;
+      const owned = new OwnedFd(number);
+      return () => owned.intoFd() === number && isOpen(number);
+    },
+  ),
+  "OwnedFd.open()": plain((keep) => {
+    const fd = keep(OwnedFd.open("/dev/null"));
+    return () => isOpen(fd.fd);
+  }),
+  "OwnedFd.pipe()": plain((keep) => {
+    const [reader, writer] = Object.values(OwnedFd.pipe()).map(keep);
+    return () => reader.inode() === writer.inode();
+  }),
   "OwnedFd.clone()": on(
     (keep) => keep(new OwnedFd(duplicate(self(keep).fd))),
     (fd, keep) => {

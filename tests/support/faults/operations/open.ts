@@ -42,7 +42,7 @@ export const operations: Operations = {
     },
   ),
   "PidFd.fromId()": again((self) => self.getId(), (id) => PidFd.fromId(id)),
-  "PidFd.fromRef()": again((self) => self.ref(), (ref) => PidFd.fromRef(ref)),
+  "PidFd.fromRef()": again((self) => self.toRef(), (ref) => PidFd.fromRef(ref)),
   "PidFd.fromFd()": on(
     // Refused or not, it is closed once.
     (keep) => keep(new OwnedFd(duplicate(self(keep).fd))),
@@ -62,5 +62,5 @@ export const operations: Operations = {
     pidfd.close();
     return () => pidfd.closed;
   }),
-  "PidFd.ref()": on(self, (pidfd) => pidfd.ref().pid === Deno.pid),
+  "PidFd.toRef()": on(self, (pidfd) => pidfd.toRef().pid === Deno.pid),
 };

@@ -5,8 +5,9 @@
  */
 
 import { duplicate, exists } from "../../../../ffi/files.ts";
-import { socketpair } from "../../../../ffi/sockets.ts";
+import { socketpair, trySend } from "../../../../ffi/sockets.ts";
 import { FdSocket, type FdSocketReceiveOptions, OwnedFd, PidFd } from "../../../../mod.ts";
+import { ownFd } from "../../../../pidfd/owned_fd.ts";
 import { abstractName, closeAll, encode, Folder, Pair, textOf } from "../../sockets.ts";
 import { during, type Keep, on, type Operations, plain } from "../operation.ts";
 
@@ -99,13 +100,25 @@ export const operations: Operations = {
     (sockets, keep) =>
       during((signal) => receive(sockets, keep, { signal }), () => sockets.near.send("text")),
   ),
-  "FdSocket.receive() with the sender": on(pair, (sockets, keep) =>
+  // A stream would be closed for good if the message were lost.
+  "FdSocket.receive() with the sender": on(packets, (sockets, keep) =>
     during(
       (signal) => receive(sockets, keep, { signal, sender: true }),
       () => sockets.near.send("text"),
     )),
   "FdSocket.receive() at the end": on((keep) => {
     const sockets = pair(keep);
+    sockets.near.close();
+    return sockets;
+  }, receive),
+  "FdSocket.receive() at the end of messages": on((keep) => {
+    const sockets = packets(keep);
+    sockets.near.close();
+    return sockets;
+  }, receive),
+  "FdSocket.receive() of a message without data": on((keep) => {
+    const sockets = packets(keep);
+    trySend(sockets.near.fd, encode(""));
     sockets.near.close();
     return sockets;
   }, receive),
@@ -125,7 +138,7 @@ export const operations: Operations = {
     const [one, other] = socketpair("stream");
     return { fd: keep(new OwnedFd(one)), writer: keep(FdSocket.fromFd(other)) };
   }, async ({ fd, writer }, keep) => {
-    const reader = keep(new OwnedFd(duplicate(fd.fd))).readable.getReader();
+    const reader = keep(ownFd(duplicate(fd.fd))).readable.getReader();
     const read = (signal: AbortSignal) => {
       signal.addEventListener("abort", () => reader.cancel());
       return reader.read();
@@ -137,7 +150,7 @@ export const operations: Operations = {
     const [one, other] = socketpair("stream");
     return { fd: keep(new OwnedFd(one)), reader: keep(FdSocket.fromFd(other)) };
   }, async ({ fd }, keep) => {
-    const writer = keep(new OwnedFd(duplicate(fd.fd))).writable.getWriter();
+    const writer = keep(ownFd(duplicate(fd.fd))).writable.getWriter();
     writer.closed.catch(() => {});
     await writer.write(encode("text"));
     await writer.close();
