@@ -33,13 +33,27 @@ export const TARGETS: readonly Target[] = [
     against(`one call, ${title} ÷ C`, "call/all", figure, LIMIT, 1.25),
     against(`one call, ${title} ÷ Python`, "call/all", figure, "python-pidfd", 1),
   ]),
-  ...["1", "1000"].flatMap((pending) => {
-    const title = `kill → resolved wait, p50, ${pending} pending`;
-    return [
-      against(`${title} ÷ C's epoll`, `latency/${pending}`, "p50", LIMIT, 1.35),
-      against(`${title} ÷ Deno.Command`, `latency/${pending}`, "p50", "deno_command", 0.8),
-    ];
-  }),
+  ...["1", "1000"].flatMap((pending) =>
+    [
+      ["latency", "wait()"],
+      ["latencyStatus", "child.status"],
+      ["latencyExited", "exited()"],
+    ].map(([measure, what]) =>
+      against(
+        `kill → ${what}, p50, ${pending} pending ÷ Deno.Command`,
+        `${measure}/${pending}`,
+        "p50",
+        "deno_command",
+        1,
+      )
+    )
+  ),
+  {
+    title: "parked call's return → waiting code, µs",
+    bound: 40,
+    atMost: true,
+    actual: (results) => spreadAt(results, ours("looks/all", "looks")),
+  },
   against("spawn + wait in sequence ÷ C's posix_spawn", "spawn/1", "time", LIMIT, 1.3),
   against("spawn + wait in sequence ÷ Deno.Command", "spawn/1", "time", "deno_command", 0.9),
   against("spawn + wait in sequence ÷ Node.js", "spawn/1", "time", "node", 0.55),

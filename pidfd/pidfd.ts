@@ -385,8 +385,11 @@ export class PidFd implements Disposable {
    * Resolves with the process's exit status.
    *
    * Works for a child of this program, and never takes its status away from others unless
-   * `reap` says so. From Linux 6.15 on it works for every process, as soon as its parent has
-   * reaped it. All waits of a program share one thread.
+   * `reap` says so. From Linux 6.15 on it works for every process, once its parent has reaped
+   * it. All waits of a program share one thread.
+   *
+   * A process can have ended while its status is kept back, by a tracer or by its parent. Such a
+   * wait costs no CPU, and ends once the status can be told.
    *
    * @throws {SyscallError} `ECHILD` before Linux 6.15, when a process ended that is not a
    *   child of this program or was reaped by something else. {@linkcode PidFd.exited} works.
@@ -419,8 +422,8 @@ export class PidFd implements Disposable {
   }
 
   /**
-   * The exit status if it is known by now. `null` for a process that runs, and for a
-   * stranger's zombie, whose parent has not asked for the status yet.
+   * The exit status if it is known by now. `null` for a process that runs, and for one that ended
+   * while its status is kept back, by a tracer or by a parent that has not reaped it.
    *
    * @throws {SyscallError} `ECHILD` as {@linkcode PidFd.wait}.
    */

@@ -38,9 +38,12 @@ export let createChild: (
 
 /**
  * A process started by {@linkcode spawn}, in the shape of `Deno.ChildProcess`. Until it ends,
- * the program goes on running.
+ * the program goes on running, unless {@linkcode Child.unref} says otherwise.
  *
  * With `await using`, the child and all its descendants have ended when the block is left.
+ *
+ * A worker that is terminated can do nothing any more for its children: they go on, nobody reaps
+ * them until the program ends, and a thread and three descriptors stay as well.
  *
  * @example
  * ```ts
@@ -56,7 +59,12 @@ export let createChild: (
 export class Child implements AsyncDisposable {
   /** The child's PID. Once it has ended, the number can be another process's. */
   readonly pid: number;
-  /** Resolves with the exit status once the child has ended and was reaped. */
+  /**
+   * Resolves with the exit status once the child has ended and was reaped. An abort of the
+   * `signal` that it was started with doesn't change that: see {@linkcode Child.endError}.
+   *
+   * While a tracer holds the child's zombie it waits, at no cost, until the tracer lets go.
+   */
   readonly status: Promise<ExitStatus>;
   readonly #owner: PidFd;
   readonly #parts: Parts;

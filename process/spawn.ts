@@ -55,7 +55,10 @@ export interface SpawnOptions {
    * is left there once the tree has ended.
    */
   cgroup?: string;
-  /** Ends the process, as {@linkcode PidFd.terminate} does, when it aborts. */
+  /**
+   * Ends the process, as {@linkcode PidFd.terminate} does, when it aborts. If the process refuses
+   * that, as one with more rights can, it goes on, and {@linkcode Child.endError} tells why.
+   */
   signal?: AbortSignal;
 }
 

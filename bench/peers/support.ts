@@ -13,6 +13,9 @@ export type Samples = Record<string, number[]>;
 export interface Peer {
   call?(helpers: string, calls: number, batches: number): Samples | Promise<Samples>;
   latency?(helpers: string, pending: number, kills: number): Promise<Samples>;
+  latencyStatus?(helpers: string, pending: number, kills: number): Promise<Samples>;
+  latencyExited?(helpers: string, pending: number, kills: number): Promise<Samples>;
+  looks?(helpers: string, kills: number): Promise<Samples>;
   spawn?(helpers: string, atATime: number, count: number): Promise<Samples>;
   throughput?(helpers: string, size: number, total: number): Promise<Samples>;
   scale?(helpers: string, waits: number): Promise<Samples>;

@@ -9,6 +9,7 @@
 import {
   answer,
   pause,
+  type Samples,
   timeCalls,
   timeKills,
   timeRuns,
@@ -20,6 +21,19 @@ const SILENT = { stdin: "null", stdout: "null", stderr: "null" } as const;
 
 function hold(helpers: string, ...args: string[]): Deno.ChildProcess {
   return new Deno.Command(`${helpers}/hold`, { args, ...SILENT }).spawn();
+}
+
+async function latency(helpers: string, pending: number, kills: number): Promise<Samples> {
+  const others = Array.from({ length: pending - 1 }, () => hold(helpers));
+  const killed = Array.from({ length: kills }, () => hold(helpers));
+  const samples = await timeKills(
+    killed,
+    (child) => child.status,
+    (child) => child.kill("SIGKILL"),
+  );
+  others.forEach((child) => child.kill("SIGKILL"));
+  await Promise.all(others.map((child) => child.status));
+  return samples;
 }
 
 await answer({
@@ -34,18 +48,10 @@ await answer({
     return samples;
   },
 
-  async latency(helpers, pending, kills) {
-    const others = Array.from({ length: pending - 1 }, () => hold(helpers));
-    const killed = Array.from({ length: kills }, () => hold(helpers));
-    const samples = await timeKills(
-      killed,
-      (child) => child.status,
-      (child) => child.kill("SIGKILL"),
-    );
-    others.forEach((child) => child.kill("SIGKILL"));
-    await Promise.all(others.map((child) => child.status));
-    return samples;
-  },
+  // A child's status is all that can be waited for.
+  latency,
+  latencyStatus: latency,
+  latencyExited: latency,
 
   spawn(_, atATime, count) {
     const command = new Deno.Command("/bin/true", {

@@ -10,6 +10,7 @@ import {
   answer,
   type Herd,
   parseHerd,
+  pause,
   timeCalls,
   timeKills,
   timeRuns,
@@ -52,6 +53,24 @@ function end(herd: PidFd[]): void {
   }
 }
 
+/** Has a function called when a parked call returns, before the library learns of it. */
+function watchParkedCall(react: () => void): void {
+  const open = Deno.dlopen;
+  // deno-lint-ignore no-explicit-any
+  const watched = (...args: Parameters<typeof open>): any => {
+    const library = open(...args);
+    const symbols: Record<string, unknown> = { ...library.symbols };
+    const park = symbols.epoll_wait_parked as ((...args: unknown[]) => Promise<number>) | undefined;
+    symbols.epoll_wait_parked = park && ((...args: unknown[]) => {
+      const call = park(...args);
+      call.then(react);
+      return call;
+    });
+    return { symbols, close() {} };
+  };
+  Deno.dlopen = watched;
+}
+
 await answer({
   async call(helpers, calls, batches) {
     const herd = await openHerd(helpers, 1);
@@ -81,6 +100,47 @@ await answer({
     others.forEach((pidfd) => pidfd.kill());
     await Promise.all(background);
     return samples;
+  },
+
+  async latencyStatus(helpers, pending, kills) {
+    const start = () => spawn(`${helpers}/hold`, { stdin: "null", stdout: "null", stderr: "null" });
+    const others = Array.from({ length: pending - 1 }, start);
+    const killed = Array.from({ length: kills }, start);
+    const samples = await timeKills(
+      killed,
+      (child) => child.status,
+      (child) => child.kill("SIGKILL"),
+    );
+    others.forEach((child) => child.kill("SIGKILL"));
+    await Promise.all(others.map((child) => child.status));
+    return samples;
+  },
+
+  async latencyExited(helpers, pending, kills) {
+    const herd = await openHerd(helpers, pending - 1 + kills);
+    const others = herd.slice(kills).map((pidfd) => pidfd.exited());
+    const samples = await timeKills(
+      herd.slice(0, kills),
+      (pidfd) => pidfd.exited(),
+      (pidfd) => pidfd.kill(),
+    );
+    end(herd);
+    await Promise.all(others);
+    return samples;
+  },
+
+  async looks(helpers, kills) {
+    let returned = 0;
+    watchParkedCall(() => returned = performance.now());
+    const looks: number[] = [];
+    for (let i = 0; i < kills; i++) {
+      const child = spawn(`${helpers}/hold`);
+      await pause(2);
+      child.kill("SIGKILL");
+      await child.status;
+      looks.push((performance.now() - returned) * 1e3);
+    }
+    return { looks };
   },
 
   spawn: (_, atATime, count) => timeRuns(() => spawn("/bin/true").status, atATime, count),
