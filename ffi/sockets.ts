@@ -7,7 +7,7 @@
  * @module
  */
 
-import { pipeEnds } from "../structs/spawn.ts";
+import { pipeEnds } from "../structs/pipe.ts";
 import { intValue, iovec, msghdr, sockaddrUn, SOL_SOCKET, ucred } from "../structs/socket.ts";
 import { attempt, check } from "./call.ts";
 import { Errno } from "./errno.ts";

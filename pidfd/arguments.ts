@@ -84,9 +84,13 @@ export function checkString(name: string, value: unknown): asserts value is stri
   if (typeof value !== "string") throw new TypeError(`${name} must be a string: ${show(value)}`);
 }
 
-/** A text that C can hold. */
+/** A text that C can hold, as UTF-8. */
 export function checkCText(name: string, value: unknown): void {
   checkString(name, value);
+  if (!value.isWellFormed()) {
+    // It would become U+FFFD, so that two names could mean one file.
+    throw new TypeError(`${name} must not have a lone surrogate in it: ${show(value)}`);
+  }
   if (value.includes("\0")) {
     throw new TypeError(`${name} must not have a NUL byte in it: ${show(value)}`);
   }
