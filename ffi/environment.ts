@@ -2,19 +2,20 @@
  * This program's environment, read while other threads may change it.
  *
  * environ(7) points to an array of pointers to lines of the form `NAME=value`. Deno's workers share
- * it, and setenv(3) in one of them may give the array other memory while we read it here. glibc
- * never frees nor changes the lines themselves, because getenv(3) hands them out. So:
+ * it, and setenv(3) in one of them can give the array another place while we read it here. What
+ * that leaves of the array is garbage; the lines are never freed nor changed, because getenv(3)
+ * hands them out. So:
+ * - As long as the array is where it was and as it was, so is the environment: this is
+ *   nearly always so, and takes a microsecond to see.
+ * - Otherwise Deno is asked, which has a lock for it. That takes `--allow-env`. In a program without
+ *   it, the lines are those that the array leads to: a mixture, if a worker that has the
+ *   permission sets a variable at that moment.
  * - The array is read by process_vm_readv(2), which says EFAULT where plain reading would crash.
- * - It is read twice. If it is in the same place and the same both times, it was the environment's
- *   at some moment between, and its lines are there. Otherwise it is read again.
- * - As long as it doesn't change, the lines don't, and are not read again either.
- *
- * `Deno.env` has a lock, but needs a permission, leaves out what isn't UTF-8, and takes ten times
- * as long.
  *
  * @module
  */
 
+import { cString, decodeText } from "../structs/cstring.ts";
 import { iovec } from "../structs/socket.ts";
 import { u64 } from "../structs/scalars.ts";
 import { attempt } from "./call.ts";
@@ -28,6 +29,7 @@ export type EnvironmentLine = Uint8Array<ArrayBuffer>;
 
 const POINTER = u64.size;
 const FIRST_SIZE = 512 * POINTER;
+const FIRST_LENGTH = 512;
 
 /** Where the array is, and its pointers. */
 interface Snapshot {
@@ -41,10 +43,35 @@ let last: { readonly seen: Snapshot; readonly lines: readonly EnvironmentLine[] 
 /** The lines of the environment as it is now: the same object, if they are the same. */
 export function environment(): readonly EnvironmentLine[] {
   if (last && isUnchanged(last.seen)) return last.lines;
-  let seen: Snapshot;
-  do seen = look(); while (!isUnchanged(seen));
-  last = { seen, lines: linesOf(seen.pointers) };
-  return last.lines;
+  const seen = look();
+  const found = linesOf(seen.pointers);
+  const isAllowed = Deno.permissions.querySync({ name: "env" }).state === "granted";
+  const lines = isAllowed ? [...denosLines(), ...found.filter(isHidden)] : found;
+  // What has changed again meanwhile is what was right at one moment, but not what is seen.
+  last = isUnchanged(seen) ? { seen, lines } : undefined;
+  return lines;
+}
+
+function denosLines(): EnvironmentLine[] {
+  return Object.entries(Deno.env.toObject())
+    .map(([name, value]) => cString(`${name}=${value}`, "the environment"));
+}
+
+/** Whether a line is one that Deno doesn't tell of, as its value isn't UTF-8. */
+function isHidden(line: EnvironmentLine): boolean {
+  try {
+    Deno.env.get(nameOf(line));
+    return false;
+  } catch (error) {
+    return error instanceof Deno.errors.InvalidData;
+  }
+}
+
+/** The name of the variable that a line has the value of; "" for a line that is none. */
+export function nameOf(line: EnvironmentLine): string {
+  // A name may begin with "=", as no sane one does.
+  const equals = line.indexOf("=".charCodeAt(0), 1);
+  return equals > 0 ? decodeText(line.subarray(0, equals)) : "";
 }
 
 /** Memory to look again with, without making new. */
@@ -58,7 +85,7 @@ function isUnchanged({ address, pointers }: Snapshot): boolean {
     pointers.every((half, i) => half === halves[i]);
 }
 
-/** Looks at the array until it is seen whole; that can still be one that was given up meanwhile. */
+/** Looks at the array until an end is seen. It can be one that was given up meanwhile. */
 function look(): Snapshot {
   for (let size = FIRST_SIZE;;) {
     const address = whereItIs();
@@ -96,21 +123,23 @@ function endOf(halves: Uint32Array, length: number): number | null {
 const local = iovec.allocate();
 const remote = iovec.allocate();
 
-/**
- * Copies some memory, up to a size, and returns how much of it there is. process_vm_readv(2)
- *
- * Where a sandbox refuses that call, it is copied plainly, pointer by pointer up to the NULL.
- */
+/** Whether a sandbox refuses process_vm_readv: then memory is read plainly. */
+let isRefused = false;
+
+/** Copies memory up to a size, and returns how much of it there is. process_vm_readv(2) */
 function readMemory(address: bigint, into: Uint8Array<ArrayBuffer>, size: number): number {
+  if (isRefused) return copyPointers(address, into, size);
   local.fields.iov_base = addressOf(into);
   local.fields.iov_len = remote.fields.iov_len = BigInt(size);
   remote.fields.iov_base = address;
   const { process_vm_readv: call } = launcherLibc();
   const result = attempt(() => call(getpid(), local.bytes, 1n, remote.bytes, 1n, 0n));
   if (result >= 0) return result;
-  return result === -Errno.EFAULT ? 0 : copyPointers(address, into, size);
+  isRefused = result !== -Errno.EFAULT;
+  return isRefused ? copyPointers(address, into, size) : 0;
 }
 
+/** Copies pointers up to the NULL behind them. */
 function copyPointers(address: bigint, into: Uint8Array<ArrayBuffer>, size: number): number {
   for (let at = 0; at < size; at += POINTER) {
     libc().memcpy_from_address(slot, address + BigInt(at), SLOT_SIZE);
@@ -123,8 +152,19 @@ function copyPointers(address: bigint, into: Uint8Array<ArrayBuffer>, size: numb
 /** The lines that pointers lead to, but for the NULL behind them. */
 function linesOf({ buffer, length }: Uint32Array<ArrayBuffer>): EnvironmentLine[] {
   const view = new DataView(buffer);
-  return Array.from({ length: Math.max(length / 2 - 1, 0) }, (_, i) => {
-    const address = u64.read(view, i * POINTER);
-    return bytesAt(address, libc().strnlen(address, LONGEST) + 1n);
-  });
+  const count = Math.max(length / 2 - 1, 0);
+  return Array.from({ length: count }, (_, i) => lineAt(u64.read(view, i * POINTER)))
+    .filter((line) => line !== null);
+}
+
+/** The line at an address; null if there is none. */
+function lineAt(address: bigint): EnvironmentLine | null {
+  if (isRefused) return bytesAt(address, libc().strnlen(address, LONGEST) + 1n);
+  for (let size = FIRST_LENGTH;; size *= 2) {
+    const bytes = new Uint8Array(new ArrayBuffer(size));
+    const length = readMemory(address, bytes, size);
+    const end = bytes.subarray(0, length).indexOf(0);
+    if (end >= 0) return bytes.slice(0, end + 1);
+    if (length < size) return null;
+  }
 }

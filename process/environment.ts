@@ -4,10 +4,10 @@
  * @module
  */
 
-import { environment, type EnvironmentLine } from "../ffi/environment.ts";
+import { environment, type EnvironmentLine, nameOf } from "../ffi/environment.ts";
 import { stringVector } from "../ffi/steps.ts";
 import { checkBoolean, checkCText, checkRecord } from "../pidfd/arguments.ts";
-import { decodeText, fromCString } from "../structs/cstring.ts";
+import { fromCString } from "../structs/cstring.ts";
 
 /** A child's environment. */
 export interface ChildEnvironment {
@@ -61,9 +61,8 @@ function inherited(): ChildEnvironment {
 function variablesOf(lines: readonly EnvironmentLine[]): Variables {
   const variables: Variables = new Map();
   for (const line of lines) {
-    // A name may begin with "=", as no sane one does.
-    const equals = line.indexOf("=".charCodeAt(0), 1);
-    if (equals > 0) variables.set(decodeText(line.subarray(0, equals)), line);
+    const name = nameOf(line);
+    if (name !== "") variables.set(name, line);
   }
   return variables;
 }

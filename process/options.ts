@@ -14,7 +14,7 @@ import type { Stdio } from "./stdio.ts";
 /** Options for {@linkcode spawn}: those of `Deno.Command` for `spawn()`, and more. */
 export interface SpawnOptions {
   /** The arguments that follow the command's name. */
-  args?: readonly string[];
+  args?: string[];
   /** What the program sees as its own name (`argv[0]`): the file's path unless told otherwise. */
   argv0?: string;
   /**
@@ -126,13 +126,13 @@ export function optionsOf(
 ): SpawnOptions {
   if (!Array.isArray(first)) {
     if (second !== undefined) checkInstance("args", first, "an array", Array);
-    return checkNames((first ?? {}) as SpawnOptions);
+    return checkNames((first === undefined ? {} : first) as SpawnOptions);
   }
-  const options = checkNames(second ?? {});
+  const options = checkNames(second === undefined ? {} : second);
   if (options.args !== undefined) {
     throw new TypeError("options.args must not be given where the arguments stand before");
   }
-  return { ...options, args: first };
+  return { ...options, args: [...first] };
 }
 
 function checkNames(options: SpawnOptions): SpawnOptions {

@@ -115,11 +115,8 @@ function addFurther(fds: Map<number, number>, further: StdioOptions["fds"] = {})
   for (const [key, value] of Object.entries(further)) {
     // Only as numbers are written: "0x10" and " 7 " would be numbers, too.
     if (!/^[1-9]\d*$/.test(key) || Number(key) < STREAMS.length || Number(key) > LAST_FD) {
-      throw new RangeError(
-        `options.fds must have numbers in ${STREAMS.length}…${LAST_FD} as names: ${
-          JSON.stringify(key)
-        }`,
-      );
+      const range = `${STREAMS.length}…${LAST_FD}`;
+      throw new RangeError(`options.fds: ${key} must be the number of a descriptor in ${range}`);
     }
     fds.set(Number(key), source(`options.fds[${key}]`, value));
   }

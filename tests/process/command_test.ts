@@ -19,7 +19,6 @@ const ARGUMENTS: Readonly<Record<string, string[]>> = {
   "what shells expand": ["$HOME", "*", "~", "a;b", "a&b", "a|b", ">x", "\\", "#", "!1"],
   "line ends and tabs": ["a\nb", "\n", "\t", "\r\n"],
   "UTF-8": ["ä", "€", "日本語", "😀", "\u{10FFFF}", "é"],
-  "half of a surrogate pair": ["\ud83d", "a\udc00b"],
   "what looks like an option": ["--", "-", "--help=1"],
   "a very long one": ["x".repeat(100_000)],
   "very many": Array.from({ length: 5_000 }, (_, i) => String(i)),
@@ -28,7 +27,7 @@ const ARGUMENTS: Readonly<Record<string, string[]>> = {
 for (const [name, args] of Object.entries(ARGUMENTS)) {
   Deno.test(`spawn() passes arguments on as they are: ${name}`, async () => {
     const { stdout } = await runBoth("/usr/bin/printf", { args: ["<%s>\\0", ...args] });
-    const expected = (args.length > 0 ? args : [""]).map((arg) => `<${arg.toWellFormed()}>\0`);
+    const expected = (args.length > 0 ? args : [""]).map((arg) => `<${arg}>\0`);
     assertEquals(stdout, expected.join(""));
   });
 }

@@ -20,6 +20,8 @@ interface Rule {
 }
 
 const RULES = {
+  // Threads are made without, and the library's processes with it.
+  "clone(CLONE_VFORK)": { number: [56, 220], argument: { at: 0, bits: 0x4000, value: 0x4000 } },
   clone3: { number: [435, 435] },
   close_range: { number: [436, 436] },
   // The library asks for 256 events at a time, and Deno for another number.
