@@ -191,7 +191,10 @@ Deno.test("spawn() takes its arguments before the options, or among them", async
     spawn("sh", { args: ["-c", script, "a", "b c"], stdout: "piped" }),
     spawn("sh", ["-c", script, "a", "b c"], { stdout: "piped" }),
   ];
-  for (const child of all) assertEquals(await child.stdout.text(), "a b c\n");
+  for (const child of all) {
+    assertEquals(await child.stdout.text(), "a b c\n");
+    await child.status;
+  }
   assertEquals((await spawn("true", []).status).code, 0);
   assertEquals((await spawn("true").status).code, 0);
   assertEquals((await spawn("true", undefined).status).code, 0);
