@@ -35,6 +35,7 @@ const RULES = {
   pidfd_open: { number: [434, 434] },
   pidfd_send_signal: { number: [424, 424] },
   prctl: { number: [157, 167] },
+  process_vm_readv: { number: [310, 270] },
   setns: { number: [308, 268] },
   "setsockopt(SO_PASSPIDFD)": { number: [54, 208], argument: { at: 2, bits: 0xffff, value: 76 } },
   statx: { number: [332, 291] },
