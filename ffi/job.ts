@@ -90,7 +90,7 @@ export function carryOut(birth: Birth, list: readonly Step[]): Born | number {
     else note.fields.step = 0;
     launcherLibc().bsearch(work.bytes, work.bytes, 1n, 1n, code);
     if (birth.ownMemory) readSharedOutcome(note.bytes);
-    return whatCame(list, first);
+    return bornOf(list, first);
   } finally {
     memory.length = 0;
   }
@@ -130,7 +130,8 @@ function writeBirth({ call, ownMemory, cgroup }: Birth): { number: number; args:
   return { number, args: [point(birthArgs.bytes), size, 0, 0, 0] };
 }
 
-function whatCame(list: readonly Step[], first: number): Born | number {
+/** What came of the job that was carried out. */
+function bornOf(list: readonly Step[], first: number): Born | number {
   const { blocking, child: pid } = work.fields;
   if (blocking < 0) return blocking;
   if (pid < 0) return pid;

@@ -62,10 +62,7 @@ export function launch({ steps, changesUser, cgroup }: Launch): number {
     const { pidfd, failed } = bear({ ownMemory: changesUser, cgroup }, list);
     if (failed === undefined) return pidfd;
     const { step, result } = failed;
-    if (step.call === "getppid" && result === 0) {
-      // Its parent is in another PID namespace: it can't be told from one that is gone.
-      list = list.filter((other) => other !== step);
-    } else if (step.instead && REFUSALS.has(-result)) {
+    if (step.instead && REFUSALS.has(-result)) {
       refused.add(step.call);
       list = possible(list);
     } else {
@@ -114,7 +111,7 @@ function bear(birth: Omit<Birth, "call">, steps: readonly Step[]): Born {
     const born = carryOut({ ...birth, call: "clone3" }, [...resetIgnored(), ...steps]);
     if (typeof born === "object") return born;
     if (birth.cgroup !== undefined || !REFUSALS.has(-born)) throw launchFailure("clone3", -born);
-    requireClone(-born);
+    requireClone();
     call = "clone";
   }
   const born = carryOut({ ...birth, call: "clone" }, [...SIGNALS.map(resetAction), ...steps]);
@@ -123,7 +120,7 @@ function bear(birth: Omit<Birth, "call">, steps: readonly Step[]): Born {
 }
 
 /** Tries clone with no command: one that doesn't know CLONE_PIDFD has a child that can't be held. */
-function requireClone(clone3Errno: number): void {
+function requireClone(): void {
   const result = tryBirth({ call: "clone" });
   if (result === 0) return;
   if (!REFUSALS.has(-result)) throw launchFailure("clone", -result);

@@ -9,7 +9,8 @@
  * @module
  */
 
-import { AT_FDCWD, discard, O_RDONLY, openat, readDirectory } from "../ffi/files.ts";
+import { SyscallError } from "../ffi/errors.ts";
+import { AT_FDCWD, discard, O_RDONLY, openat, readDirectory, readlinkat } from "../ffi/files.ts";
 import {
   chdir,
   clearCloseOnExec,
@@ -100,13 +101,33 @@ export function* setUp(plan: ChildPlan, cgroupProcs?: number): Generator<Step> {
   // set, nobody sends it any more.
   if (plan.parentDeathSignal !== undefined) {
     yield setParentDeathSignal(plan.parentDeathSignal);
-    yield requireParent(getpid());
+    if (isInOurNamespace()) yield requireParent(getpid());
   }
   if (plan.noNewPrivileges) yield setNoNewPrivileges();
 
   // No handler is left that a signal could call in the memory that this program shares with it.
   yield unblockSignals();
   yield execve(plan.path, plan.argv, plan.environment);
+}
+
+/**
+ * Whether children of this thread are in its own PID namespace. In another one they see no parent,
+ * and so can't see either that it has ended.
+ */
+function isInOurNamespace(): boolean {
+  const own = namespaceLink("pid");
+  return own === undefined || own === namespaceLink("pid_for_children");
+}
+
+/** What tells one namespace from another; undefined for a PID namespace without a process so far. */
+function namespaceLink(kind: string): string | undefined {
+  try {
+    return readlinkat(AT_FDCWD, `/proc/thread-self/ns/${kind}`);
+  } catch (error) {
+    // Without /proc nothing is known, and namespaces are rare.
+    if (error instanceof SyscallError && error.code === "ENOENT") return undefined;
+    throw error;
+  }
 }
 
 /** The ranges of fds between and behind those that are kept. */

@@ -12,7 +12,7 @@ import { SyscallError, UnsupportedError } from "../../mod.ts";
 import { watchCalls } from "../support/calls.ts";
 import { freshCapabilities } from "../support/fresh_capabilities.ts";
 import { openFds, runForValue } from "../support/processes.ts";
-import { shadow, without } from "../support/shadow.ts";
+import { without } from "../support/shadow.ts";
 import { canFilter, needing } from "../support/skip.ts";
 import { childrenOf } from "../support/trees.ts";
 

@@ -11,7 +11,8 @@ import { stringVector } from "../../ffi/steps.ts";
 import { OwnedFd, PidFd, spawn } from "../../mod.ts";
 import { setUp } from "../../process/setup.ts";
 import { startTalking } from "../support/children.ts";
-import { eventually, isRoot, PATIENCE, readStat, ROOT } from "../support/processes.ts";
+import { eventually, isRoot, PATIENCE, readStat, ROOT, runForValue } from "../support/processes.ts";
+import { needing } from "../support/skip.ts";
 import { Folder } from "../support/sockets.ts";
 import { childrenOf, Mark } from "../support/trees.ts";
 
@@ -91,6 +92,43 @@ Deno.test("spawn() with parentDeathSignal has a worker's child end with the work
     URL.revokeObjectURL(url);
   }
   await eventually("the child has ended", () => mark.pids().length === 0);
+});
+
+Deno.test({
+  ...needing(
+    "root",
+    isRoot,
+    "spawn() with parentDeathSignal works in another PID namespace, whose processes see no parent",
+  ),
+  async fn() {
+    const found = await runForValue(
+      `
+      import { stringVector } from "${ROOT}ffi/steps.ts";
+      import { start } from "${ROOT}process/start.ts";
+      import { PidFd } from "@pidfd/util";
+
+      const libc = Deno.dlopen("libc.so.6", { unshare: { parameters: ["i32"], result: "i32" } });
+      const codes = [];
+      const run = (command) => {
+        const fds = new Map([0, 1, 2].map((fd) => [fd, fd]));
+        const environment = stringVector([], "env");
+        const argv = ["sh", "-c", command];
+        const plan = { path: "/bin/sh", argv, environment, fds, parentDeathSignal: 9 };
+        using pidfd = PidFd.fromFd(start(plan));
+        codes.push(pidfd.waitSync({ reap: true }).code);
+      };
+      run("[ $PPID = " + Deno.pid + " ]");
+      const CLONE_NEWPID = 0x20000000;
+      codes.push(libc.symbols.unshare(CLONE_NEWPID));
+      // Deno can have no further threads from here on.
+      run("[ $$ = 1 ] && [ $PPID = 0 ]");
+      console.log(JSON.stringify(codes));
+      Deno.exit();
+    `,
+      ["--allow-all"],
+    );
+    assertEquals(found, [0, 0, 0]);
+  },
 });
 
 /**
