@@ -108,13 +108,14 @@ let call: Birth["call"] = "clone3";
 
 function bear(birth: Omit<Birth, "call">, steps: readonly Step[]): Born {
   if (call === "clone3" || birth.cgroup !== undefined) {
-    const born = carryOut({ ...birth, call: "clone3" }, [...resetIgnored(), ...steps]);
+    const born = carryOut({ ...birth, call: "clone3" }, [...resets("clone3"), ...steps]);
     if (typeof born === "object") return born;
-    if (birth.cgroup !== undefined || !REFUSALS.has(-born)) throw launchFailure("clone3", -born);
+    if (birth.cgroup !== undefined) throw launchFailure("clone3", -born, "into the cgroup");
+    if (!REFUSALS.has(-born)) throw launchFailure("clone3", -born);
     requireClone();
     call = "clone";
   }
-  const born = carryOut({ ...birth, call: "clone" }, [...SIGNALS.map(resetAction), ...steps]);
+  const born = carryOut({ ...birth, call: "clone" }, [...resets("clone"), ...steps]);
   if (typeof born === "object") return born;
   throw launchFailure("clone", -born);
 }
@@ -138,14 +139,16 @@ function keepChildren(): void {
   check("rt_sigaction", rtSigaction(SIGCHLD, byDefault, null));
 }
 
-let resets: readonly Step[] | undefined;
+const made: Partial<Record<Birth["call"], readonly Step[]>> = {};
 
 /**
- * The steps for the signals that this program ignores: Deno's SIGPIPE, and those that it was
- * started with. Asked once, as no program of Deno's can ignore others.
+ * The steps that give all signals their default actions. clone3 leaves those to be reset that this
+ * program ignores: Deno's SIGPIPE, and those that it was started with. They are looked for once, as
+ * Deno lets no program ignore others.
  */
-function resetIgnored(): readonly Step[] {
-  return resets ??= SIGNALS.filter(isIgnored).map(resetAction);
+function resets(call: Birth["call"]): readonly Step[] {
+  return made[call] ??= SIGNALS.filter((signal) => call === "clone" || isIgnored(signal))
+    .map(resetAction);
 }
 
 const action = kernelSigaction.allocate();
