@@ -22,7 +22,6 @@ import { attempt } from "./call.ts";
 import { Errno } from "./errno.ts";
 import { launcherLibc } from "./launcher_symbols.ts";
 import { addressOf, bytesAt, libc, LONGEST } from "./libc.ts";
-import { getpid } from "./syscalls.ts";
 
 /** A line in bytes, with its NUL: not all that is in an environment is UTF-8. */
 export type EnvironmentLine = Uint8Array<ArrayBuffer>;
@@ -31,11 +30,13 @@ const POINTER = u64.size;
 const FIRST_SIZE = 512 * POINTER;
 const FIRST_LENGTH = 512;
 
-/** Where the array is, and its pointers. */
+/** What was seen of the array. */
 interface Snapshot {
   readonly address: bigint;
   /** Each pointer in two halves, and so is the NULL behind them. */
   readonly pointers: Uint32Array<ArrayBuffer>;
+  /** To look again with. */
+  readonly view: View;
 }
 
 let last: { readonly seen: Snapshot; readonly lines: readonly EnvironmentLine[] } | undefined;
@@ -50,6 +51,30 @@ export function environment(): readonly EnvironmentLine[] {
   // What has changed again meanwhile is what was right at one moment, but not what is seen.
   last = isUnchanged(seen) ? { seen, lines } : undefined;
   return lines;
+}
+
+function isUnchanged({ address, pointers, view }: Snapshot): boolean {
+  if (whereItIs() !== address || view.read() !== pointers.byteLength) return false;
+  for (let i = 0; i < pointers.length; i++) {
+    if (pointers[i] !== view.halves[i]) return false;
+  }
+  return true;
+}
+
+/** Looks at the array until an end is seen. It can be one that was given up meanwhile. */
+function look(): Snapshot {
+  for (let size = FIRST_SIZE;;) {
+    const address = whereItIs();
+    if (address === 0n) return { address, pointers: new Uint32Array(0), view: new View(0n, 0) };
+    const view = new View(address, size);
+    const length = view.read();
+    const end = endOf(view.halves, length);
+    if (end !== null) {
+      const pointers = view.halves.subarray(0, end);
+      return { address, pointers, view: new View(address, pointers.byteLength) };
+    }
+    if (length === size) size *= 2;
+  }
 }
 
 function denosLines(): EnvironmentLine[] {
@@ -74,35 +99,6 @@ export function nameOf(line: EnvironmentLine): string {
   return equals > 0 ? decodeText(line.subarray(0, equals)) : "";
 }
 
-/** Memory to look again with, without making new. */
-let again = memory(FIRST_SIZE);
-
-function isUnchanged({ address, pointers }: Snapshot): boolean {
-  if (whereItIs() !== address) return false;
-  if (again.bytes.length < pointers.byteLength) again = memory(2 * pointers.byteLength);
-  const { bytes, halves } = again;
-  return readMemory(address, bytes, pointers.byteLength) === pointers.byteLength &&
-    pointers.every((half, i) => half === halves[i]);
-}
-
-/** Looks at the array until an end is seen. It can be one that was given up meanwhile. */
-function look(): Snapshot {
-  for (let size = FIRST_SIZE;;) {
-    const address = whereItIs();
-    if (address === 0n) return { address, pointers: new Uint32Array(0) };
-    const { bytes, halves } = memory(size);
-    const length = readMemory(address, bytes, size);
-    const end = endOf(halves, length);
-    if (end !== null) return { address, pointers: halves.subarray(0, end) };
-    if (length === size) size *= 2;
-  }
-}
-
-function memory(size: number) {
-  const halves = new Uint32Array(size / Uint32Array.BYTES_PER_ELEMENT);
-  return { halves, bytes: new Uint8Array(halves.buffer) };
-}
-
 const slot = new Uint8Array(new ArrayBuffer(POINTER));
 const slotView = new DataView(slot.buffer);
 const SLOT_SIZE = BigInt(POINTER);
@@ -120,33 +116,45 @@ function endOf(halves: Uint32Array, length: number): number | null {
   return null;
 }
 
-const local = iovec.allocate();
-const remote = iovec.allocate();
-
 /** Whether a sandbox refuses process_vm_readv: then memory is read plainly. */
 let isRefused = false;
 
-/** Copies memory up to a size, and returns how much of it there is. process_vm_readv(2) */
-function readMemory(address: bigint, into: Uint8Array<ArrayBuffer>, size: number): number {
-  if (isRefused) return copyPointers(address, into, size);
-  local.fields.iov_base = addressOf(into);
-  local.fields.iov_len = remote.fields.iov_len = BigInt(size);
-  remote.fields.iov_base = address;
-  const { process_vm_readv: call } = launcherLibc();
-  const result = attempt(() => call(getpid(), local.bytes, 1n, remote.bytes, 1n, 0n));
-  if (result >= 0) return result;
-  isRefused = result !== -Errno.EFAULT;
-  return isRefused ? copyPointers(address, into, size) : 0;
+/** Memory at an address, to be copied again and again. process_vm_readv(2) */
+class View {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly halves: Uint32Array<ArrayBuffer>;
+  readonly #local: Uint8Array<ArrayBuffer>;
+  readonly #remote: Uint8Array<ArrayBuffer>;
+
+  constructor(readonly address: bigint, size: number) {
+    this.bytes = new Uint8Array(new ArrayBuffer(size));
+    this.halves = new Uint32Array(this.bytes.buffer);
+    const iov_len = BigInt(size);
+    this.#local = iovec.encode({ iov_base: addressOf(this.bytes), iov_len });
+    this.#remote = iovec.encode({ iov_base: address, iov_len });
+  }
+
+  /** Copies it, and returns how much of it there is. */
+  read(): number {
+    if (!isRefused) {
+      const { process_vm_readv: call } = launcherLibc();
+      const result = attempt(() => call(Deno.pid, this.#local, 1n, this.#remote, 1n, 0n));
+      if (result >= 0) return result;
+      if (result === -Errno.EFAULT) return 0;
+      isRefused = true;
+    }
+    return copyPointers(this.address, this.bytes);
+  }
 }
 
 /** Copies pointers up to the NULL behind them. */
-function copyPointers(address: bigint, into: Uint8Array<ArrayBuffer>, size: number): number {
-  for (let at = 0; at < size; at += POINTER) {
+function copyPointers(address: bigint, into: Uint8Array<ArrayBuffer>): number {
+  for (let at = 0; at < into.length; at += POINTER) {
     libc().memcpy_from_address(slot, address + BigInt(at), SLOT_SIZE);
     into.set(slot, at);
     if (u64.read(slotView, 0) === 0n) return at + POINTER;
   }
-  return size;
+  return into.length;
 }
 
 /** The lines that pointers lead to, but for the NULL behind them. */
@@ -161,10 +169,10 @@ function linesOf({ buffer, length }: Uint32Array<ArrayBuffer>): EnvironmentLine[
 function lineAt(address: bigint): EnvironmentLine | null {
   if (isRefused) return bytesAt(address, libc().strnlen(address, LONGEST) + 1n);
   for (let size = FIRST_LENGTH;; size *= 2) {
-    const bytes = new Uint8Array(new ArrayBuffer(size));
-    const length = readMemory(address, bytes, size);
-    const end = bytes.subarray(0, length).indexOf(0);
-    if (end >= 0) return bytes.slice(0, end + 1);
+    const view = new View(address, size);
+    const length = view.read();
+    const end = view.bytes.subarray(0, length).indexOf(0);
+    if (end >= 0) return view.bytes.slice(0, end + 1);
     if (length < size) return null;
   }
 }

@@ -16,6 +16,7 @@ import {
   outcome,
   outInt,
   step as stepStruct,
+  writeStep,
 } from "../structs/launch.ts";
 import { attempt } from "./call.ts";
 import {
@@ -102,17 +103,20 @@ function writeSteps(list: readonly Step[]): number {
   }
   const numbers = NUMBERS[arch()];
   list.forEach(({ call, args, passes }, i) => {
-    const padded = [0, 0, 0, 0, 0, 0];
-    args.forEach((arg, j) => padded[j] = typeof arg === "number" ? arg : point(arg));
-    stepStruct.write(steps, i * stepStruct.size, {
-      number: numbers[call],
-      args: padded,
-      least: passes === "any" ? Number.MIN_SAFE_INTEGER : passes ?? 0,
-      most: typeof passes === "number" ? passes : Number.MAX_SAFE_INTEGER,
-    });
+    const words = args.map((arg) => typeof arg === "number" ? arg : point(arg));
+    writeStep(steps, i, numbers[call], words, rangeOf(passes));
   });
   return point(new Uint8Array(steps.buffer));
 }
+
+/** The least and the greatest result that a child goes on with. */
+function rangeOf(passes: Step["passes"]): readonly [number, number] {
+  if (passes === undefined) return NO_ERROR;
+  return passes === "any" ? ANY : [passes, passes];
+}
+
+const NO_ERROR = [0, Number.MAX_SAFE_INTEGER] as const;
+const ANY = [Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER] as const;
 
 function writeBirth({ call, ownMemory, cgroup }: Birth): { number: number; args: number[] } {
   const number = NUMBERS[arch()][call];

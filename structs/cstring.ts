@@ -16,8 +16,10 @@ export function cString(text: string, what: string): Uint8Array<ArrayBuffer> {
   if (text.includes("\0")) {
     throw new TypeError(`${what} must not have a NUL byte in it: ${JSON.stringify(text)}`);
   }
-  return new TextEncoder().encode(text + "\0");
+  return encoder.encode(text + "\0");
 }
+
+const encoder = new TextEncoder();
 
 /**
  * A `char *[]` with a NULL behind it, as execve(2) takes its arguments and environment: the

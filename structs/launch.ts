@@ -28,13 +28,36 @@ export const job = struct("job", {
   child: word,
 });
 
+/** How many arguments a system call has at most. */
+const ARGUMENTS = 6;
+
 /** One system call of a child. It goes on if the result lies in `least`…`most`. */
 export const step = struct("step", {
   number: word,
-  args: array(word, 6),
+  args: array(word, ARGUMENTS),
   least: word,
   most: word,
 });
+
+/**
+ * Writes one of the steps that stand in a row. There are many at each start of a process, so that
+ * each field is written by itself.
+ */
+export function writeStep(
+  view: DataView,
+  index: number,
+  number: number,
+  args: readonly number[],
+  [least, most]: readonly [number, number],
+): void {
+  const at = index * step.size;
+  word.write(view, at + step.offsets.number, number);
+  for (let i = 0; i < ARGUMENTS; i++) {
+    word.write(view, at + step.offsets.args + i * word.size, args[i] ?? 0);
+  }
+  word.write(view, at + step.offsets.least, least);
+  word.write(view, at + step.offsets.most, most);
+}
 
 /** What a child leaves behind that can't go on: the result, and the address of the step. */
 export const outcome = struct("outcome", { result: word, step: word });
