@@ -13,8 +13,8 @@
  */
 
 import { outcome } from "../structs/launch.ts";
-import { attempt } from "./call.ts";
-import { errnoName } from "./errno.ts";
+import { attempt, failure } from "./call.ts";
+import { Errno, errnoName } from "./errno.ts";
 import { UnsupportedError } from "./errors.ts";
 import { launcherLibc } from "./launcher_symbols.ts";
 import { arch, lastErrno, libc } from "./libc.ts";
@@ -29,7 +29,9 @@ const MAP_ANONYMOUS = 0x20;
 /** What mmap(2) returns on failure: (void *) −1. */
 const MAP_FAILED = 2n ** 64n - 1n;
 
-let code: bigint | undefined;
+/** The page with the code, and whether it is executable by now. */
+let page: bigint | undefined;
+let isReady = false;
 
 /**
  * The address of the launcher's code.
@@ -37,41 +39,46 @@ let code: bigint | undefined;
  * @throws {UnsupportedError} If this program can't have executable memory of its own.
  */
 export function launcherCode(): bigint {
-  return code ??= placeCode();
+  page ??= writeCode();
+  if (!isReady) makeExecutable(page);
+  isReady = true;
+  return page;
 }
 
-function placeCode(): bigint {
+function writeCode(): bigint {
   const bytes = machineCode(arch());
-  const size = BigInt(bytes.length);
-  const address = map(size, MAP_PRIVATE);
-  launcherLibc().memcpy_to_address(address, bytes, size);
-  const { mprotect } = launcherLibc();
-  const result = attempt(() => mprotect(address, size, PROT_READ | PROT_EXEC));
-  if (result < 0) throw refused(-result);
+  const address = map(bytes.length, MAP_PRIVATE);
+  launcherLibc().memcpy_to_address(address, bytes, BigInt(bytes.length));
   return address;
+}
+
+/** Takes the right to write away with giving that to execute. mprotect(2) */
+function makeExecutable(address: bigint): void {
+  const { mprotect } = launcherLibc();
+  const result = attempt(() => mprotect(address, 1n, PROT_READ | PROT_EXEC));
+  if (result === -Errno.ENOMEM) throw failure("mprotect", -result);
+  if (result === 0) return;
+  throw new UnsupportedError(
+    "executable memory",
+    "a system that lets this program have some, as Deno itself needs it",
+    `it was refused with ${errnoName(-result)}, and nothing was started`,
+  );
 }
 
 let shared: bigint | undefined;
 
 /** The address of an outcome in memory that a child shares whose other memory is a copy. */
 export function sharedOutcome(): bigint {
-  return shared ??= map(BigInt(outcome.size), MAP_SHARED);
+  return shared ??= map(outcome.size, MAP_SHARED);
 }
 
 /** New memory, which is all zero. mmap(2) */
-function map(size: bigint, flags: number): bigint {
+function map(size: number, flags: number): bigint {
   const { mmap } = launcherLibc();
-  const address = mmap(0n, size, PROT_READ | PROT_WRITE, flags | MAP_ANONYMOUS, -1, 0n);
-  if (address === MAP_FAILED) throw refused(lastErrno());
+  const protection = PROT_READ | PROT_WRITE;
+  const address = mmap(0n, BigInt(size), protection, flags | MAP_ANONYMOUS, -1, 0n);
+  if (address === MAP_FAILED) throw failure("mmap", lastErrno());
   return address;
-}
-
-function refused(errno: number): UnsupportedError {
-  return new UnsupportedError(
-    "executable memory",
-    "a system that lets this program map it, as Deno itself needs it",
-    `it was refused with ${errnoName(errno)}, and nothing was started`,
-  );
 }
 
 /** Reads what a child left in the shared outcome. */
