@@ -18,6 +18,7 @@ import {
   step as stepStruct,
   writeStep,
 } from "../structs/launch.ts";
+import { type CText, TextBlock } from "../structs/text_block.ts";
 import { attempt } from "./call.ts";
 import {
   clearSharedOutcome,
@@ -69,7 +70,10 @@ const note = outcome.allocate();
 const pidfdSlot = outInt.allocate();
 let steps = new DataView(new ArrayBuffer(32 * stepStruct.size));
 
-/** What a job points to. The memory stays referenced here until the call has returned. */
+/** The texts that a job points to. */
+const texts = new TextBlock(addressOf);
+
+/** What else a job points to. The memory stays referenced here until the call has returned. */
 const memory: Uint8Array<ArrayBuffer>[] = [];
 
 /** The address of memory that the job under way points to. */
@@ -102,11 +106,19 @@ function writeSteps(list: readonly Step[]): number {
     steps = new DataView(new ArrayBuffer(2 * list.length * stepStruct.size));
   }
   const numbers = NUMBERS[arch()];
+  texts.empty(list.flatMap(({ args }) => args.filter(isText)));
   list.forEach(({ call, args, passes }, i) => {
-    const words = args.map((arg) => typeof arg === "number" ? arg : point(arg));
+    const words = args.map((arg) => {
+      if (typeof arg === "number") return arg;
+      return isText(arg) ? texts.put(arg) : point(arg);
+    });
     writeStep(steps, i, numbers[call], words, rangeOf(passes));
   });
   return point(new Uint8Array(steps.buffer));
+}
+
+function isText(arg: Step["args"][number]): arg is CText {
+  return typeof arg === "string" || Array.isArray(arg);
 }
 
 /** The least and the greatest result that a child goes on with. */

@@ -5,9 +5,10 @@
  * @module
  */
 
-import { cString, cStringArray } from "../structs/cstring.ts";
+import { checkCString, cStringArray } from "../structs/cstring.ts";
 import { kernelSigaction, RLIM64_INFINITY, rlimit64 } from "../structs/launch.ts";
 import { array, u32, u64 } from "../structs/scalars.ts";
+import type { CText } from "../structs/text_block.ts";
 import { addressOf, libc } from "./libc.ts";
 
 /** The numbers of the calls. */
@@ -32,8 +33,8 @@ export type CallName = keyof typeof NUMBERS["x86_64"];
 /** One system call of a child. */
 export interface Step {
   readonly call: CallName;
-  /** Numbers, and memory that the call reads. */
-  readonly args: readonly (number | Uint8Array<ArrayBuffer>)[];
+  /** Numbers, texts, and other memory that the call reads. */
+  readonly args: readonly (number | CText | Uint8Array<ArrayBuffer>)[];
   /** What it is about, for the message of its failure. */
   readonly about?: string;
   /** The results that the child goes on with, unless 0 and more; `"any"` for a call that may fail. */
@@ -165,7 +166,8 @@ export function umask(mask: number): Step {
 
 /** Goes to another folder. chdir(2) */
 export function chdir(path: string): Step {
-  return { call: "chdir", args: [cString(path, "cwd")], about: path };
+  checkCString(path, "cwd");
+  return { call: "chdir", args: [path], about: path };
 }
 
 /** Asks for a signal when the thread ends that this child was born of. PR_SET_PDEATHSIG(2const) */
@@ -216,8 +218,9 @@ export function execve(
   argv: readonly string[],
   environment: Uint8Array<ArrayBuffer>,
 ): Step {
-  const args = [cString(path, "command"), stringVector(argv, "args"), environment];
-  return { call: "execve", args, about: path };
+  checkCString(path, "command");
+  for (const arg of argv) checkCString(arg, "args");
+  return { call: "execve", args: [path, argv, environment], about: path };
 }
 
 /** Ends the child. exit_group(2) */

@@ -10,16 +10,21 @@ import { u64 } from "./scalars.ts";
 
 /** Encodes a string; `what` names it in the message if it is one that C can't have. */
 export function cString(text: string, what: string): Uint8Array<ArrayBuffer> {
+  checkCString(text, what);
+  return encoder.encode(text + "\0");
+}
+
+const encoder = new TextEncoder();
+
+/** Refuses what C can't have; `what` names it. */
+export function checkCString(text: string, what: string): void {
   if (!text.isWellFormed()) {
     throw new TypeError(`${what} must not have a lone surrogate in it: ${JSON.stringify(text)}`);
   }
   if (text.includes("\0")) {
     throw new TypeError(`${what} must not have a NUL byte in it: ${JSON.stringify(text)}`);
   }
-  return encoder.encode(text + "\0");
 }
-
-const encoder = new TextEncoder();
 
 /**
  * A `char *[]` with a NULL behind it, as execve(2) takes its arguments and environment: the
