@@ -69,17 +69,22 @@ const birthArgs = cloneArgs.allocate();
 const note = outcome.allocate();
 const pidfdSlot = outInt.allocate();
 let steps = new DataView(new ArrayBuffer(32 * stepStruct.size));
+let stepsBytes = new Uint8Array(steps.buffer);
 
 /** The texts that a job points to. */
 const texts = new TextBlock(addressOf);
 
-/** What else a job points to. The memory stays referenced here until the call has returned. */
+/** What else the steps point to. The memory stays referenced here until the call has returned. */
 const memory: Uint8Array<ArrayBuffer>[] = [];
 
-/** The address of memory that the job under way points to. */
+/** Where memory is that was pointed to: it stays there as long as it lives. */
+const addresses = new WeakMap<Uint8Array<ArrayBuffer>, number>();
+
 function point(bytes: Uint8Array<ArrayBuffer>): number {
   memory.push(bytes);
-  return Number(addressOf(bytes));
+  let address = addresses.get(bytes);
+  if (address === undefined) addresses.set(bytes, address = Number(addressOf(bytes)));
+  return address;
 }
 
 /** Has a child born that takes some steps; returns −errno if there was no birth. */
@@ -87,10 +92,9 @@ export function carryOut(birth: Birth, list: readonly Step[]): Born | number {
   const code = launcherCode();
   try {
     const first = writeSteps(list);
-    work.fields.birth = writeBirth(birth);
     work.fields.steps = first;
-    work.fields.blocked = ALL_SIGNALS;
-    work.fields.outcome = birth.ownMemory ? Number(sharedOutcome()) : point(note.bytes);
+    if (!isSame(birth, written)) writeBirth(birth);
+    pidfdSlot.fields.value = NO_PIDFD;
     if (birth.ownMemory) clearSharedOutcome();
     else note.fields.step = 0;
     launcherLibc().bsearch(work.bytes, work.bytes, 1n, 1n, code);
@@ -104,46 +108,74 @@ export function carryOut(birth: Birth, list: readonly Step[]): Born | number {
 function writeSteps(list: readonly Step[]): number {
   if (steps.byteLength < list.length * stepStruct.size) {
     steps = new DataView(new ArrayBuffer(2 * list.length * stepStruct.size));
+    stepsBytes = new Uint8Array(steps.buffer);
   }
+  makeRoom(list);
   const numbers = NUMBERS[arch()];
-  texts.empty(list.flatMap(({ args }) => args.filter(isText)));
-  list.forEach(({ call, args, passes }, i) => {
-    const words = args.map((arg) => {
-      if (typeof arg === "number") return arg;
-      return isText(arg) ? texts.put(arg) : point(arg);
-    });
-    writeStep(steps, i, numbers[call], words, rangeOf(passes));
-  });
-  return point(new Uint8Array(steps.buffer));
+  for (let i = 0; i < list.length; i++) {
+    const { call, args, passes } = list[i];
+    const least = passes === undefined ? 0 : passes === "any" ? Number.MIN_SAFE_INTEGER : passes;
+    const most = typeof passes === "number" ? passes : Number.MAX_SAFE_INTEGER;
+    writeStep(steps, i, numbers[call], args.map(wordOf), least, most);
+  }
+  return point(stepsBytes);
 }
 
-function isText(arg: Step["args"][number]): arg is CText {
+type Argument = Step["args"][number];
+
+function isText(arg: Argument): arg is CText {
   return typeof arg === "string" || Array.isArray(arg);
 }
 
-/** The least and the greatest result that a child goes on with. */
-function rangeOf(passes: Step["passes"]): readonly [number, number] {
-  if (passes === undefined) return NO_ERROR;
-  return passes === "any" ? ANY : [passes, passes];
+/** Makes room for all texts, as none can move once it has an address. */
+function makeRoom(list: readonly Step[]): void {
+  const all: CText[] = [];
+  for (const { args } of list) {
+    for (const arg of args) if (isText(arg)) all.push(arg);
+  }
+  texts.empty(all);
 }
 
-const NO_ERROR = [0, Number.MAX_SAFE_INTEGER] as const;
-const ANY = [Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER] as const;
+function wordOf(arg: Argument): number {
+  if (typeof arg === "number") return arg;
+  return isText(arg) ? texts.put(arg) : point(arg);
+}
 
-function writeBirth({ call, ownMemory, cgroup }: Birth): { number: number; args: number[] } {
-  const number = NUMBERS[arch()][call];
+/** The birth that is written: most are the same as the one before. */
+let written: Birth | undefined;
+
+function isSame(one: Birth, other: Birth | undefined): boolean {
+  return one.call === other?.call && one.ownMemory === other.ownMemory &&
+    one.cgroup === other.cgroup;
+}
+
+function writeBirth(birth: Birth): void {
+  // Should there be no memory for it, what is written is none.
+  written = undefined;
+  const { call, ownMemory, cgroup } = birth;
   const flags = (ownMemory ? 0 : CLONE_VM) + CLONE_VFORK + CLONE_PIDFD;
-  pidfdSlot.fields.value = NO_PIDFD;
-  const pidfd = point(pidfdSlot.bytes);
-  // With `stack` 0 the child goes on on this thread's stack, which it doesn't touch.
-  if (call === "clone") return { number, args: [flags + SIGCHLD, 0, pidfd, 0, 0] };
+  const pidfd = Number(addressOf(pidfdSlot.bytes));
+  work.fields.birth = {
+    number: NUMBERS[arch()][call],
+    // With `stack` 0 the child goes on on this thread's stack, which it doesn't touch.
+    args: call === "clone"
+      ? [flags + SIGCHLD, 0, pidfd, 0, 0]
+      : writeCloneArgs(flags, pidfd, cgroup),
+  };
+  work.fields.blocked = ALL_SIGNALS;
+  work.fields.outcome = ownMemory ? Number(sharedOutcome()) : Number(addressOf(note.bytes));
+  written = birth;
+}
+
+/** Writes the arguments of clone3, and returns those that tell where they are. */
+function writeCloneArgs(flags: number, pidfd: number, cgroup: number | undefined): number[] {
   const intoCgroup = cgroup === undefined ? 0 : CLONE_INTO_CGROUP;
   birthArgs.fields.flags = flags + CLONE_CLEAR_SIGHAND + intoCgroup;
   birthArgs.fields.pidfd = pidfd;
   birthArgs.fields.exit_signal = SIGCHLD;
   birthArgs.fields.cgroup = cgroup ?? 0;
   const size = cgroup === undefined ? CLONE_ARGS_SIZE_VER0 : birthArgs.bytes.length;
-  return { number, args: [point(birthArgs.bytes), size, 0, 0, 0] };
+  return [Number(addressOf(birthArgs.bytes)), size, 0, 0, 0];
 }
 
 /** What came of the job that was carried out. */

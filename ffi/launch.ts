@@ -56,7 +56,7 @@ export interface Launch {
  * @throws {UnsupportedError} If no child can be born so that it is held.
  */
 export function launch({ steps, changesUser, cgroup }: Launch): number {
-  keepChildren();
+  if (!keepsChildren) keepChildren();
   let list = possible(steps);
   for (;;) {
     const { pidfd, failed } = bear({ ownMemory: changesUser, cgroup }, list);
@@ -132,11 +132,18 @@ function requireClone(): void {
   );
 }
 
-/** Has the kernel keep children that have ended until they are reaped. */
+let keepsChildren = false;
+
+/**
+ * Has the kernel keep children that have ended until they are reaped, should this program have been
+ * started to ignore SIGCHLD.
+ */
 function keepChildren(): void {
-  if (!isIgnored(SIGCHLD)) return;
-  const byDefault = kernelSigaction.allocate().bytes;
-  check("rt_sigaction", rtSigaction(SIGCHLD, byDefault, null));
+  if (isIgnored(SIGCHLD)) {
+    const byDefault = kernelSigaction.allocate().bytes;
+    check("rt_sigaction", rtSigaction(SIGCHLD, byDefault, null));
+  }
+  keepsChildren = true;
 }
 
 const made: Partial<Record<Birth["call"], readonly Step[]>> = {};

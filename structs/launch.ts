@@ -48,7 +48,8 @@ export function writeStep(
   index: number,
   number: number,
   args: readonly number[],
-  [least, most]: readonly [number, number],
+  least: number,
+  most: number,
 ): void {
   const at = index * step.size;
   word.write(view, at + step.offsets.number, number);
