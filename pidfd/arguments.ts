@@ -85,7 +85,7 @@ export function checkString(name: string, value: unknown): asserts value is stri
 }
 
 /** A text that C can hold, as UTF-8. */
-export function checkCText(name: string, value: unknown): void {
+export function checkCText(name: string, value: unknown): asserts value is string {
   checkString(name, value);
   if (!value.isWellFormed()) {
     // It would become U+FFFD, so that two names could mean one file.
@@ -96,11 +96,36 @@ export function checkCText(name: string, value: unknown): void {
   }
 }
 
+/** A path: a text that C can hold, or a file URL, which is read as Deno reads it. */
+export function pathText(name: string, value: unknown): string {
+  const path = value instanceof URL ? pathOfUrl(name, value) : value;
+  checkCText(name, path);
+  return path;
+}
+
+function pathOfUrl(name: string, url: URL): string {
+  if (url.protocol !== "file:") throw new TypeError(`${name} must be a file URL: ${url}`);
+  if (url.hostname !== "") throw new TypeError(`${name} must be a file URL without a host: ${url}`);
+  try {
+    // A "%" that begins no escape stands for itself.
+    return decodeURIComponent(url.pathname.replace(/%(?![0-9A-Fa-f]{2})/g, "%25"));
+  } catch (cause) {
+    throw new TypeError(`${name} must be a file URL in UTF-8: ${url}`, { cause });
+  }
+}
+
 /** An object with properties of the user's choice. */
-export function checkRecord(name: string, value: unknown): void {
+export function checkRecord(name: string, value: unknown): asserts value is object {
   if (typeof value !== "object" || value === null) {
     throw new TypeError(`${name} must be an object: ${show(value)}`);
   }
+}
+
+/** An object with properties that are all known: an option that nobody reads is a trap. */
+export function checkOptions(name: string, value: unknown, known: readonly string[]): void {
+  checkRecord(name, value);
+  const unknown = Object.keys(value).find((key) => !known.includes(key));
+  if (unknown !== undefined) throw new TypeError(`${name} has no option of that name: ${unknown}`);
 }
 
 /** One of some words. */

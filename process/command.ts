@@ -8,8 +8,7 @@
 import { Errno } from "../ffi/errno.ts";
 import { isExecutable, isFile } from "../ffi/files.ts";
 import { launchFailure } from "../ffi/launch.ts";
-import { checkCText, checkInstance } from "../pidfd/arguments.ts";
-import { pathText } from "../pidfd/path_text.ts";
+import { checkCText, checkInstance, pathText } from "../pidfd/arguments.ts";
 import { childEnvironment, type EnvironmentOptions } from "./environment.ts";
 
 /** Where programs are looked for if the environment has no PATH: execvp(3)'s own default. */
@@ -34,8 +33,8 @@ export interface ResolvedCommand {
 /** Checks and completes a command. */
 export function resolveCommand(command: string | URL, options: CommandOptions): ResolvedCommand {
   const { args = [], argv0 } = options;
-  const name = pathText("command", command);
-  const cwd = options.cwd === undefined ? undefined : pathText("options.cwd", options.cwd);
+  const name = filledPath("command", command);
+  const cwd = options.cwd === undefined ? undefined : filledPath("options.cwd", options.cwd);
   checkInstance("options.args", args, "an array", Array);
   // By index: a hole is an argument, too, and no string.
   for (let i = 0; i < args.length; i++) checkCText(`options.args[${i}]`, args[i]);
@@ -43,6 +42,13 @@ export function resolveCommand(command: string | URL, options: CommandOptions): 
   const { searchPath, strings } = childEnvironment(options);
   const path = name.includes("/") ? name : findProgram(name, cwd, searchPath ?? DEFAULT_PATH);
   return { path, argv: [argv0 ?? path, ...args], environment: strings, cwd };
+}
+
+/** A path that isn't empty: the kernel's error for that would be the one for a missing file. */
+function filledPath(name: string, path: string | URL): string {
+  const text = pathText(name, path);
+  if (text === "") throw new TypeError(`${name} must not be empty`);
+  return text;
 }
 
 /** The first executable of that name in the folders of PATH. */
