@@ -56,7 +56,7 @@ export interface Launch {
  * @throws {UnsupportedError} If no child can be born so that it is held.
  */
 export function launch({ steps, changesUser, cgroup }: Launch): number {
-  if (!keepsChildren) keepChildren();
+  keepChildren();
   let list = possible(steps);
   for (;;) {
     const { pidfd, failed } = bear({ ownMemory: changesUser, cgroup }, list);
@@ -132,18 +132,11 @@ function requireClone(): void {
   );
 }
 
-let keepsChildren = false;
-
-/**
- * Has the kernel keep children that have ended until they are reaped, should this program have been
- * started to ignore SIGCHLD.
- */
+/** Has the kernel keep children that have ended until they are reaped. */
 function keepChildren(): void {
-  if (isIgnored(SIGCHLD)) {
-    const byDefault = kernelSigaction.allocate().bytes;
-    check("rt_sigaction", rtSigaction(SIGCHLD, byDefault, null));
-  }
-  keepsChildren = true;
+  if (!isIgnored(SIGCHLD)) return;
+  const byDefault = kernelSigaction.allocate().bytes;
+  check("rt_sigaction", rtSigaction(SIGCHLD, byDefault, null));
 }
 
 const made: Partial<Record<Birth["call"], readonly Step[]>> = {};
