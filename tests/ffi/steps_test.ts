@@ -17,12 +17,11 @@ import { needing } from "../support/skip.ts";
  */
 const HEADERS = { x86_64: "asm/unistd_64.h", aarch64: "asm-generic/unistd.h" } as const;
 
-for (const arch of ["x86_64", "aarch64"] as const) {
-  const hasHeader = arch !== "x86_64" || Deno.build.arch === arch;
+for (const arch of new Set([Deno.build.arch as keyof typeof HEADERS, "aarch64" as const])) {
   Deno.test({
     ...needing(
-      `a C compiler for ${arch}`,
-      hasCompiler && hasHeader,
+      "a C compiler",
+      hasCompiler,
       `the numbers of the calls on ${arch} are those of C`,
     ),
     async fn() {
