@@ -29,6 +29,9 @@ interface Point {
 const PICTURES: Record<string, { figures: string[]; draw: (points: Point[]) => Panel[] }> = {
   call: { figures: ["signal0", "getInfo", "tryWait", "openClose", "isAlive"], draw: bars },
   latency: { figures: ["p50", "p90", "p99"], draw: bars },
+  latencyStatus: { figures: ["p50", "p90", "p99"], draw: bars },
+  latencyExited: { figures: ["p50", "p90", "p99"], draw: bars },
+  looks: { figures: ["looks"], draw: bars },
   spawn: { figures: ["perSecond"], draw: bars },
   throughput: { figures: ["MiBps"], draw: bars },
   scale: { figures: ["register", "complete"], draw: lines },

@@ -14,6 +14,7 @@ const MEANINGS: Readonly<Record<keyof Features, readonly [meaning: string, since
   waitid: ["waiting for a child by its pidfd", "Linux 5.4"],
   getfd: ["descriptors of other processes", "Linux 5.6"],
   setns: ["all namespaces of a process at once", "Linux 5.8"],
+  cgroupSpawn: ["processes born into a cgroup", "Linux 5.7"],
   peerPidfds: ["a pidfd of a socket's peer", "Linux 6.5"],
   threads: ["pidfds of single threads", "Linux 6.9"],
   signalScopes: ["signals to a thread or a process group", "Linux 6.9"],
@@ -22,8 +23,6 @@ const MEANINGS: Readonly<Record<keyof Features, readonly [meaning: string, since
   info: ["all about a process in one call", "Linux 6.13"],
   idHandles: ["processes found by their ids", "Linux 6.14"],
   exitInfo: ["the exit status of any process", "Linux 6.15"],
-  pidfdSpawn: ["processes started with a pidfd", "glibc 2.39"],
-  cgroupSpawn: ["processes born into a cgroup", "glibc 2.39"],
 };
 
 export const features: Command = {

@@ -50,7 +50,7 @@ Options:
       --timeout D    How long it may take: 500ms, 30s, 5m, 2h
       --grace D      How long it has to end when asked to (default: 5s)
       --cgroup PATH  The folder of a cgroup to run it in; whoever is there ends, too,
-                     where the command is ended (Linux 5.14, glibc 2.39)
+                     where the command is ended (Linux 5.14)
   -h, --help         Show this
 
 Exit code: the command's, or 128 + n if signal n killed it; 124 if the time was up; 125 if pidfd

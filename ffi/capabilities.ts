@@ -18,9 +18,8 @@ import { failure } from "./call.ts";
 import { Errno } from "./errno.ts";
 import { SyscallError, UnsupportedError } from "./errors.ts";
 import { discard, fileSystemType, inode } from "./files.ts";
+import { tryCgroupBirth } from "./launch.ts";
 import { socketpair, tryPeerPidfd } from "./sockets.ts";
-import { tryCgroupSpawn } from "./spawn_objects.ts";
-import { spawnLibc } from "./spawn_symbols.ts";
 import {
   getpid,
   openById,
@@ -195,16 +194,9 @@ export const peerPidfds = new Capability("SO_PEERPIDFD", "Linux 6.5", () => {
   }
 });
 
-/** libc's own way to a child with its pidfd; the kernel's part is older. */
-export const pidfdSpawn = new Capability(
-  "pidfd_spawn",
-  "glibc 2.39",
-  () => spawnLibc().pidfd_spawn !== null,
-);
-
-/** A child that is born into a cgroup (CLONE_INTO_CGROUP): knows that a pidfd is none. */
+/** A child that is born into a cgroup: knows that a pidfd is none. */
 export const cgroupSpawn = new Capability(
-  "POSIX_SPAWN_SETCGROUP",
-  "glibc 2.39 and Linux 5.7",
-  (self) => known("pidfd_spawn", tryCgroupSpawn(self), Errno.EBADF),
+  "CLONE_INTO_CGROUP",
+  "Linux 5.7",
+  (self) => known("clone3", tryCgroupBirth(self), Errno.EBADF),
 );

@@ -9,7 +9,7 @@
 
 import { cString, decodeText, fromCString } from "../structs/cstring.ts";
 import { direntNames } from "../structs/dirent.ts";
-import { pipeEnds } from "../structs/spawn.ts";
+import { pipeEnds } from "../structs/pipe.ts";
 import { S_IFMT, S_IFREG, statfs, statx, STATX_INO, STATX_TYPE } from "../structs/stat.ts";
 import { attempt, check, failure } from "./call.ts";
 import { Errno } from "./errno.ts";
@@ -143,10 +143,24 @@ export function pipe(): { read: number; write: number } {
  * Not by faccessat(3): glibc makes it a call that old sandboxes answer with EPERM.
  */
 export function isExecutable(path: string): boolean {
+  return isReachable(path, X_OK) && isRegularFileAt(path);
+}
+
+/** Whether this program can reach a path, and may do that with what is there. access(2) */
+function isReachable(path: string, mode: number): boolean {
   const name = cString(path, "path");
-  const result = attempt(() => libc().access(name, X_OK));
+  const result = attempt(() => libc().access(name, mode));
   if (NOT_HERE.has(-result)) return false;
   check("access", result, { [-result]: path });
+  return true;
+}
+
+/** Whether there is a regular file at a path that this program can reach. access(2), F_OK */
+export function isFile(path: string): boolean {
+  return isReachable(path, F_OK) && isRegularFileAt(path);
+}
+
+function isRegularFileAt(path: string): boolean {
   const fd = openat(AT_FDCWD, path, O_PATH);
   try {
     // A folder counts as executable, too.
@@ -154,12 +168,6 @@ export function isExecutable(path: string): boolean {
   } finally {
     discard(fd);
   }
-}
-
-/** Whether there is something at a path that this program can reach. access(2), F_OK */
-export function exists(path: string): boolean {
-  const name = cString(path, "path");
-  return attempt(() => libc().access(name, F_OK)) === 0;
 }
 
 /** Whether an fd is open. fcntl(2), F_GETFD */

@@ -15,8 +15,7 @@
  * @module
  */
 
-import { cString, fromCString } from "../structs/cstring.ts";
-import { u64 } from "../structs/scalars.ts";
+import { fromCString } from "../structs/cstring.ts";
 import { UnsupportedError } from "./errors.ts";
 import { SYMBOLS } from "./symbols.ts";
 
@@ -106,63 +105,19 @@ export function addressOf({ buffer, byteOffset, length }: Uint8Array<ArrayBuffer
   return libc().memcpy_address(bytes, bytes, 0n);
 }
 
-/**
- * Where the program's environment is now: pointers to lines of the form `NAME=value`, and a
- * NULL behind them. setenv(3) may move it. environ(7)
- */
-export function environmentAddress(): bigint {
-  const slot = pointerSlot();
-  libc().memcpy(slot.bytes, libc().environ, POINTER_SIZE);
-  return slot.value;
-}
-
-/**
- * The program's environment as it is now: lines of the form `NAME=value`, each with its NUL, in
- * bytes, as not all that is in an environment is UTF-8.
- */
-export function environment(): Uint8Array<ArrayBuffer>[] {
-  const lines: Uint8Array<ArrayBuffer>[] = [];
-  const slot = pointerSlot();
-  for (let entry = environmentAddress(); entry !== 0n; entry += POINTER_SIZE) {
-    libc().memcpy_from_address(slot.bytes, entry, POINTER_SIZE);
-    if (slot.value === 0n) break;
-    lines.push(bytesAt(slot.value, libc().strnlen(slot.value, LONGEST) + 1n));
-  }
-  return lines;
-}
-
-/** One variable of the program's environment. getenv(3) */
-export function environmentVariable(name: string): string | undefined {
-  const address = libc().getenv(cString(name, "name"));
-  return address === 0n ? undefined : stringAt(address);
-}
-
-const POINTER_SIZE = BigInt(u64.size);
-
-/** Memory that a pointer is copied into. */
-function pointerSlot() {
-  const bytes = new Uint8Array(new ArrayBuffer(u64.size));
-  const view = new DataView(bytes.buffer);
-  return {
-    bytes,
-    get value() {
-      return u64.read(view, 0);
-    },
-  };
-}
-
 function stringAt(address: bigint): string {
   return fromCString(bytesAt(address, libc().strnlen(address, LONGEST)));
 }
 
-function bytesAt(address: bigint, length: bigint): Uint8Array<ArrayBuffer> {
+/** Copies memory by its address. */
+export function bytesAt(address: bigint, length: bigint): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(new ArrayBuffer(Number(length)));
   libc().memcpy_from_address(bytes, address, length);
   return bytes;
 }
 
 /** No string that we read is longer: one of the environment has 32 pages at most, of 64 KiB. */
-const LONGEST = 32n * 64n * 1024n;
+export const LONGEST = 32n * 64n * 1024n;
 
 /**
  * Opens libc, to the program's end: functions of a closed library must not be called, and a wait

@@ -11,8 +11,8 @@
  */
 
 import { EPOLLRDHUP } from "../structs/epoll_event.ts";
+import { pipeEnds } from "../structs/pipe.ts";
 import { intValue, iovec, msghdr, sockaddrUn, SOL_SOCKET, ucred } from "../structs/socket.ts";
-import { pipeEnds } from "../structs/spawn.ts";
 import { attempt, check } from "./call.ts";
 import { Errno } from "./errno.ts";
 import { addressOf } from "./libc.ts";

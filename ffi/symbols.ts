@@ -49,11 +49,6 @@ export const SYMBOLS = {
     parameters: ["i32"], // int errnum
     result: "usize", // the address
   },
-  // char *getenv(const char *name);
-  getenv: {
-    parameters: ["buffer"], // const char *name
-    result: "usize", // the address
-  },
   // size_t strnlen(const char *s, size_t maxlen);
   strnlen: {
     parameters: [

@@ -13,7 +13,6 @@ import {
   namespaceIoctls,
   peerPidfds,
   pidfdOpenCall,
-  pidfdSpawn,
   pidfsIds,
   setnsPidfd,
   signalScopes,
@@ -56,11 +55,8 @@ export interface Features {
   idHandles: boolean;
   /** A socket's peer as a pidfd: Linux 6.5. Without, no `FdSocket.peer` and no `sender`. */
   peerPidfds: boolean;
-  /** `pidfd_spawn`: glibc 2.39. Without, `spawn` gets its pidfd right after the start. */
-  pidfdSpawn: boolean;
   /**
-   * Processes that are born into a cgroup: glibc 2.39 and Linux 5.7. Without, no `cgroup` for
-   * `spawn`.
+   * Processes that are born into a cgroup: Linux 5.7. Without, the child moves there first.
    */
   cgroupSpawn: boolean;
 }
@@ -92,7 +88,6 @@ export function features(): Features {
     exitInfo: exitInfo.available ?? null,
     idHandles: idHandles.available,
     peerPidfds: peerPidfds.available,
-    pidfdSpawn: pidfdSpawn.available,
     cgroupSpawn: cgroupSpawn.available,
   };
 }

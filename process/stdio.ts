@@ -4,10 +4,19 @@
  * @module
  */
 
-import { failure } from "../ffi/call.ts";
 import { Errno } from "../ffi/errno.ts";
-import { discard, duplicate, isInherited, isOpen, pipe } from "../ffi/files.ts";
-import { checkInteger, checkRecord } from "../pidfd/arguments.ts";
+import {
+  AT_FDCWD,
+  discard,
+  duplicate,
+  isInherited,
+  isOpen,
+  O_RDWR,
+  openat,
+  pipe,
+} from "../ffi/files.ts";
+import { launchFailure } from "../ffi/launch.ts";
+import { checkRecord } from "../pidfd/arguments.ts";
 import { fdNumber } from "../pidfd/fd_number.ts";
 import { type OwnedFd, ownFd } from "../pidfd/owned_fd.ts";
 import type { PidFd } from "../pidfd/pidfd.ts";
@@ -22,7 +31,7 @@ export type Stdio = "piped" | "inherit" | "null" | OwnedFd | PidFd | number;
 export interface StdioOptions {
   readonly stdin?: Stdio;
   readonly stdout?: Stdio;
-  readonly stderr?: Stdio;
+  readonly stderr?: Stdio | "stdout";
   readonly fds?: Readonly<Record<number, OwnedFd | PidFd | number>>;
 }
 
@@ -35,18 +44,22 @@ export interface PipeEnds {
 
 /** The fds of a process that is about to start. */
 export interface Wiring {
-  /** Each fd of the process, and what it is a duplicate of. */
-  readonly fds: ReadonlyMap<number, number | "null">;
+  /** Each fd of the process, and the fd of ours that it is a duplicate of. */
+  readonly fds: ReadonlyMap<number, number>;
   readonly ends: PipeEnds;
   /** Closes what only the process needs, once it has it or can't be started. */
   release(): void;
 }
 
 const STREAMS = ["stdin", "stdout", "stderr"] as const;
+const [, STDOUT, STDERR] = STREAMS.keys();
+const NULL_DEVICE = "/dev/null";
+/** The highest number that an fd can have. */
+const LAST_FD = 2 ** 31 - 1;
 
 /** Makes the pipes, and sees that no fd is overwritten before it was duplicated. */
 export function wire(options: StdioOptions): Wiring {
-  const fds = new Map<number, number | "null">();
+  const fds = new Map<number, number>();
   const ends: PipeEnds = {};
   const temporary: number[] = [];
   const release = () => temporary.splice(0).forEach(discard);
@@ -54,24 +67,14 @@ export function wire(options: StdioOptions): Wiring {
     // Before anything is opened: a number that isn't open must not come to mean one of the pipes.
     STREAMS.forEach((name, target) => {
       const stdio = options[name] ?? "inherit";
-      if (stdio === "piped") return;
-      if (stdio === "null") {
-        fds.set(target, "null");
-      } else if (stdio === "inherit") {
-        // What this program has closed is closed there, too; and the number may have gone to an
-        // fd of Deno's or ours.
-        if (isInherited(target)) fds.set(target, target);
-      } else {
-        fds.set(target, source(`options.${name}`, stdio));
-      }
+      if (stdio === "piped" || stdio === "null") return;
+      if (stdio === "stdout" && target === STDERR) return;
+      // What this program has closed is closed there, too; and the number may have gone to an fd
+      // of Deno's or ours.
+      if (stdio !== "inherit") fds.set(target, source(`options.${name}`, stdio));
+      else if (isInherited(target)) fds.set(target, target);
     });
-    const { fds: more = {} } = options;
-    checkRecord("options.fds", more);
-    for (const [key, value] of Object.entries(more)) {
-      const target = Number(key);
-      checkInteger(`options.fds: ${key}`, target, STREAMS.length, 2 ** 31 - 1);
-      fds.set(target, source(`options.fds[${key}]`, value));
-    }
+    addFurther(fds, options.fds);
     STREAMS.forEach((name, target) => {
       if (options[name] !== "piped") return;
       const { read, write } = pipe();
@@ -80,10 +83,20 @@ export function wire(options: StdioOptions): Wiring {
       temporary.push(theirs);
       fds.set(target, theirs);
     });
+    const silent = STREAMS.flatMap((name, target) => options[name] === "null" ? [target] : []);
+    if (silent.length > 0) {
+      const nothing = openat(AT_FDCWD, NULL_DEVICE, O_RDWR);
+      temporary.push(nothing);
+      for (const target of silent) fds.set(target, nothing);
+    }
+    if (options.stderr === "stdout") {
+      const stdout = fds.get(STDOUT);
+      if (stdout !== undefined) fds.set(STDERR, stdout);
+    }
     // The process makes its duplicates one after another: what is to be duplicated must not
     // have a number that gets another meaning before.
     for (const [target, from] of fds) {
-      if (from === "null" || from === target || !fds.has(from)) continue;
+      if (from === target || (fds.get(from) ?? from) === from) continue;
       let moved: number;
       do temporary.push(moved = duplicate(from)); while (fds.has(moved));
       fds.set(target, moved);
@@ -96,17 +109,30 @@ export function wire(options: StdioOptions): Wiring {
   }
 }
 
+/** Adds what the option `fds` names. */
+function addFurther(fds: Map<number, number>, further: StdioOptions["fds"] = {}): void {
+  checkRecord("options.fds", further);
+  for (const [key, value] of Object.entries(further)) {
+    // Only as numbers are written: "0x10" and " 7 " would be numbers, too.
+    if (!/^[1-9]\d*$/.test(key) || Number(key) < STREAMS.length || Number(key) > LAST_FD) {
+      const range = `${STREAMS.length}…${LAST_FD}`;
+      throw new RangeError(`options.fds: ${key} must be the number of a descriptor in ${range}`);
+    }
+    fds.set(Number(key), source(`options.fds[${key}]`, value));
+  }
+}
+
 /** Closes this program's ends of the pipes, and with them the streams on them. */
 export function closeEnds(ends: PipeEnds): void {
   for (const name of STREAMS) ends[name]?.close();
 }
 
-function source(name: string, value: OwnedFd | PidFd | number): number {
+function source(name: string, value: OwnedFd | PidFd | number | string): number {
   if (typeof value === "string") {
-    const words = '"piped", "inherit", "null"';
+    const words = `"piped", "inherit", "null"${name === "options.stderr" ? ', "stdout"' : ""}`;
     throw new RangeError(`${name} must be ${words} or a descriptor: ${JSON.stringify(value)}`);
   }
   const fd = fdNumber(name, value);
   if (isOpen(fd)) return fd;
-  throw failure("posix_spawn", Errno.EBADF, { [Errno.EBADF]: `${name}: ${fd} is not open` });
+  throw launchFailure("dup3", Errno.EBADF, `${name}: ${fd} is not open`);
 }

@@ -1,18 +1,29 @@
 /**
  * Strings as C takes them: UTF-8 bytes with a NUL behind them. A NUL inside would
- * silently shorten a path, an argument or a name, so it is refused.
+ * silently shorten a path, an argument or a name, so it is refused. So is half of a surrogate
+ * pair, which UTF-8 doesn't have: all such halves would become the same character.
  *
  * @module
  */
 
 import { u64 } from "./scalars.ts";
 
-/** Encodes a string; `what` names it in the message if it has a NUL byte in it. */
+/** Encodes a string; `what` names it in the message if it is one that C can't have. */
 export function cString(text: string, what: string): Uint8Array<ArrayBuffer> {
+  checkCString(text, what);
+  return encoder.encode(text + "\0");
+}
+
+const encoder = new TextEncoder();
+
+/** Refuses what C can't have; `what` names it. */
+export function checkCString(text: string, what: string): void {
+  if (!text.isWellFormed()) {
+    throw new TypeError(`${what} must not have a lone surrogate in it: ${JSON.stringify(text)}`);
+  }
   if (text.includes("\0")) {
     throw new TypeError(`${what} must not have a NUL byte in it: ${JSON.stringify(text)}`);
   }
-  return new TextEncoder().encode(text + "\0");
 }
 
 /**

@@ -25,6 +25,8 @@ export interface CType<T> {
 export type Decoded<C> = C extends CType<infer T> ? T : never;
 
 const LITTLE_ENDIAN = true;
+/** What the upper half of 64 bits counts in. */
+const HALF = 2 ** 32;
 
 function narrow(
   name: string,
@@ -127,6 +129,23 @@ export const i64: CType<bigint> = wide(
   [-0x8000_0000_0000_0000n, 0x7fff_ffff_ffff_ffffn],
   (view, offset) => view.getBigInt64(offset, LITTLE_ENDIAN),
   (view, offset, value) => view.setBigInt64(offset, value, LITTLE_ENDIAN),
+);
+
+/**
+ * `long`, and whatever else fills a register: a 64-bit field whose values need no more than the 53
+ * bits that a number has. An address of a program is one of them. Unlike a bigint, it is
+ * written without being allocated.
+ */
+export const word: CType<number> = narrow(
+  "word",
+  8,
+  [Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER],
+  (view, offset) =>
+    view.getInt32(offset + 4, LITTLE_ENDIAN) * HALF + view.getUint32(offset, LITTLE_ENDIAN),
+  (view, offset, value) => {
+    view.setUint32(offset, value, LITTLE_ENDIAN);
+    view.setInt32(offset + 4, Math.floor(value / HALF), LITTLE_ENDIAN);
+  },
 );
 
 /** `T[length]` */

@@ -6,7 +6,9 @@
  * @module
  */
 
+import { findAccount } from "../ffi/accounts.ts";
 import { features } from "../mod.ts";
 import "./support/deno_fds.ts";
 
 features();
+findAccount("root");

@@ -5,7 +5,6 @@
  */
 
 import { assertEquals, assertMatch } from "@std/assert";
-import { cgroupSpawn } from "../../ffi/capabilities.ts";
 import { CGROUPS, hasCgroups, TestCgroup } from "../support/cgroups.ts";
 import { isZombie } from "../support/children.ts";
 import { type RunningCli, start } from "../support/cli.ts";
@@ -167,8 +166,8 @@ Deno.test(needing(...OTHER_USERS, "pidfd run names those that it may not end"), 
 
 Deno.test({
   ...needing(
-    `${CGROUPS}, and glibc 2.39`,
-    hasCgroups && cgroupSpawn.available,
+    CGROUPS,
+    hasCgroups,
     "pidfd run --cgroup ends all that is in the cgroup",
   ),
   async fn() {

@@ -36,8 +36,9 @@ const IN_CGROUP = "spawn into a cgroup";
 const SPAWNING = ["spawn", "spawn by name", "spawn with a descriptor"];
 
 const FORBIDDEN: readonly Forbidden[] = [
-  // libc knows no way around any other answer, and neither does the Deno that the program runs in.
-  { call: "clone3", fails: [IN_CGROUP], lacks: ["cgroupSpawn"], answers: ["ENOSYS"] },
+  { call: "clone(CLONE_VFORK)", fails: [], lacks: [] },
+  // The Deno that the program runs in knows no way around any other answer.
+  { call: "clone3", fails: [], lacks: ["cgroupSpawn"], answers: ["ENOSYS"] },
   { call: "close_range", fails: [], lacks: [] },
   { call: "faccessat2", fails: [], lacks: [] },
   {
@@ -57,14 +58,12 @@ const FORBIDDEN: readonly Forbidden[] = [
     fails: [
       ...["fromSelf", "fromPid", "fromPid with an id", "fromPid for a thread", "fromChild"],
       ...["fromId", "sendSignal to a thread", "wait for a stranger"],
-      ...[IN_CGROUP, "peer", "receive with the sender"],
+      ...["peer", "receive with the sender"],
     ],
-    // Since glibc 2.39 there is pidfd_spawn.
-    mayFail: SPAWNING,
     lacks: [
       ...["pidfdOpen", "waitid", "getfd", "setns", "threads", "signalScopes"],
       ...["namespaceIoctls", "info", "exitInfo", "idHandles", "peerPidfds"],
-      ...["pidfdSpawn", "cgroupSpawn"],
+      "cgroupSpawn",
     ],
     mayLack: ["ids"],
   },
@@ -77,6 +76,7 @@ const FORBIDDEN: readonly Forbidden[] = [
     lacks: ["signalScopes"],
     mayFail: ["accessProc"],
   },
+  { call: "process_vm_readv", fails: [], lacks: [] },
   { call: "prctl", fails: ["setSubreaper"], lacks: [] },
   { call: "setns", fails: ["setNamespace"], lacks: [], mayLack: ["setns"] },
   { call: "setsockopt(SO_PASSPIDFD)", fails: ["receive with the sender"], lacks: [] },

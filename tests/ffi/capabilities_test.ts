@@ -8,13 +8,12 @@ import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/ass
 import * as capabilities from "../../ffi/capabilities.ts";
 import { failure } from "../../ffi/call.ts";
 import { Errno } from "../../ffi/errno.ts";
-import { spawnLibc } from "../../ffi/spawn_symbols.ts";
 import { SyscallError, UnsupportedError } from "../../mod.ts";
 import { watchCalls } from "../support/calls.ts";
 import { freshCapabilities } from "../support/fresh_capabilities.ts";
 import { openFds, runForValue } from "../support/processes.ts";
-import { shadow, without } from "../support/shadow.ts";
-import { needing } from "../support/skip.ts";
+import { without } from "../support/shadow.ts";
+import { canFilter, needing } from "../support/skip.ts";
 import { childrenOf } from "../support/trees.ts";
 
 const HOUSE = new URL("../../", import.meta.url).href;
@@ -106,10 +105,11 @@ Deno.test("exitInfo.available is a no without PIDFD_GET_INFO", () => {
   assertEquals(exitInfo.available, false);
 });
 
-/** The capabilities that the kernel gives, by their names. */
-const KERNEL = Object.entries({ ...capabilities }).filter(([name]) =>
-  !["Capability", "pidfdSpawn", "cgroupSpawn"].includes(name)
-) as [string, { available: boolean | undefined; since: string }][];
+/** The capabilities, by their names. */
+const KERNEL = Object.entries({ ...capabilities }).filter(([name]) => name !== "Capability") as [
+  string,
+  { available: boolean | undefined; since: string },
+][];
 
 Deno.test({
   ...needing(
@@ -137,55 +137,32 @@ Deno.test({
   },
 });
 
-const libc = Deno.dlopen("libc.so.6", {
-  gnu_get_libc_version: { parameters: [], result: "pointer" },
-});
-const version = Deno.UnsafePointerView.getCString(libc.symbols.gnu_get_libc_version()!);
-libc.close();
-const [major, minor] = version.split(".").map(Number);
-const hasPidfdSpawn = major > 2 || minor >= 39;
-
-Deno.test("pidfdSpawn is there from glibc 2.39 on", () => {
-  assertEquals(capabilities.pidfdSpawn.available, hasPidfdSpawn);
-});
-
-Deno.test({
-  ...needing(
-    "Linux 5.7 without a seccomp filter",
-    kernelIsAtLeast(5, 7) && !isFiltered(),
-    "cgroupSpawn is there from glibc 2.39 on",
-  ),
-  fn() {
-    assertEquals(capabilities.cgroupSpawn.available, hasPidfdSpawn);
-  },
-});
-
 Deno.test("cgroupSpawn.available tries, and starts nothing", async () => {
   const { cgroupSpawn } = await freshCapabilities();
   const before = { fds: openFds(), children: childrenOf(Deno.pid) };
   using calls = watchCalls();
   assertEquals(typeof cgroupSpawn.available, "boolean");
-  assertEquals(calls.names.includes("pidfd_spawn"), hasPidfdSpawn);
+  assertEquals(calls.names.includes("bsearch"), true);
   assertEquals({ fds: openFds(), children: childrenOf(Deno.pid) }, before);
 });
 
-// A kernel that knows of it, Linux before 5.7, sandboxes around clone3 of two kinds, and one that
-// starts what it doesn't know.
-for (
-  const [name, available] of [
-    ["EBADF", true],
-    ["E2BIG", false],
-    ["EOPNOTSUPP", false],
-    ["EPERM", false],
-    ["EACCES", false],
-  ] as const
-) {
-  Deno.test(`cgroupSpawn.available is ${available} where ${name} is the answer`, async () => {
-    const libc = spawnLibc() as Record<string, unknown>;
-    using _cgroup = shadow(libc, "posix_spawnattr_setcgroup_np", () => () => 0);
-    using _flags = shadow(libc, "posix_spawnattr_setflags", () => () => 0);
-    using _kernel = shadow(libc, "pidfd_spawn", () => () => Errno[name]);
-    assertEquals((await freshCapabilities()).cgroupSpawn.available, available);
+for (const answer of ["EPERM", "ENOSYS"] as const) {
+  Deno.test({
+    ...needing("seccomp", canFilter(), `cgroupSpawn isn't there where a sandbox says ${answer}`),
+    async fn() {
+      const facts = await runForValue(
+        `
+        import { cgroupSpawn } from "${HOUSE}ffi/capabilities.ts";
+        import { forbid } from "${HOUSE}tests/support/seccomp.ts";
+        await new Deno.Command("true").output();
+        forbid(["clone3"], ${Errno[answer]});
+        console.log(cgroupSpawn.available);
+        Deno.exit();
+      `,
+        ["--allow-all"],
+      );
+      assertEquals(facts, false);
+    },
   });
 }
 

@@ -11,10 +11,10 @@ import {
   AT_FDCWD,
   close,
   duplicate,
-  exists,
   fileSystemType,
   inode,
   isExecutable,
+  isFile,
   isRegularFile,
   O_PATH,
   O_RDONLY,
@@ -165,9 +165,9 @@ Deno.test("readFile() reads a file of /proc, whose size is given as 0", () => {
 Deno.test("unlink() removes a file, and says which one isn't there", () => {
   using folder = new Folder();
   const path = folder.file("file");
-  assertEquals(exists(path), true);
+  assertEquals(isFile(path), true);
   unlink(path);
-  assertEquals(exists(path), false);
+  assertEquals(isFile(path), false);
   assertThrows(() => unlink(path), SyscallError, `(${path})`);
 });
 
@@ -217,6 +217,7 @@ Deno.test("isExecutable() is true for a file that may be executed, and for nothi
   Deno.chmodSync(path, 0o755);
   assertEquals(isExecutable(path), true);
   assertEquals(isExecutable(folder.path), false);
+  assertEquals([isFile(path), isFile(folder.path)], [true, false]);
   assertEquals(isExecutable(join(folder.path, "missing")), false);
 });
 

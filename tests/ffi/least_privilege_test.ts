@@ -5,7 +5,7 @@
  */
 
 import { assertEquals } from "@std/assert";
-import { exists } from "../../ffi/files.ts";
+import { isFile } from "../../ffi/files.ts";
 import { OwnedFd, PidFd } from "../../mod.ts";
 import { runForValue } from "../support/processes.ts";
 
@@ -131,7 +131,7 @@ function members(): string[] {
   ].filter((name) => !/[.#](constructor|prototype|fromChild)$/.test(name)).sort();
 }
 
-for (const path of PATHS.filter(exists)) {
+for (const path of PATHS.filter(isFile)) {
   Deno.test(`PidFd and OwnedFd work with --allow-ffi=${path} and nothing else`, async () => {
     const facts = await runForValue(PROGRAM, [`--allow-ffi=${path}`]);
     assertEquals(facts, {

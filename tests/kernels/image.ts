@@ -25,6 +25,8 @@ export interface Image {
 const PROGRAMS = [
   ...["bsdutils", "busybox-static", "coreutils", "dash", "grep", "python3-minimal", "util-linux"],
   ...["gcc", "libc6-dev", "libgcc-s1", "strace"],
+  // Assemblers for both architectures.
+  ...["binutils-aarch64-linux-gnu", "binutils-x86-64-linux-gnu"],
 ];
 
 /** Neither needed nor small. */

@@ -8,7 +8,6 @@ import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { deadline } from "@std/async";
 import { exitInfo, pidfsIds } from "../../ffi/capabilities.ts";
 import { libc } from "../../ffi/libc.ts";
-import { spawnLibc } from "../../ffi/spawn_symbols.ts";
 import { PidFd, SyscallError } from "../../mod.ts";
 import { PIDFD_INFO_EXIT, pidfdInfoVer1 } from "../../structs/pidfd_info.ts";
 import { isZombie, startShell } from "../support/children.ts";
@@ -205,13 +204,16 @@ function kernelThatLeavesItOpen(): Disposable {
 }
 
 const { ioctl } = libc();
+const PIDFD_OPEN = 434;
 
 /** ioctl(2) as it was before PIDFD_INFO_EXIT: nobody answers for a process that was reaped. */
 function ioctlBefore615(...args: Parameters<typeof ioctl>): number {
   const result = ioctl(...args);
   const { mask } = pidfdInfoVer1.decode(args[2] as Uint8Array);
   // No process has this PID: a failure with ESRCH that is real, so that errno is, too.
-  return (mask & PIDFD_INFO_EXIT) === 0n ? result : spawnLibc().kill(2 ** 31 - 1, 0);
+  return (mask & PIDFD_INFO_EXIT) === 0n
+    ? result
+    : libc().syscall_pidfd_open(PIDFD_OPEN, 2 ** 31 - 1, 0);
 }
 
 async function endAnother(): Promise<void> {

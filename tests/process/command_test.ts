@@ -174,6 +174,16 @@ Deno.test("spawn() takes a file URL as a command", async () => {
   assertEquals((await runBoth(toFileUrl(path))).stdout, `${path}\n`);
 });
 
+Deno.test("spawn() reads a file URL as Deno does where a % begins no escape", async () => {
+  using folder = new Folder();
+  for (const name of ["100%", "%zz", "a%2"]) {
+    writeScript(folder.at(name), `#!/bin/sh\necho "$0"\n`);
+    const url = new URL(`file://${folder.path}/${name}`);
+    assertEquals((await runBoth(url)).stdout, `${folder.at(name)}\n`);
+    assertThrows(() => spawn(new URL(`file://host${folder.path}/${name}`)), TypeError, "host");
+  }
+});
+
 Deno.test("spawn() has the shell run a script that names no interpreter", async () => {
   using folder = new Folder();
   const script = folder.at("script");

@@ -26,7 +26,7 @@ import {
 import { leavesNothing, run } from "../support/commands.ts";
 import { openingInstead } from "../support/openat.ts";
 import { asOrdinaryUser } from "../support/ordinary_user.ts";
-import { eventually, PATIENCE } from "../support/processes.ts";
+import { eventually, isRoot, PATIENCE } from "../support/processes.ts";
 import { without } from "../support/shadow.ts";
 import { needing } from "../support/skip.ts";
 import { Folder } from "../support/sockets.ts";
@@ -42,33 +42,30 @@ Deno.test("spawn() says that there is no such cgroup, and starts nothing", async
   });
 });
 
-Deno.test({
-  ...needing(
-    CGROUPS,
-    hasCgroups,
-    "spawn() with cgroup starts nothing where libc can't have a child born into it",
-  ),
-  async fn() {
-    await using cgroup = new TestCgroup();
-    using _ = without(cgroupSpawn);
-    await leavesNothing(() => {
-      const start = () => spawn("true", { cgroup: cgroup.path, stdout: "piped" });
-      const { feature, since } = assertThrows(start, UnsupportedError);
-      assertEquals([feature, since], ["POSIX_SPAWN_SETCGROUP", "glibc 2.39 and Linux 5.7"]);
-    });
-  },
-});
-
-/** Registers a test that needs a child which is born into a cgroup. */
+/** Registers a test that needs a child which is in a cgroup from the beginning. */
 function testBirth(name: string, fn: (cgroup: TestCgroup) => Promise<void>): void {
   Deno.test({
-    ...needing(`${CGROUPS}, and glibc 2.39`, hasCgroups && cgroupSpawn.available, name),
+    ...needing(CGROUPS, hasCgroups, name),
     async fn() {
       await using cgroup = new TestCgroup();
       await fn(cgroup);
     },
   });
 }
+
+testBirth("spawn() with cgroup has the child move there before Linux 5.7", async (cgroup) => {
+  using _older = without(cgroupSpawn);
+  for (const options of [{}, isRoot ? { uid: 65534, gid: 65534 } : {}]) {
+    const args = ["/proc/self/cgroup"];
+    const { stdout } = await run("cat", { args, cgroup: cgroup.path, ...options });
+    const [, path] = /^0::(.*)$/m.exec(stdout)!;
+    assertEquals(basename(path), basename(cgroup.path));
+  }
+  await leavesNothing(() => {
+    const start = () => spawn("/none", { cgroup: cgroup.path });
+    assertThrows(start, SyscallError, "spawn: execve: ENOENT");
+  });
+});
 
 testBirth(
   "spawn() with cgroup has the child there before its first instruction",
@@ -146,8 +143,8 @@ testBirth("await using ends all in the cgroup of a child, daemons as well", asyn
 
 Deno.test({
   ...needing(
-    "a cgroup v2 and glibc 2.39",
-    CGROUP_ROOT !== null && cgroupSpawn.available,
+    "a cgroup v2",
+    CGROUP_ROOT !== null,
     "spawn() with cgroup that this program may not write to starts nothing",
   ),
   async fn() {

@@ -153,12 +153,32 @@ Deno.test("spawn() throws ENOENT for a name that is in no folder of the PATH", a
   }
 });
 
+Deno.test("spawn() throws EACCES and names what it has found in the PATH, but may not execute", async () => {
+  using folder = new Folder();
+  for (const name of ["first", "second"]) Deno.mkdirSync(folder.at(name));
+  const found = folder.at("second/pidfd-test-tool");
+  Deno.writeTextFileSync(found, "#!/bin/sh\n", { mode: 0o644 });
+  // A folder of that name is none that was meant.
+  Deno.mkdirSync(folder.at("first/pidfd-test-tool"));
+  const env = { PATH: `${folder.at("first")}:${folder.at("second")}:/bin` };
+  await leavesNothing(() => {
+    const error = assertThrows(() => spawn("pidfd-test-tool", { env, ...PIPES }), SyscallError);
+    assertEquals(error.message, `spawn: execve: EACCES: Permission denied (${found})`);
+    assertEquals([error.code, error.syscall], ["EACCES", "execve"]);
+    Deno.removeSync(found);
+    const missing = assertThrows(() => spawn("pidfd-test-tool", { env, ...PIPES }), SyscallError);
+    assertEquals(missing.code, "ENOENT");
+  });
+});
+
 Deno.test("spawn() throws EPERM for a process group that there isn't", async () => {
   // The last PID that there can be: no process has it for long enough to be a group.
   const processGroup = 2 ** 22;
   await leavesNothing(() => {
     const start = () => spawn("true", { processGroup, ...PIPES });
-    assertEquals(assertThrows(start, SyscallError).code, "EPERM");
+    const { code, syscall, message } = assertThrows(start, SyscallError);
+    assertEquals([code, syscall], ["EPERM", "setpgid"]);
+    assertStringIncludes(message, `process group ${processGroup}`);
   });
 });
 

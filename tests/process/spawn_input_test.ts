@@ -45,6 +45,31 @@ for (const [name, [options, message]] of Object.entries(WITH_NUL)) {
   });
 }
 
+const HALF = "\ud83d";
+
+const WITH_HALF: Readonly<Record<string, Bad>> = {
+  "an argument": [{ args: ["a", `b${HALF}`] }, "options.args[1]"],
+  "argv0": [{ argv0: HALF }, "options.argv0"],
+  "cwd": [{ cwd: `/tmp/${HALF}` }, "options.cwd"],
+  "a variable's name": [{ env: { [HALF]: "b" } }, "options.env"],
+  "a variable's value": [{ env: { A: HALF } }, "options.env.A"],
+  "cgroup": [{ cgroup: `/sys/fs/cgroup/${HALF}` }, "options.cgroup"],
+  "user": [{ user: HALF }, "options.user"],
+};
+
+for (const [name, [options, message]] of Object.entries(WITH_HALF)) {
+  Deno.test(`spawn() refuses half of a surrogate pair in ${name}`, async () => {
+    await refuses(TypeError, "true", options, `${message}`);
+    await refuses(TypeError, "true", options, "lone surrogate");
+  });
+}
+
+Deno.test("spawn() refuses half of a surrogate pair in the command", async () => {
+  for (const command of [HALF, `/bin/${HALF}`]) {
+    await refuses(TypeError, command, {}, "command must not have a lone surrogate");
+  }
+});
+
 Deno.test("spawn() refuses a NUL byte in the command", async () => {
   for (const command of ["true\0", "/bin/true\0", "\0", new URL("file:///bin/true%00")]) {
     await refuses(TypeError, command, {}, "command");
@@ -63,9 +88,14 @@ const WRONG_TYPES: readonly Bad[] = [
   [{ args: {} }, "options.args"],
   [{ args: [1] }, "options.args[0]"],
   [{ args: ["a", undefined] }, "options.args[1]"],
+  // deno-lint-ignore no-sparse-arrays
+  [{ args: ["a", , "b"] }, "options.args[1] must be a string: undefined"],
   [{ argv0: 1 }, "options.argv0"],
   [{ cwd: 1 }, "options.cwd"],
   [{ cwd: new URL("https://example.com/") }, "options.cwd"],
+  [{ cwd: new URL("file://host/tmp") }, "options.cwd must be a file URL without a host"],
+  [{ cwd: new URL("file:///tmp/%FF") }, "options.cwd must be a file URL in UTF-8"],
+  [{ cwd: "" }, "options.cwd must not be empty"],
   [{ env: null }, "options.env"],
   [{ env: "A=1" }, "options.env"],
   [{ env: { A: 1 } }, "options.env.A"],
@@ -87,6 +117,31 @@ const WRONG_TYPES: readonly Bad[] = [
   [{ cgroup: "/proc" }, "options.cgroup"],
   [{ signal: {} }, "options.signal"],
   [{ signal: "SIGTERM" }, "options.signal"],
+  [{ uid: "0" }, "options.uid"],
+  [{ gid: null }, "options.gid"],
+  [{ groups: 1 }, "options.groups"],
+  [{ groups: ["1"] }, "options.groups[0]"],
+  // deno-lint-ignore no-sparse-arrays
+  [{ groups: [1, , 2] }, "options.groups[1]"],
+  [{ user: 0 }, "options.user"],
+  [{ user: "root", uid: 0 }, "options.user"],
+  [{ user: "root", gid: 0 }, "options.user"],
+  [{ user: "root", groups: [] }, "options.user"],
+  [{ umask: "077" }, "options.umask"],
+  [{ nice: "1" }, "options.nice"],
+  [{ limits: 1 }, "options.limits"],
+  [{ limits: { core: "0" } }, "options.limits.core"],
+  [{ limits: { core: null } }, "options.limits.core"],
+  [{ limits: { core: { soft: 0 } } }, "options.limits.core"],
+  [{ limits: { core: { soft: 0, hard: "1" } } }, "options.limits.core"],
+  [{ noNewPrivileges: 1 }, "options.noNewPrivileges"],
+  [{ parentDeathSignal: true }, "options.parentDeathSignal"],
+  // Names that aren't there, with the nearest that are.
+  [{ uuid: 0 }, `options.uuid is unknown: the nearest option is "uid"`],
+  [{ noNewPrivs: true }, `options.noNewPrivs is unknown: the nearest option is "noNewPrivileges"`],
+  [{ CWD: "/" }, `options.CWD is unknown: the nearest option is "cwd"`],
+  [{ arguments: [] }, `options.arguments is unknown`],
+  [{ limit: undefined }, `options.limit is unknown: the nearest option is "limits"`],
 ];
 
 const OUT_OF_RANGE: readonly Bad[] = [
@@ -102,11 +157,81 @@ const OUT_OF_RANGE: readonly Bad[] = [
   [{ fds: { "-1": 1 } }, "options.fds: -1"],
   [{ fds: { stdin: 1 } }, "options.fds: stdin"],
   [{ fds: { 3.5: 1 } }, "options.fds: 3.5"],
+  [{ fds: { "0x10": 1 } }, "options.fds: 0x10"],
+  [{ fds: { " 7 ": 1 } }, "options.fds:  7 "],
+  [{ fds: { "1e1": 1 } }, "options.fds: 1e1"],
+  [{ fds: { "07": 1 } }, "options.fds: 07"],
   [{ fds: { [2 ** 31]: 1 } }, "options.fds: 2147483648"],
   [{ processGroup: -1 }, "options.processGroup"],
   [{ processGroup: 1.5 }, "options.processGroup"],
   [{ processGroup: 2 ** 31 }, "options.processGroup"],
+  [{ uid: -1 }, "options.uid"],
+  [{ uid: 2 ** 32 - 1 }, "options.uid"],
+  [{ gid: 1.5 }, "options.gid"],
+  [{ gid: 2 ** 32 - 1 }, "options.gid"],
+  [{ groups: [0, -1] }, "options.groups[1]"],
+  [{ umask: 0o1000 }, "options.umask"],
+  [{ umask: -1 }, "options.umask"],
+  [{ nice: -21 }, "options.nice"],
+  [{ nice: 20 }, "options.nice"],
+  [{ nice: 0.5 }, "options.nice"],
+  [{ limits: { files: 1 } }, "options.limits"],
+  [{ limits: { nofile: -1 } }, "options.limits.nofile"],
+  [{ limits: { nofile: 1.5 } }, "options.limits.nofile"],
+  [{ limits: { nofile: NaN } }, "options.limits.nofile"],
+  [{ limits: { nofile: { soft: 2, hard: 1 } } }, "options.limits.nofile"],
+  [{ parentDeathSignal: 0 }, "options.parentDeathSignal"],
+  [{ parentDeathSignal: 65 }, "options.parentDeathSignal"],
+  [{ parentDeathSignal: "SIGNONE" }, "options.parentDeathSignal"],
 ];
+
+Deno.test("spawn() takes its arguments before the options, or among them", async () => {
+  const script = 'echo "$0 $*"';
+  const all = [
+    spawn("sh", { args: ["-c", script, "a", "b c"], stdout: "piped" }),
+    spawn("sh", ["-c", script, "a", "b c"], { stdout: "piped" }),
+  ];
+  for (const child of all) {
+    assertEquals(await child.stdout.text(), "a b c\n");
+    await child.status;
+  }
+  assertEquals((await spawn("true", []).status).code, 0);
+  assertEquals((await spawn("true").status).code, 0);
+  assertEquals((await spawn("true", undefined).status).code, 0);
+});
+
+Deno.test("spawn() refuses arguments in both places, and what is neither", async () => {
+  const start = spawn as (...args: unknown[]) => unknown;
+  await leavesNothing(() => {
+    for (
+      const [args, message] of [
+        [[["a"], { args: ["b"] }], "options.args must not be given"],
+        [[["a", 1]], "options.args[1]"],
+        [["a b", {}], "args must be an array"],
+        [["a b"], "options must be an object"],
+        [[null], "options must be an object"],
+        [[[], 1], "options must be an object"],
+        [[[], { uidd: 0 }], 'the nearest option is "uid"'],
+      ] as const
+    ) {
+      assertStringIncludes(assertThrows(() => start("true", ...args), TypeError).message, message);
+    }
+  });
+});
+
+Deno.test("spawn() refuses an unknown option that the options inherit", () => {
+  const options: SpawnOptions = Object.create({ enviroment: {} });
+  assertThrows(() => spawn("true", options), TypeError, "options.enviroment is unknown");
+});
+
+Deno.test("spawn() accepts every option of Deno.Command", async () => {
+  const options: Required<Omit<Deno.CommandOptions, "uid" | "gid" | "signal">> = {
+    ...{ args: ["-c", "exit 7"], cwd: "/", clearEnv: true, env: { A: "1" } },
+    ...{ stdin: "null", stdout: "null", stderr: "null", windowsRawArguments: true },
+    detached: true,
+  };
+  assertEquals((await spawn("/bin/sh", options).status).code, 7);
+});
 
 for (const [type, table] of [[TypeError, WRONG_TYPES], [RangeError, OUT_OF_RANGE]] as const) {
   for (const [options, message] of table) {

@@ -6,7 +6,7 @@
  */
 
 import { assertEquals, assertGreater } from "@std/assert";
-import { infoIoctl, pidfdSpawn } from "../../ffi/capabilities.ts";
+import { infoIoctl } from "../../ffi/capabilities.ts";
 import { ROOT, runForValue } from "../support/processes.ts";
 
 /** The beginning of a program that tries to start a child with so many fds left. */
@@ -68,15 +68,14 @@ const PIPES = Array.from({ length: 6 }, () => "pipe2");
 /** Before Linux 6.13 the PID behind the pidfd is read from a file. */
 const PID = infoIoctl.available ? [] : ["openat"];
 const STEPS: Readonly<Record<string, string[]>> = {
-  // The last is for the pidfd.
+  // The birth needs one for the pidfd.
   "{}": [
-    ...[...PIPES, "epoll_create1", "eventfd"],
-    ...[pidfdSpawn.available ? "pidfd_spawn" : "openat", ...PID],
+    ...[...PIPES, "epoll_create1", "eventfd", "clone3", ...PID],
   ],
-  // A swap needs further fds, and so does a look at what lies below them.
+  // A swap needs further fds.
   "{ fds: { [a.fd]: b, [b.fd]: a } }": [
     ...[...PIPES, "fcntl", "fcntl"],
-    ...["epoll_create1", "eventfd", "openat", ...PID],
+    ...["epoll_create1", "eventfd", "clone3", ...PID],
   ],
 };
 

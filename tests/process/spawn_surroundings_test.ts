@@ -28,18 +28,85 @@ Deno.test("spawn() keeps children to be reaped in a program that was started wit
   assertEquals(codes, Array.from({ length: 50 }, (_, i) => i));
 });
 
-Deno.test("spawn() with env passes on what isn't UTF-8 as it is", async () => {
+for (const flags of [["--allow-ffi"], ["--allow-ffi", "--allow-env"]]) {
+  Deno.test(`spawn() passes on what isn't UTF-8 as it is, with ${flags.join(" ")}`, async () => {
+    const found = await runForValue(
+      `
+      import { spawn } from "@pidfd/util";
+      const command = 'printf "%s" "$X$A" | od -An -tx1';
+      const texts = [];
+      for (const env of [{}, { A: "a" }]) {
+        const child = spawn("sh", ["-c", command], { env, stdout: "piped" });
+        texts.push((await child.stdout.text()).trim());
+      }
+      console.log(JSON.stringify(texts));
+    `,
+      flags,
+      after(`X=$(printf '\\351\\377'); export X`),
+    );
+    assertEquals(found, ["e9 ff", "e9 ff 61"]);
+  });
+}
+
+Deno.test("spawn() doesn't pass on what isn't UTF-8 once it was deleted", async () => {
   const found = await runForValue(
     `
     import { spawn } from "@pidfd/util";
-    const args = ["-c", 'printf "%s" "$X$A" | od -An -tx1'];
-    const child = spawn("sh", { args, env: { A: "a" }, stdout: "piped" });
+    Deno.env.delete("X");
+    const child = spawn("sh", ["-c", 'echo "\${X-none}"'], { stdout: "piped" });
     console.log(JSON.stringify((await child.stdout.text()).trim()));
   `,
-    ["--allow-ffi"],
+    ["--allow-ffi", "--allow-env"],
     after(`X=$(printf '\\351\\377'); export X`),
   );
-  assertEquals(found, "e9 ff 61");
+  assertEquals(found, "none");
+});
+
+Deno.test("spawn() resets what this program was started to ignore", async () => {
+  const found = await runForValue(
+    `
+    import { spawn } from "@pidfd/util";
+    const child = spawn("grep", ["-E", "Sig(Blk|Ign)", "/proc/self/status"], { stdout: "piped" });
+    console.log(JSON.stringify(await child.stdout.text()));
+  `,
+    ["--allow-ffi"],
+    after(`trap "" HUP INT QUIT USR1 ALRM TERM CHLD`),
+  );
+  const none = "0".repeat(16);
+  assertEquals(found, `SigBlk:\t${none}\nSigIgn:\t${none}\n`);
+});
+
+Deno.test("spawn() works while workers set variables, and each child gets all of its own", async () => {
+  const found = await runForValue(
+    `
+    import { spawn } from "@pidfd/util";
+    const code = \`
+      self.postMessage("begun");
+      for (;;) {
+        for (let i = 0; i < 200; i++) Deno.env.set("W" + i, "x".repeat(i));
+        for (let i = 0; i < 200; i++) Deno.env.delete("W" + i);
+      }
+    \`;
+    const url = URL.createObjectURL(new Blob([code], { type: "text/javascript" }));
+    for (let i = 0; i < 2; i++) {
+      const worker = new Worker(url, { type: "module" });
+      await new Promise((resolve) => worker.onmessage = resolve);
+    }
+    const wrong = new Set();
+    for (let i = 0; i < 100; i++) {
+      const env = i % 2 ? { PIDFD_TEST: "1" } : undefined;
+      const child = spawn("cat", ["/proc/self/environ"], { env, stdout: "piped" });
+      const lines = (await child.stdout.text()).split("\\0").slice(0, -1);
+      for (const line of lines) if (!/^[A-Za-z_]\\w*=/.test(line)) wrong.add(line);
+      if (!lines.some((line) => line.startsWith("PATH="))) wrong.add("no PATH");
+      if (env && !lines.includes("PIDFD_TEST=1")) wrong.add("no PIDFD_TEST");
+    }
+    console.log(JSON.stringify([...wrong]));
+    Deno.exit();
+  `,
+    ["--allow-all"],
+  );
+  assertEquals(found, []);
 });
 
 Deno.test("spawn() starts a child without any descriptor", async () => {

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { assertEquals, assertMatch } from "@std/assert";
+import { assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { deadline } from "@std/async";
 import { close, O_WRONLY, pipe } from "../../ffi/files.ts";
 import { OwnedFd, spawn, type SpawnOptions } from "../../mod.ts";
@@ -93,6 +93,38 @@ Deno.test("spawn() gives the child pipes that it can wait on, as every program e
     return parseInt(/^flags:\s+([0-7]+)$/m.exec(info)![1], 8) & O_NONBLOCK;
   });
   assertEquals(flags, [0, 0, 0]);
+});
+
+for (const stdout of ["piped", "null", "inherit"] as const) {
+  Deno.test(`spawn() has stderr go where stdout goes: ${stdout}`, async () => {
+    const [, out, error] = Object.values(await fdsOf({ stdin: "null", stdout, stderr: "stdout" }));
+    assertEquals(error, out);
+  });
+}
+
+Deno.test("spawn() has stderr and stdout in one pipe, in the order in which they are written", async () => {
+  const script = "for i in 1 2 3; do echo $i; echo $i >&2; done";
+  const child = spawn("sh", ["-c", script], { stdout: "piped", stderr: "stdout" });
+  assertThrows(() => child.stderr, TypeError, "'stderr' is not piped");
+  const { stdout, stderr } = await deadline(child.output(), PATIENCE);
+  assertEquals(new TextDecoder().decode(stdout), "1\n1\n2\n2\n3\n3\n");
+  assertEquals(stderr.length, 0);
+});
+
+Deno.test("spawn() has stderr go where stdout goes, if that is a descriptor of any number", async () => {
+  using folder = new Folder();
+  Deno.writeTextFileSync(folder.at("file"), "");
+  using output = new OwnedFd(openFile(folder.at("file"), O_WRONLY));
+  const options = { stdout: output, stderr: "stdout", fds: { [output.fd]: 0 } } as const;
+  await spawn("sh", ["-c", "echo out; echo err >&2"], options).status;
+  assertEquals(Deno.readTextFileSync(folder.at("file")), "out\nerr\n");
+});
+
+Deno.test('spawn() takes "stdout" for stderr alone', () => {
+  for (const name of ["stdin", "stdout"]) {
+    const start = () => spawn("true", { [name]: "stdout" });
+    assertThrows(start, RangeError, `options.${name} must be "piped", "inherit", "null" or`);
+  }
 });
 
 Deno.test("spawn() gives the child a duplicate of an OwnedFd, and leaves it to its owner", async () => {

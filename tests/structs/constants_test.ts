@@ -14,9 +14,11 @@ import { exportsOfStructs } from "../support/structs.ts";
 const HEADERS: Readonly<Record<string, string>> = {
   CGROUP2: "linux/magic.h",
   CLD: "signal.h",
+  CLONE_ARGS: "linux/sched.h",
   EPOLL: "sys/epoll.h",
   PIDFD: "linux/pidfd.h",
   PID_FS: "linux/magic.h",
+  RLIM64: "sys/resource.h",
   SCM: "sys/socket.h",
   SI: "signal.h",
   SOL: "sys/socket.h",

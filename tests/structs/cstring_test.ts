@@ -31,6 +31,13 @@ Deno.test("cString() refuses a NUL anywhere in the text, and says in what", () =
   }
 });
 
+Deno.test("cString() refuses half of a surrogate pair, and says in what", () => {
+  for (const text of ["\ud83d", "a\udc00b"]) {
+    const { message } = assertThrows(() => cString(text, "path"), TypeError);
+    assertEquals(message, `path must not have a lone surrogate in it: ${JSON.stringify(text)}`);
+  }
+});
+
 Deno.test("fromCString() decodes up to the first NUL", () => {
   assertEquals(fromCString(new Uint8Array([97, 98, 0, 99, 0])), "ab");
   assertEquals(fromCString(new Uint8Array([0, 97])), "");

@@ -17,6 +17,7 @@ import {
   u32,
   u64,
   u8,
+  word,
 } from "../../structs/scalars.ts";
 
 /** Where values are written to: not at the beginning, so that the offset counts. */
@@ -47,6 +48,10 @@ const VALUES: [CType<unknown>, number | bigint, number[]][] = [
   [u64, 0xfe07_0605_0403_0201n, [1, 2, 3, 4, 5, 6, 7, 0xfe]],
   [i64, -2n, [0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]],
   [i64, 0x7f07_0605_0403_0201n, [1, 2, 3, 4, 5, 6, 7, 0x7f]],
+  [word, 0x1f_0605_0403_0201, [1, 2, 3, 4, 5, 6, 0x1f, 0]],
+  [word, -2, [0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]],
+  [word, -(2 ** 32), [0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff]],
+  [word, 2 ** 32 - 1, [0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0]],
 ];
 
 for (const [type, value, expected] of VALUES) {
@@ -65,6 +70,7 @@ const RANGES: [CType<unknown>, number, number | bigint, number | bigint][] = [
   [i32, 4, -2147483648, 2147483647],
   [u64, 8, 0n, 18446744073709551615n],
   [i64, 8, -9223372036854775808n, 9223372036854775807n],
+  [word, 8, Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER],
 ];
 
 for (const [type, size, min, max] of RANGES) {

@@ -4,9 +4,9 @@
  * @module
  */
 
+import { launcherLibc } from "../../ffi/launcher_symbols.ts";
 import { libc } from "../../ffi/libc.ts";
 import { socketLibc } from "../../ffi/socket_symbols.ts";
-import { spawnLibc } from "../../ffi/spawn_symbols.ts";
 import { shadow } from "./shadow.ts";
 
 /** The names of libc's functions that were called, in order. */
@@ -21,7 +21,7 @@ export interface Calls extends Disposable {
 export function watchCalls(): Calls {
   const names: string[] = [];
   const stack = new DisposableStack();
-  for (const functions of [libc(), socketLibc(), spawnLibc()] as Record<string, unknown>[]) {
+  for (const functions of [libc(), socketLibc(), launcherLibc()] as Record<string, unknown>[]) {
     for (const [name, call] of Object.entries(functions)) {
       const isOurs = Object.getOwnPropertyDescriptor(functions, name)?.configurable;
       if (typeof call !== "function" || !isOurs) continue;

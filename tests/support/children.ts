@@ -5,8 +5,8 @@
  */
 
 import { deadline } from "@std/async";
-import { spawn } from "../../ffi/spawn.ts";
 import { PidFd } from "../../mod.ts";
+import { startPlanned } from "./plans.ts";
 import { PATIENCE, readStat } from "./processes.ts";
 
 /** Starts a shell command as a child of Deno's, which reaps it. */
@@ -57,14 +57,7 @@ export interface UnreapedChild extends Disposable {
 
 /** Starts a shell command, which gets no environment, as a child that nothing reaps. */
 export function startUnreaped(command: string, cwd?: string): UnreapedChild {
-  const pidfd = PidFd.fromFd(spawn({
-    path: "/bin/sh",
-    argv: ["sh", "-c", command],
-    envp: [],
-    cwd,
-    fds: new Map([[0, "null"], [1, "null"], [2, "null"]]),
-    session: false,
-  }));
+  const pidfd = PidFd.fromFd(startPlanned(command, { cwd }));
   const pid = pidfd.getPid();
   return {
     pid,

@@ -14,17 +14,20 @@ import {
   pidfdInfoVer2,
   pidfdInfoVer3,
 } from "../../structs/pidfd_info.ts";
+import {
+  cloneArgs,
+  job,
+  kernelSigaction,
+  outcome,
+  outInt,
+  rlimit64,
+  step,
+} from "../../structs/launch.ts";
+import { passwd } from "../../structs/passwd.ts";
+import { pipeEnds } from "../../structs/pipe.ts";
 import { pollfd } from "../../structs/pollfd.ts";
 import { siginfoChild, siginfoQueue } from "../../structs/siginfo.ts";
 import { cmsghdr, intValue, iovec, msghdr, sockaddrUn, ucred } from "../../structs/socket.ts";
-import {
-  outInt,
-  pipeEnds,
-  sigaction,
-  sigset,
-  spawnAttributes,
-  spawnFileActions,
-} from "../../structs/spawn.ts";
 import { statfs, statx } from "../../structs/stat.ts";
 
 /** What a struct has to look like. Unless `arch` says otherwise, on both architectures. */
@@ -316,39 +319,98 @@ export const LAYOUTS: Readonly<Record<string, Layout>> = {
     declaration: "struct two_ints { int value[2]; };",
     members: { read: "value[0]", write: "value[1]" },
   },
-  spawnFileActions: {
-    type: spawnFileActions,
-    size: 80,
+  job: {
+    type: job,
+    size: 96,
     align: 8,
-    offsets: { opaque: 0 },
-    c: "struct file_actions",
-    header: "spawn.h",
-    declaration: "struct file_actions { posix_spawn_file_actions_t opaque; };",
+    offsets: { birth: 0, steps: 48, outcome: 56, blocked: 64, mask: 72, blocking: 80, child: 88 },
+    c: "struct job",
+    header: "stdint.h",
+    declaration: `
+      struct job {
+        struct { int64_t number, args[5]; } birth;
+        int64_t steps, outcome;
+        uint64_t blocked, mask;
+        int64_t blocking, child;
+      };
+    `,
   },
-  spawnAttributes: {
-    type: spawnAttributes,
-    size: 336,
+  step: {
+    type: step,
+    size: 72,
     align: 8,
-    offsets: { opaque: 0 },
-    c: "struct attributes",
-    header: "spawn.h",
-    declaration: "struct attributes { posix_spawnattr_t opaque; };",
+    offsets: { number: 0, args: 8, least: 56, most: 64 },
+    c: "struct step",
+    header: "stdint.h",
+    declaration: "struct step { int64_t number, args[6], least, most; };",
   },
-  sigaction: {
-    type: sigaction,
-    size: 152,
+  outcome: {
+    type: outcome,
+    size: 16,
     align: 8,
-    offsets: { sa_handler: 0, sa_mask: 8, sa_flags: 136, sa_restorer: 144 },
-    c: "struct sigaction",
-    header: "signal.h",
+    offsets: { result: 0, step: 8 },
+    c: "struct outcome",
+    header: "stdint.h",
+    declaration: "struct outcome { int64_t result, step; };",
   },
-  sigset: {
-    type: sigset,
-    size: 128,
+  cloneArgs: {
+    type: cloneArgs,
+    size: 88,
     align: 8,
-    offsets: { bits: 0 },
-    c: "struct signal_set",
-    header: "signal.h",
-    declaration: "struct signal_set { sigset_t bits; };",
+    offsets: {
+      flags: 0,
+      pidfd: 8,
+      child_tid: 16,
+      parent_tid: 24,
+      exit_signal: 32,
+      stack: 40,
+      stack_size: 48,
+      tls: 56,
+      set_tid: 64,
+      set_tid_size: 72,
+      cgroup: 80,
+    },
+    c: "struct clone_args",
+    header: "linux/sched.h",
+  },
+  kernelSigaction: {
+    type: kernelSigaction,
+    size: 32,
+    align: 8,
+    offsets: { sa_handler: 0, sa_flags: 8, sa_restorer: 16, sa_mask: 24 },
+    c: "struct kernel_sigaction",
+    header: "stdint.h",
+    declaration: `
+      struct kernel_sigaction {
+        void (*sa_handler)(int);
+        unsigned long sa_flags;
+        void (*sa_restorer)(void);
+        unsigned long sa_mask;
+      };
+    `,
+  },
+  rlimit64: {
+    type: rlimit64,
+    size: 16,
+    align: 8,
+    offsets: { rlim_cur: 0, rlim_max: 8 },
+    c: "struct rlimit64",
+    header: "sys/resource.h",
+  },
+  passwd: {
+    type: passwd,
+    size: 48,
+    align: 8,
+    offsets: {
+      pw_name: 0,
+      pw_passwd: 8,
+      pw_uid: 16,
+      pw_gid: 20,
+      pw_gecos: 24,
+      pw_dir: 32,
+      pw_shell: 40,
+    },
+    c: "struct passwd",
+    header: "pwd.h",
   },
 };

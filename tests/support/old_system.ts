@@ -1,6 +1,5 @@
 /**
- * Loaded before a program: has the library take the kernel for one before Linux 6.9, and libc for
- * one before glibc 2.39.
+ * Loaded before a program: has the library take the kernel for one before Linux 5.7.
  *
  * @module
  */
@@ -12,5 +11,4 @@ without(capabilities.idHandles);
 without(capabilities.infoIoctl);
 without(capabilities.namespaceIoctls);
 without(capabilities.pidfsIds);
-without(capabilities.pidfdSpawn);
 without(capabilities.cgroupSpawn);

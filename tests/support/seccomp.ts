@@ -20,6 +20,8 @@ interface Rule {
 }
 
 const RULES = {
+  // Threads are made without, and the library's processes with it.
+  "clone(CLONE_VFORK)": { number: [56, 220], argument: { at: 0, bits: 0x4000, value: 0x4000 } },
   clone3: { number: [435, 435] },
   close_range: { number: [436, 436] },
   // The library asks for 256 events at a time, and Deno for another number.
@@ -33,6 +35,7 @@ const RULES = {
   pidfd_open: { number: [434, 434] },
   pidfd_send_signal: { number: [424, 424] },
   prctl: { number: [157, 167] },
+  process_vm_readv: { number: [310, 270] },
   setns: { number: [308, 268] },
   "setsockopt(SO_PASSPIDFD)": { number: [54, 208], argument: { at: 2, bits: 0xffff, value: 76 } },
   statx: { number: [332, 291] },

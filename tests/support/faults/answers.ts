@@ -73,13 +73,6 @@ const ANSWERS: readonly Answer[] = [
     errors: ["ENOENT", "ESRCH"],
     operations: /^(killTree|Child's disposal)/,
   },
-  // Where there is no clone3, libc itself says that there are no cgroups to be born into.
-  {
-    calls: ["clone3"],
-    errors: ["ENOSYS"],
-    operations: / cgroup$/,
-    accepts: ({ error }) => error?.syscall === "pidfd_spawn" && error.errno === Errno.EOPNOTSUPP,
-  },
   // It is another user's. Whoever disposes of it waits for its own end.
   { calls: ["pidfd_send_signal"], errors: ["EPERM"], operations: /^Child's disposal/ },
   {
@@ -114,7 +107,7 @@ const ANSWERS: readonly Answer[] = [
     calls: ["fcntl"],
     errors: ["EBADF", "EBUSY", "EFAULT", "EINVAL", "EMFILE", "ENOSYS", "EPERM"],
     operations: /^spawn\(\) with a descriptor/,
-    accepts: ({ error }) => error?.syscall === "posix_spawn" && error.errno === Errno.EBADF,
+    accepts: ({ error }) => error?.syscall === "dup3" && error.errno === Errno.EBADF,
   },
   {
     calls: ["getsockopt"],

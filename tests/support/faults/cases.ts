@@ -18,8 +18,8 @@ export const THOROUGH = Deno.env.has("FAULTS");
 const ALWAYS: readonly ErrnoName[] = ["ENOSYS", "EINTR"];
 
 /**
- * Calls that no program sees interrupted: the kernel itself restarts them (clone(2)), or the child
- * of posix_spawn(3) makes them, with its signals blocked, or with no handler left by the execution.
+ * Calls that no program sees interrupted: the kernel itself restarts them (clone(2)), or the
+ * launcher's child makes them, with its signals blocked.
  */
 const RESTARTED: ReadonlySet<string> = new Set(["clone", "clone3", ...CHILD_CALLS]);
 

@@ -19,8 +19,9 @@ const REAPED: ErrnoName = "ESRCH";
 const POLL: readonly ErrnoName[] = ["EFAULT", "EINVAL", "ENOMEM"];
 const ACCESS: readonly ErrnoName[] = [...PATH, "EPERM", "EROFS", "ETXTBSY"];
 const CLONE: readonly ErrnoName[] = [
-  ...["EACCES", "EAGAIN", "EBUSY", "EEXIST", "EINVAL", "ENOMEM", "ENOSPC", "EOPNOTSUPP"] as const,
-  ...["EPERM", "EUSERS"] as const,
+  ...["EACCES", "EAGAIN", "EBUSY", "EEXIST", "ENOMEM", "ENOSPC", "EOPNOTSUPP", "EUSERS"] as const,
+  // By these clone3 says that it isn't there, and nobody calls it again.
+  ...["EINVAL", "EPERM"] as const,
 ];
 const DUPLICATE: readonly ErrnoName[] = ["EBADF", "EBUSY", "EINVAL", "EMFILE"];
 const SEND: readonly ErrnoName[] = [
@@ -47,7 +48,6 @@ export const ERRORS: Readonly<Record<string, readonly ErrnoName[]>> = {
     ...["EBADF", "ECONNREFUSED", "EFAULT", "EINPROGRESS", "EISCONN", "ENETUNREACH"] as const,
     ...["ENOENT", "ENOTSOCK", "EPERM", "EPROTOTYPE", "ETIMEDOUT"] as const,
   ],
-  dup2: DUPLICATE,
   dup3: DUPLICATE,
   epoll_create1: ["EINVAL", "EMFILE", "ENFILE", "ENOMEM"],
   epoll_ctl: ["EBADF", "EEXIST", "EINVAL", "ELOOP", "ENOENT", "ENOMEM", "ENOSPC", "EPERM"],
@@ -64,6 +64,7 @@ export const ERRORS: Readonly<Record<string, readonly ErrnoName[]>> = {
   fcntl: ["EBADF", "EBUSY", "EFAULT", "EINVAL", "EMFILE", "EPERM"],
   fstatfs: ["EBADF", "EFAULT", "EIO", "ENOMEM", "EOVERFLOW"],
   getdents64: ["EBADF", "EFAULT", "EINVAL", "ENOENT", "ENOTDIR", REAPED],
+  getppid: [],
   getsockopt: [
     ...["EBADF", "EFAULT", "EINVAL", "ENOPROTOOPT", "ENOTSOCK"] as const,
     // SO_PEERPIDFD makes a pidfd.
@@ -92,6 +93,7 @@ export const ERRORS: Readonly<Record<string, readonly ErrnoName[]>> = {
   ppoll: POLL,
   prctl: ["EACCES", "EFAULT", "EINVAL", "EPERM"],
   prlimit64: ["EFAULT", "EINVAL", "EPERM", "ESRCH"],
+  process_vm_readv: ["EFAULT", "EINVAL", "ENOMEM", "EPERM", "ESRCH"],
   read: ["EAGAIN", "EBADF", "EFAULT", "EINVAL", "EIO", "EISDIR", REAPED],
   readlinkat: [...PATH, REAPED],
   recvmsg: [
@@ -101,6 +103,10 @@ export const ERRORS: Readonly<Record<string, readonly ErrnoName[]>> = {
   rt_sigaction: ["EFAULT", "EINVAL"],
   sendmsg: [...SEND, "ETOOMANYREFS"],
   sendto: SEND,
+  setgroups: ["EFAULT", "EINVAL", "ENOMEM", "EPERM"],
+  setpriority: ["EACCES", "EINVAL", "EPERM", "ESRCH"],
+  setresgid: ["EINVAL", "EPERM"],
+  setresuid: ["EAGAIN", "EINVAL", "EPERM"],
   setpgid: ["EACCES", "EINVAL", "EPERM", "ESRCH"],
   setsid: ["EPERM"],
   setns: ["EBADF", "EINVAL", "ENOMEM", "EPERM", "ESRCH", "EUSERS"],
@@ -112,6 +118,7 @@ export const ERRORS: Readonly<Record<string, readonly ErrnoName[]>> = {
   ],
   socketpair: ["EAFNOSUPPORT", "EFAULT", "EMFILE", "ENFILE", "EOPNOTSUPP", "EPROTONOSUPPORT"],
   statx: PATH,
+  umask: [],
   unlink: UNLINK,
   unlinkat: UNLINK,
   waitid: ["EAGAIN", "ECHILD", "EINVAL", "ESRCH"],
@@ -122,11 +129,12 @@ export const ERRORS: Readonly<Record<string, readonly ErrnoName[]>> = {
 };
 
 /**
- * The calls that a child makes until it executes its program, and that its parent never makes.
- * What both make (openat, close, fcntl, rt_sigaction) can't fail for the child alone.
+ * The calls that a child makes until it executes its program, and that its parent doesn't make to
+ * start it. What both make (close, fcntl, rt_sigaction) can't fail for the child alone.
  */
 export const CHILD_CALLS: ReadonlySet<string> = new Set([
-  ...["chdir", "close_range", "dup2", "dup3", "execve", "setpgid", "setsid"],
+  ...["chdir", "close_range", "dup3", "execve", "getppid", "prlimit64", "setgroups", "setpgid"],
+  ...["prctl", "setpriority", "setresgid", "setresuid", "setsid", "umask"],
 ]);
 
 /** What is no call of the library's, or can't fail. */
@@ -141,5 +149,5 @@ export const NOT_OURS: ReadonlySet<string> = new Set([
   ...["epoll_wait", "epoll_pwait"],
   // Deno's own children.
   ...["kill", "wait4"],
-  ...["getpid", "getppid", "gettid", "getuid", "rt_sigprocmask", "rt_sigreturn"],
+  ...["getpid", "gettid", "getuid", "rt_sigprocmask", "rt_sigreturn"],
 ]);

@@ -5,7 +5,6 @@
  */
 
 import { duplicate } from "../../../ffi/files.ts";
-import { spawn as startPlan } from "../../../ffi/spawn.ts";
 import {
   FdSocket,
   features,
@@ -17,6 +16,7 @@ import {
 } from "../../../mod.ts";
 import { OWN_CGROUP } from "../cgroups.ts";
 import { isZombie, startShell } from "../children.ts";
+import { startPlanned } from "../plans.ts";
 import { eventually, startStranger } from "../processes.ts";
 import { childrenOf } from "../trees.ts";
 import { type Outcome, outcomeOf } from "./protocol.ts";
@@ -103,12 +103,7 @@ export async function prepare(): Promise<() => Promise<Record<string, Outcome>>>
 
 /** A handle on a child that nothing reaps. */
 function start(command: string): PidFd {
-  return PidFd.fromFd(startPlan({
-    path: "/bin/sh",
-    argv: ["sh", "-c", command],
-    fds: new Map([[0, "null"], [1, "null"], [2, "null"]]),
-    session: false,
-  }));
+  return PidFd.fromFd(startPlanned(command));
 }
 
 /** A process's id, or one that nobody has where there are none. */

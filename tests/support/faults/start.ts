@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Child, features, spawn, type SpawnOptions, SyscallError } from "../../../mod.ts";
+import { type Child, spawn, type SpawnOptions, SyscallError } from "../../../mod.ts";
 import { CGROUPS, hasCgroups, TestCgroup } from "../cgroups.ts";
 import { type Keep, type Need, on, type Operation } from "./operation.ts";
 
@@ -32,8 +32,8 @@ function unlessGone(act: () => void): void {
 }
 
 const IN_CGROUP: Need = {
-  what: `${CGROUPS}, glibc 2.39`,
-  isThere: hasCgroups && features().cgroupSpawn,
+  what: CGROUPS,
+  isThere: hasCgroups,
 };
 
 /**

@@ -6,23 +6,15 @@
 
 import { Errno } from "../../../ffi/errno.ts";
 import { isAnswer } from "./answers.ts";
-import { CHILD_CALLS } from "./errors.ts";
 import { isSame, type Outcome } from "./protocol.ts";
 import type { Observation } from "./subject.ts";
 import type { Fault } from "./tracer.ts";
 
-/** What starts a process, and tells what failed until it executes. */
-const SPAWN = ["posix_spawn", "pidfd_spawn"];
-
 /** The names that errors have for calls that libc makes under another one. */
 const NAMES: Readonly<Record<string, readonly string[]>> = {
-  ...Object.fromEntries([...CHILD_CALLS].map((call) => [call, SPAWN])),
-  clone: SPAWN,
-  clone3: SPAWN,
   eventfd2: ["eventfd"],
   faccessat: ["access"],
   ppoll: ["poll"],
-  rt_sigaction: ["sigaction"],
   sendto: ["send"],
   unlinkat: ["unlink"],
 };

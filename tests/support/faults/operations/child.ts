@@ -6,10 +6,9 @@
 
 import { duplicate } from "../../../../ffi/files.ts";
 import { OwnedFd, PidFd, type SpawnOptions } from "../../../../mod.ts";
+import { isRoot } from "../../processes.ts";
 import { type Operation, type Operations, plain } from "../operation.ts";
 import { inCgroup, start } from "../start.ts";
-
-const DUPLICATE = Deno.build.arch === "x86_64" ? "dup2" : "dup3";
 
 /** An operation whose child makes these calls for certain, besides the execution. */
 function making(operation: Operation, ...calls: string[]): Operation {
@@ -34,19 +33,33 @@ export const operations: Operations = {
       const fd = keep(new OwnedFd(duplicate(keep(PidFd.fromSelf()).fd)));
       return start(keep, "/bin/sh", { args: ["-c", "exit 7"], fds: { 7: fd } }).status;
     }),
-    DUPLICATE,
+    "dup3",
   ),
   "spawn() into a cgroup": making(
     inCgroup(({ path }, keep) =>
       start(keep, "/bin/sh", { args: ["-c", "exit 7"], cgroup: path }).status
     ),
   ),
+  "spawn() with less than this program has": making(
+    shell("exit 7", {
+      ...{ umask: 0o77, nice: 19, limits: { core: 0 }, noNewPrivileges: true },
+      parentDeathSignal: "SIGTERM",
+    }),
+    ...["umask", "setpriority", "prlimit64", "prctl", "getppid"],
+  ),
+  "spawn() as another user": {
+    ...making(
+      shell("exit 7", { uid: 65534, gid: 65534, groups: [] }),
+      ...["setgroups", "setresgid", "setresuid"],
+    ),
+    needs: { what: "root", isThere: isRoot },
+  },
   "Child.output()": making(
     plain(async (keep) => {
       const args = ["-c", "echo text"];
       const child = start(keep, "/bin/sh", { args, stdin: "piped", stdout: "piped" });
       return new TextDecoder().decode((await child.output()).stdout);
     }),
-    DUPLICATE,
+    "dup3",
   ),
 };

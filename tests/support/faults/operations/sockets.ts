@@ -4,7 +4,7 @@
  * @module
  */
 
-import { duplicate, exists } from "../../../../ffi/files.ts";
+import { duplicate } from "../../../../ffi/files.ts";
 import { socketpair, trySend } from "../../../../ffi/sockets.ts";
 import { FdSocket, type FdSocketReceiveOptions, OwnedFd, PidFd } from "../../../../mod.ts";
 import { ownFd } from "../../../../pidfd/owned_fd.ts";
@@ -63,9 +63,9 @@ export const operations: Operations = {
   "FdListener.close()": on(
     (keep) => keep(new Folder()),
     (folder) => {
-      const listener = FdSocket.listen(folder.at(crypto.randomUUID()));
-      listener.close();
-      return () => exists(listener.path);
+      const name = crypto.randomUUID();
+      FdSocket.listen(folder.at(name)).close();
+      return () => [...Deno.readDirSync(folder.path)].some((entry) => entry.name === name);
     },
   ),
   "FdSocket.connect()": on(listening, async (listener, keep) => {

@@ -16,8 +16,8 @@ function shell(command: string, options: SpawnOptions = {}): Operation {
   return plain((keep) => start(keep, "/bin/sh", { args: ["-c", command], ...options }).status);
 }
 
-/** libc itself reaps the child that couldn't execute its program; without that it would stay. */
-const REAPED_BY_LIBC = "waitid";
+/** A child that couldn't execute its program is reaped by waitid alone; without that it would stay. */
+const REAPED = "waitid";
 
 const script = (keep: Keep) => {
   const path = keep(new Folder()).at("script");
@@ -43,12 +43,12 @@ export const operations: Operations = {
   ),
   "spawn() of what doesn't exist": plain(
     (keep) => start(keep, "/nowhere/program").status,
-    REAPED_BY_LIBC,
+    REAPED,
   ),
   "spawn() of a script without an interpreter": on(
     script,
     (path, keep) => start(keep, path).status,
-    REAPED_BY_LIBC,
+    REAPED,
   ),
   "spawn() with a signal": shell("exit 7", { signal: new AbortController().signal }),
   "spawn() with a signal that aborts": plain(async (keep) => {

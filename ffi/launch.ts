@@ -1,0 +1,170 @@
+/**
+ * Starting a process and getting its pidfd, on each kernel and in each sandbox.
+ *
+ * - Linux 5.2: clone(2) with CLONE_PIDFD gives a pidfd at birth, so that no child is ever without.
+ * - Linux 5.3: clone3(2).
+ * - Linux 5.5: CLONE_CLEAR_SIGHAND resets the signals that this program handles. What it ignores
+ *   stays ignored.
+ * - Linux 5.7: CLONE_INTO_CGROUP.
+ *
+ * Container runtimes refuse clone3, whose arguments their filters can't see. clone does the same
+ * then, with a step for each signal. What was refused is remembered.
+ *
+ * @module
+ */
+
+import { kernelSigaction } from "../structs/launch.ts";
+import { attempt, check, failure } from "./call.ts";
+import { Errno } from "./errno.ts";
+import { UnsupportedError } from "./errors.ts";
+import { type Birth, type Born, carryOut, reap } from "./job.ts";
+import { launcherLibc } from "./launcher_symbols.ts";
+import { arch } from "./libc.ts";
+import {
+  type CallName,
+  exitGroup,
+  NUMBERS,
+  resetAction,
+  SIGNAL_SET_SIZE,
+  type Step,
+} from "./steps.ts";
+
+const SIGCHLD = 17;
+/** `_NSIG` of `<asm-generic/signal.h>` */
+const SIGRTMAX = 64;
+const SIGNALS = Array.from({ length: SIGRTMAX }, (_, i) => i + 1);
+const SIG_IGN = 1n;
+
+/** What a kernel or a sandbox answers that doesn't have a call, or not all of it. */
+const REFUSALS: ReadonlySet<number> = new Set([Errno.EINVAL, Errno.ENOSYS, Errno.EPERM]);
+
+/** What is to be started. */
+export interface Launch {
+  /** What the child does, in this order, up to an execution. */
+  readonly steps: readonly Step[];
+  /** Whether it changes its user or group. */
+  readonly changesUser: boolean;
+  /** An fd of the folder of the cgroup that it is born into: from Linux 5.7 on. */
+  readonly cgroup?: number;
+}
+
+/**
+ * Starts a process, and returns its pidfd once it executes its program. All signals have their
+ * default actions there, and are blocked unless a step changes that.
+ *
+ * @throws {SyscallError} If a step failed. The message names the step and what it was about.
+ * @throws {UnsupportedError} If no child can be born so that it is held.
+ */
+export function launch({ steps, changesUser, cgroup }: Launch): number {
+  keepChildren();
+  let list = possible(steps);
+  for (;;) {
+    const { pidfd, failed } = bear({ ownMemory: changesUser, cgroup }, list);
+    if (failed === undefined) return pidfd;
+    const { step, result } = failed;
+    if (step.instead && REFUSALS.has(-result)) {
+      refused.add(step.call);
+      list = possible(list);
+    } else {
+      // A result that is no error is that of getppid: this program is no longer the parent.
+      throw launchFailure(step.call, result < 0 ? -result : Errno.ESRCH, step.about);
+    }
+  }
+}
+
+/** The exception for what is in the way of a process's start. */
+export function launchFailure(call: string, errno: number, about?: string): Error {
+  const error = failure(call, errno, about === undefined ? {} : { [errno]: about });
+  error.message = `spawn: ${error.message}`;
+  return error;
+}
+
+/**
+ * Tries a birth into a cgroup, and returns 0 or −errno. With an fd that is no cgroup's, a kernel
+ * that knows of cgroups says EBADF. Should there be a child, it ends at once.
+ */
+export function tryCgroupBirth(fd: number): number {
+  return tryBirth({ call: "clone3", cgroup: fd });
+}
+
+function tryBirth(birth: Birth): number {
+  const born = carryOut(birth, [exitGroup(0)]);
+  if (typeof born === "number") return born;
+  reap(born);
+  return born.pidfd < 0 ? -Errno.ENOSYS : 0;
+}
+
+/** The calls of steps that kernel or sandbox have refused. */
+const refused = new Set<CallName>();
+
+/** The steps with those replaced that can't be taken here. */
+function possible(steps: readonly Step[]): readonly Step[] {
+  if (refused.size === 0) return steps;
+  return steps.flatMap((step) => step.instead && refused.has(step.call) ? step.instead() : [step]);
+}
+
+/** The call that children are born by. */
+let call: Birth["call"] = "clone3";
+
+function bear(birth: Omit<Birth, "call">, steps: readonly Step[]): Born {
+  if (call === "clone3" || birth.cgroup !== undefined) {
+    const born = carryOut({ ...birth, call: "clone3" }, [...resets("clone3"), ...steps]);
+    if (typeof born === "object") return born;
+    if (birth.cgroup !== undefined) throw launchFailure("clone3", -born, "into the cgroup");
+    if (!REFUSALS.has(-born)) throw launchFailure("clone3", -born);
+    requireClone();
+    call = "clone";
+  }
+  const born = carryOut({ ...birth, call: "clone" }, [...resets("clone"), ...steps]);
+  if (typeof born === "object") return born;
+  throw launchFailure("clone", -born);
+}
+
+/** Tries clone with no command: one that doesn't know CLONE_PIDFD has a child that can't be held. */
+function requireClone(): void {
+  const result = tryBirth({ call: "clone" });
+  if (result === 0) return;
+  if (!REFUSALS.has(-result)) throw launchFailure("clone", -result);
+  throw new UnsupportedError(
+    "clone3 or clone with CLONE_PIDFD",
+    "Linux 5.2",
+    "a sandbox, such as a container's seccomp filter, refuses both, and nothing was started",
+  );
+}
+
+/** Has the kernel keep children that have ended until they are reaped. */
+function keepChildren(): void {
+  if (!isIgnored(SIGCHLD)) return;
+  const byDefault = kernelSigaction.allocate().bytes;
+  check("rt_sigaction", rtSigaction(SIGCHLD, byDefault, null));
+}
+
+const made: Partial<Record<Birth["call"], readonly Step[]>> = {};
+
+/**
+ * The steps that give all signals their default actions. clone3 leaves those to be reset that this
+ * program ignores: Deno's SIGPIPE, and those that it was started with. They are looked for once, as
+ * Deno lets no program ignore others.
+ */
+function resets(call: Birth["call"]): readonly Step[] {
+  return made[call] ??= SIGNALS.filter((signal) => call === "clone" || isIgnored(signal))
+    .map(resetAction);
+}
+
+const action = kernelSigaction.allocate();
+
+function isIgnored(signal: number): boolean {
+  check("rt_sigaction", rtSigaction(signal, null, action.bytes));
+  return action.fields.sa_handler === SIG_IGN;
+}
+
+function rtSigaction(
+  signal: number,
+  act: Uint8Array<ArrayBuffer> | null,
+  old: Uint8Array<ArrayBuffer> | null,
+): number {
+  const number = NUMBERS[arch()].rt_sigaction;
+  const size = BigInt(SIGNAL_SET_SIZE);
+  const { syscall_rt_sigaction } = launcherLibc();
+  return attempt(() => syscall_rt_sigaction(number, signal, act, old, size));
+}

@@ -1,0 +1,229 @@
+/**
+ * The system calls that a child makes between its birth and its program, a typed function each,
+ * under the kernel's names. They call nothing: each returns the call as a step for the launcher.
+ *
+ * @module
+ */
+
+import { checkCString, cStringArray } from "../structs/cstring.ts";
+import { kernelSigaction, RLIM64_INFINITY, rlimit64 } from "../structs/launch.ts";
+import { array, u32, u64 } from "../structs/scalars.ts";
+import type { CText } from "../structs/text_block.ts";
+import { addressOf, libc } from "./libc.ts";
+
+/** The numbers of the calls. */
+export const NUMBERS = {
+  x86_64: {
+    ...{ write: 1, close: 3, rt_sigaction: 13, rt_sigprocmask: 14, clone: 56, execve: 59 },
+    ...{ fcntl: 72, chdir: 80, umask: 95, setpgid: 109, getppid: 110, setsid: 112 },
+    ...{ setgroups: 116, setresuid: 117, setresgid: 119, setpriority: 141, prctl: 157 },
+    ...{ exit_group: 231, dup3: 292, prlimit64: 302, clone3: 435, close_range: 436 },
+  },
+  aarch64: {
+    ...{ write: 64, close: 57, rt_sigaction: 134, rt_sigprocmask: 135, clone: 220, execve: 221 },
+    ...{ fcntl: 25, chdir: 49, umask: 166, setpgid: 154, getppid: 173, setsid: 157 },
+    ...{ setgroups: 159, setresuid: 147, setresgid: 149, setpriority: 140, prctl: 167 },
+    ...{ exit_group: 94, dup3: 24, prlimit64: 261, clone3: 435, close_range: 436 },
+  },
+} as const;
+
+/** The name of such a call. */
+export type CallName = keyof typeof NUMBERS["x86_64"];
+
+/** One system call of a child. */
+export interface Step {
+  readonly call: CallName;
+  /** Numbers, texts, and other memory that the call reads. */
+  readonly args: readonly (number | CText | Uint8Array<ArrayBuffer>)[];
+  /** What it is about, for the message of its failure. */
+  readonly about?: string;
+  /** The results that the child goes on with, unless 0 and more; `"any"` for a call that may fail. */
+  readonly passes?: number | "any";
+  /** What does the same where kernel or sandbox don't have the call. */
+  readonly instead?: () => Step[];
+}
+
+const F_SETFD = 2;
+const PR_SET_PDEATHSIG = 1;
+const PR_SET_NO_NEW_PRIVS = 38;
+const PRIO_PROCESS = 0;
+const SIG_SETMASK = 2;
+/** How large a set of all signals is, of 1 to 64. */
+export const SIGNAL_SET_SIZE = u64.size;
+const UINT_MAX = 2 ** 32 - 1;
+const ROOT = 0;
+
+const NO_SIGNAL = new Uint8Array(new ArrayBuffer(SIGNAL_SET_SIZE));
+const DEFAULT_ACTION = kernelSigaction.allocate().bytes;
+
+/** Writes a text. write(2) */
+export function write(fd: number, text: string, about: string): Step {
+  const bytes = new TextEncoder().encode(text);
+  return { call: "write", args: [fd, bytes, bytes.length], about };
+}
+
+/** Leads a new session. setsid(2) */
+export function setsid(): Step {
+  return { call: "setsid", args: [] };
+}
+
+/** Joins a process group; 0 for a new one. setpgid(2) */
+export function setpgid(group: number): Step {
+  return { call: "setpgid", args: [0, group], about: `process group ${group}` };
+}
+
+/** Has a duplicate of an fd under another number, which goes on to the program. dup3(2) */
+export function dup3(fd: number, target: number): Step {
+  return { call: "dup3", args: [fd, target, 0], about: `fd ${fd} as fd ${target}` };
+}
+
+/** Lets an fd through the execution. fcntl(2), F_SETFD */
+export function clearCloseOnExec(fd: number): Step {
+  return { call: "fcntl", args: [fd, F_SETFD, 0], about: `fd ${fd}` };
+}
+
+/**
+ * Closes all fds from one to another. close_range(2), Linux 5.9
+ *
+ * @param open Tells which are open: before Linux 5.9 they are closed one by one.
+ */
+export function closeRange(first: number, last: number, open: () => readonly number[]): Step {
+  return {
+    call: "close_range",
+    args: [first, Math.min(last, UINT_MAX), 0],
+    instead: () =>
+      open()
+        .filter((fd) => fd >= first && fd <= last)
+        .map((fd) => ({ call: "close", args: [fd], passes: "any" })),
+  };
+}
+
+/** Sets the niceness. setpriority(2) */
+export function setpriority(nice: number): Step {
+  return {
+    call: "setpriority",
+    args: [PRIO_PROCESS, 0, nice],
+    about: `nice: ${nice}`,
+  };
+}
+
+/** Each limit's number, by its name for prlimit(1). The kernel's is `RLIMIT_` and that. */
+export const RLIMITS = {
+  ...{ cpu: 0, fsize: 1, data: 2, stack: 3, core: 4, rss: 5, nproc: 6, nofile: 7, memlock: 8 },
+  ...{ as: 9, locks: 10, sigpending: 11, msgqueue: 12, nice: 13, rtprio: 14, rttime: 15 },
+} as const;
+
+/** A resource limit; Infinity for none. */
+export interface Limit {
+  readonly name: keyof typeof RLIMITS;
+  readonly soft: number;
+  readonly hard: number;
+}
+
+/** Sets a resource limit. prlimit(2) */
+export function prlimit({ name, soft, hard }: Limit): Step {
+  const value = (limit: number) => limit === Infinity ? RLIM64_INFINITY : BigInt(limit);
+  const limit = rlimit64.encode({ rlim_cur: value(soft), rlim_max: value(hard) });
+  return {
+    call: "prlimit64",
+    args: [0, RLIMITS[name], limit, 0],
+    about: `limits.${name}: ${soft}, at most ${hard}`,
+  };
+}
+
+/**
+ * Sets the supplementary groups. setgroups(2)
+ *
+ * @param isOptional Whether it goes on without the right to. For root, who has it, that would be a
+ *   child with more rights than it was to have.
+ */
+export function setgroups(groups: readonly number[], { isOptional = false } = {}): Step {
+  const list = array(u32, groups.length);
+  const bytes = new Uint8Array(new ArrayBuffer(list.size));
+  list.write(new DataView(bytes.buffer), 0, [...groups]);
+  return {
+    call: "setgroups",
+    args: [groups.length, bytes],
+    about: `groups: ${groups.join(", ") || "none"}`,
+    passes: isOptional && libc().getuid() !== ROOT ? "any" : undefined,
+  };
+}
+
+/** Sets all three group IDs. setresgid(2) */
+export function setresgid(gid: number): Step {
+  return { call: "setresgid", args: [gid, gid, gid], about: `gid: ${gid}` };
+}
+
+/** Sets all three user IDs. setresuid(2) */
+export function setresuid(uid: number): Step {
+  return { call: "setresuid", args: [uid, uid, uid], about: `uid: ${uid}` };
+}
+
+/** Sets the file mode creation mask. umask(2) */
+export function umask(mask: number): Step {
+  return { call: "umask", args: [mask] };
+}
+
+/** Goes to another folder. chdir(2) */
+export function chdir(path: string): Step {
+  checkCString(path, "cwd");
+  return { call: "chdir", args: [path], about: path };
+}
+
+/** Asks for a signal when the thread ends that this child was born of. PR_SET_PDEATHSIG(2const) */
+export function setParentDeathSignal(signal: number): Step {
+  return { call: "prctl", args: [PR_SET_PDEATHSIG, signal], about: "parentDeathSignal" };
+}
+
+/** Goes on only as long as that process is its parent. getppid(2) */
+export function requireParent(pid: number): Step {
+  return { call: "getppid", args: [], passes: pid, about: "this program has ended" };
+}
+
+/** Gives up what an execution could gain. PR_SET_NO_NEW_PRIVS(2const) */
+export function setNoNewPrivileges(): Step {
+  return { call: "prctl", args: [PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0], about: "noNewPrivileges" };
+}
+
+/** Resets what a signal does. rt_sigaction(2) */
+export function resetAction(signal: number): Step {
+  // SIGKILL and SIGSTOP have no other action, and can't be given any.
+  return {
+    call: "rt_sigaction",
+    args: [signal, DEFAULT_ACTION, 0, SIGNAL_SET_SIZE],
+    passes: "any",
+  };
+}
+
+/** Lets all signals through. rt_sigprocmask(2) */
+export function unblockSignals(): Step {
+  return { call: "rt_sigprocmask", args: [SIG_SETMASK, NO_SIGNAL, 0, SIGNAL_SET_SIZE] };
+}
+
+/** Strings as execve(2) takes them, in one block that can be passed on again and again. */
+export function stringVector(
+  texts: readonly (string | Uint8Array)[],
+  what: string,
+): Uint8Array<ArrayBuffer> {
+  return cStringArray(texts, what, addressOf);
+}
+
+/**
+ * Becomes the program. execve(2)
+ *
+ * @param environment Its strings, by `stringVector`.
+ */
+export function execve(
+  path: string,
+  argv: readonly string[],
+  environment: Uint8Array<ArrayBuffer>,
+): Step {
+  checkCString(path, "command");
+  for (const arg of argv) checkCString(arg, "args");
+  return { call: "execve", args: [path, argv, environment], about: path };
+}
+
+/** Ends the child. exit_group(2) */
+export function exitGroup(status: number): Step {
+  return { call: "exit_group", args: [status] };
+}

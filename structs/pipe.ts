@@ -1,0 +1,11 @@
+/**
+ * What pipe2(2) stores the two ends in.
+ *
+ * @module
+ */
+
+import { struct } from "./codec.ts";
+import { i32 } from "./scalars.ts";
+
+/** `int pipefd[2]` */
+export const pipeEnds = struct("int[2]", { read: i32, write: i32 });
