@@ -48,19 +48,25 @@ export interface Launch {
   readonly cgroup?: number;
 }
 
+/** A process that was started, and executes its program. */
+export interface Launched {
+  readonly pid: number;
+  readonly pidfd: number;
+}
+
 /**
- * Starts a process, and returns its pidfd once it executes its program. All signals have their
+ * Starts a process, and returns once it executes its program. All signals have their
  * default actions there, and are blocked unless a step changes that.
  *
  * @throws {SyscallError} If a step failed. The message names the step and what it was about.
  * @throws {UnsupportedError} If no child can be born so that it is held.
  */
-export function launch({ steps, changesUser, cgroup }: Launch): number {
+export function launch({ steps, changesUser, cgroup }: Launch): Launched {
   keepChildren();
   let list = possible(steps);
   for (;;) {
-    const { pidfd, failed } = bear({ ownMemory: changesUser, cgroup }, list);
-    if (failed === undefined) return pidfd;
+    const { pid, pidfd, failed } = bear({ ownMemory: changesUser, cgroup }, list);
+    if (failed === undefined) return { pid, pidfd };
     const { step, result } = failed;
     if (step.instead && REFUSALS.has(-result)) {
       refused.add(step.call);

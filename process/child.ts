@@ -28,13 +28,20 @@ export interface ChildOutput extends ExitStatus {
   readonly stderr: Uint8Array<ArrayBuffer>;
 }
 
+/** A process that was just started, and what belongs to it. */
+export interface Start {
+  readonly pid: number;
+  /** The handle that reaps it. */
+  readonly owner: PidFd;
+  readonly ends: PipeEnds;
+  /** The cgroup that it was born into. */
+  readonly cgroup?: Cgroup;
+  /** Ends it when it aborts. */
+  readonly signal?: AbortSignal;
+}
+
 /** Makes a Child of a process that was just started. */
-export let createChild: (
-  owner: PidFd,
-  ends: PipeEnds,
-  cgroup: Cgroup | undefined,
-  signal: AbortSignal | undefined,
-) => Child;
+export let createChild: (start: Start) => Child;
 
 /**
  * A process started by {@linkcode spawn}, in the shape of `Deno.ChildProcess`. Until it ends,
@@ -75,13 +82,8 @@ export class Child implements AsyncDisposable {
   #endError: Error | null = null;
   #pidfd: PidFd | undefined;
 
-  private constructor(
-    owner: PidFd,
-    ends: PipeEnds,
-    cgroup: Cgroup | undefined,
-    signal: AbortSignal | undefined,
-  ) {
-    this.pid = owner.getPid();
+  private constructor({ pid, owner, ends, cgroup, signal }: Start) {
+    this.pid = pid;
     this.#owner = owner;
     this.#parts = partsOf(owner);
     this.#ends = ends;
@@ -94,7 +96,7 @@ export class Child implements AsyncDisposable {
   }
 
   static {
-    createChild = (...args) => new Child(...args);
+    createChild = (start) => new Child(start);
   }
 
   /**

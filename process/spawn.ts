@@ -84,8 +84,8 @@ export function spawn(
     // Whatever can't be had to wait for the child is an error before there is one.
     prepare();
     group = cgroup === undefined ? undefined : new Cgroup(cgroup);
-    const pidfd = start({ ...plan, fds, cgroup: group?.folder });
-    return hold(pidfd, (owner) => createChild(owner, ends, group, signal));
+    const { pid, pidfd } = start({ ...plan, fds, cgroup: group?.folder });
+    return hold(pidfd, (owner) => createChild({ pid, owner, ends, cgroup: group, signal }));
   } catch (error) {
     closeEnds(ends);
     group?.[Symbol.dispose]();

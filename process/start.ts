@@ -7,18 +7,18 @@
 import { cgroupSpawn } from "../ffi/capabilities.ts";
 import { SyscallError } from "../ffi/errors.ts";
 import { discard, O_WRONLY, openat } from "../ffi/files.ts";
-import { launch } from "../ffi/launch.ts";
+import { launch, type Launched } from "../ffi/launch.ts";
 import { type ChildPlan, setUp } from "./setup.ts";
 
 /** What runs a script without an interpreter line, as execvp(3) has it. */
 const SHELL = "/bin/sh";
 
 /**
- * Starts a child, and returns its pidfd once it executes its program.
+ * Starts a child, and returns once it executes its program.
  *
  * @throws {SyscallError} If it can't be started, with the step that failed.
  */
-export function start(plan: ChildPlan): number {
+export function start(plan: ChildPlan): Launched {
   try {
     return startFile(plan);
   } catch (error) {
@@ -28,7 +28,7 @@ export function start(plan: ChildPlan): number {
   }
 }
 
-function startFile(plan: ChildPlan): number {
+function startFile(plan: ChildPlan): Launched {
   const { cgroup, uid, gid } = plan;
   const changesUser = uid !== undefined || gid !== undefined;
   if (cgroup === undefined || cgroupSpawn.available) {

@@ -23,7 +23,7 @@ function shell(command: string, ...before: steps.Step[]): Launch {
 }
 
 function exitCodeOf(plan: Launch): number {
-  using pidfd = PidFd.fromFd(launch(plan));
+  using pidfd = PidFd.fromFd(launch(plan).pidfd);
   return pidfd.waitSync({ reap: true }).code;
 }
 
@@ -34,7 +34,7 @@ function state() {
 Deno.test("launch() returns the pidfd of a child, which is close-on-exec, and opens nothing else", () => {
   exitCodeOf(shell("exit 7"));
   const before = openFds();
-  const fd = launch(shell("exit 7"));
+  const { pidfd: fd } = launch(shell("exit 7"));
   assertEquals(isCloseOnExec(fd), true);
   using pidfd = PidFd.fromFd(fd);
   assertEquals(openFds(), [...before, String(pidfd.fd)].sort());

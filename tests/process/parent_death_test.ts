@@ -114,7 +114,7 @@ Deno.test({
         const environment = stringVector([], "env");
         const argv = ["sh", "-c", command];
         const plan = { path: "/bin/sh", argv, environment, fds, parentDeathSignal: 9 };
-        using pidfd = PidFd.fromFd(start(plan));
+        using pidfd = PidFd.fromFd(start(plan).pidfd);
         codes.push(pidfd.waitSync({ reap: true }).code);
       };
       run("[ $PPID = " + Deno.pid + " ]");

@@ -37,7 +37,7 @@ Deno.test("spawn() leaves nothing behind after ten thousand starts, failures amo
           failures += message === \`spawn: execve: ENOENT: No such file or directory (/nope/\${i})\`;
         }
       } else {
-        using pidfd = PidFd.fromFd(launch({ steps: [exitGroup(i % 100)], changesUser: i % 10 === 3 }));
+        using pidfd = PidFd.fromFd(launch({ steps: [exitGroup(i % 100)], changesUser: i % 10 === 3 }).pidfd);
         if (pidfd.waitSync({ reap: true }).code !== i % 100) codes.add("wrong");
       }
     }

@@ -18,7 +18,7 @@ export function startPlanned(command: string, more: Partial<ChildPlan> = {}): nu
   try {
     const fds = new Map([[0, nothing], [1, nothing], [2, nothing], ...more.fds ?? []]);
     const environment = stringVector([], "env");
-    return start({ path: "/bin/sh", argv: ["sh", "-c", command], environment, ...more, fds });
+    return start({ path: "/bin/sh", argv: ["sh", "-c", command], environment, ...more, fds }).pidfd;
   } finally {
     discard(nothing);
   }
