@@ -20,7 +20,7 @@
  */
 
 export { SyscallError, UnsupportedError } from "./ffi/errors.ts";
-export type { ExitStatus } from "./pidfd/exit_status.ts";
+export type { ExitStatus, ResourceUsage } from "./pidfd/exit_status.ts";
 export { FdListener, FdSocket } from "./ipc/fd_socket.ts";
 export type { FdMessage } from "./ipc/message.ts";
 export type {
