@@ -48,5 +48,6 @@ export type { LimitName, LimitPair, Limits } from "./process/limits.ts";
 export type { SpawnOptions } from "./process/options.ts";
 export { setSubreaper, spawn } from "./process/spawn.ts";
 export type { Stdio } from "./process/stdio.ts";
+export { Terminal, type TerminalOptions } from "./process/terminal.ts";
 export type { KilledProcess } from "./process/member.ts";
 export { type KilledTree, killTree, type KillTreeOptions } from "./process/tree.ts";

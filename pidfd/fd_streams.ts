@@ -11,7 +11,7 @@
  * @module
  */
 
-import { check } from "../ffi/call.ts";
+import { check, failure } from "../ffi/call.ts";
 import { Errno } from "../ffi/errno.ts";
 import {
   accessMode,
@@ -24,7 +24,8 @@ import {
 } from "../ffi/files.ts";
 import { type KeepAlive, ready, threadReturned } from "../ffi/readiness.ts";
 import { shutdownSending } from "../ffi/sockets.ts";
-import { EPOLLIN, EPOLLOUT } from "../structs/epoll_event.ts";
+import { isNearEnd } from "../ffi/terminals.ts";
+import { EPOLLHUP, EPOLLIN, EPOLLOUT } from "../structs/epoll_event.ts";
 import { checkInstance } from "./arguments.ts";
 import { FdHandle } from "./fd_handle.ts";
 
@@ -44,6 +45,8 @@ const TURN = 8 * 1024 * 1024;
 export interface FdStreams {
   readonly readable: Deno.SubprocessReadableStream;
   readonly writable: WritableStream<Uint8Array<ArrayBuffer>>;
+  /** The fd, or −1 once it is closed. */
+  readonly fd: number;
   /** What is pending, and what is tried from then on, fails with BadResource. */
   close(): void;
 }
@@ -66,8 +69,13 @@ function isOpenFor(mode: number, direction: Direction): boolean {
  * Makes streams of an fd, which is theirs from then on: closed when both directions ended.
  *
  * @param keepAlive Whether what they wait for keeps the program alive. Without this, it does.
+ * @param options.endsWithReading Whether the end of reading is that of both directions.
  */
-export function openStreams(given: FdHandle, keepAlive?: KeepAlive): FdStreams {
+export function openStreams(
+  given: FdHandle,
+  keepAlive?: KeepAlive,
+  { endsWithReading = false }: { endsWithReading?: boolean } = {},
+): FdStreams {
   const fd = given.use();
   const mode = accessMode(fd);
   const open = new Set((["reading", "writing"] as const).filter((one) => isOpenFor(mode, one)));
@@ -78,7 +86,7 @@ export function openStreams(given: FdHandle, keepAlive?: KeepAlive): FdStreams {
     checkOpenFor(mode, direction);
     const end = () => {
       open.delete(direction);
-      if (open.size === 0) handle.close();
+      if (open.size === 0 || (endsWithReading && direction === "reading")) handle.close();
     };
     const { stream, fail } = make(handle, end, keepAlive);
     fails.push(fail);
@@ -92,6 +100,9 @@ export function openStreams(given: FdHandle, keepAlive?: KeepAlive): FdStreams {
     },
     get writable() {
       return writable ??= begin("writing", makeWritable);
+    },
+    get fd() {
+      return handle.fd;
     },
     close() {
       handle.close();
@@ -135,6 +146,8 @@ const makeReadable: Make<FdStreams["readable"]> = (handle, end, keepAlive) => {
         await new Promise((resolve) => setImmediate(resolve));
       }
       const length = tryRead(handle.use(), buffer);
+      // What a terminal says once nobody has the other end open.
+      if (length === -Errno.EIO && isNearEnd(handle.use())) return 0;
       if (length !== -Errno.EAGAIN) return check("read", length);
       thisTurn = 0;
       await ready(handle.use(), EPOLLIN, canceled.signal, keepAlive);
@@ -183,15 +196,19 @@ const makeWritable: Make<FdStreams["writable"]> = (handle, end, keepAlive) => {
     async write(chunk, { signal }) {
       try {
         checkInstance("chunk", chunk, "bytes", Uint8Array);
+        let events = 0;
         for (let rest = chunk; rest.length > 0;) {
           const length = tryWrite(handle.use(), rest);
           if (length !== -Errno.EAGAIN) {
             rest = rest.subarray(check("write", length));
+          } else if (events & EPOLLHUP) {
+            // A terminal that nobody reads any more: there will never be room again.
+            throw failure("write", Errno.EIO, { [Errno.EIO]: "nobody has the other end open" });
           } else if (!enlarged) {
             tryEnlargePipe(handle.use(), LARGE_PIPE);
             enlarged = true;
           } else {
-            await ready(handle.use(), EPOLLOUT, signal, keepAlive);
+            events = await ready(handle.use(), EPOLLOUT, signal, keepAlive);
           }
         }
       } catch (error) {
@@ -202,7 +219,7 @@ const makeWritable: Make<FdStreams["writable"]> = (handle, end, keepAlive) => {
     close() {
       try {
         // The other end of a socket learns of it even while this one still reads.
-        shutdownSending(handle.use());
+        if (!handle.closed) shutdownSending(handle.use());
       } finally {
         end();
       }

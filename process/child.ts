@@ -17,7 +17,8 @@ import { sendSignal } from "../pidfd/send_signal.ts";
 import type { Signal } from "../pidfd/signals.ts";
 import { terminate } from "../pidfd/terminate.ts";
 import type { Cgroup } from "./cgroup.ts";
-import { closeEnds, type PipeEnds } from "./stdio.ts";
+import { closeEnds, type Ends, type PipeEnds } from "./stdio.ts";
+import { createTerminal, type Terminal } from "./terminal.ts";
 import { endTree } from "./tree.ts";
 
 /** What {@linkcode Child.output} collects: the exit status, and all that the child wrote. */
@@ -33,7 +34,7 @@ export interface Start {
   readonly pid: number;
   /** The handle that reaps it. */
   readonly owner: PidFd;
-  readonly ends: PipeEnds;
+  readonly ends: Ends;
   /** The cgroup that it was born into. */
   readonly cgroup?: Cgroup;
   /** Ends it when it aborts. */
@@ -73,9 +74,14 @@ export class Child implements AsyncDisposable {
    * While a tracer holds the child's zombie it waits, at no cost, until the tracer lets go.
    */
   readonly status: Promise<ExitStatus>;
+  /**
+   * Its own terminal, or null without the option `terminal`. The child gets SIGHUP if this program
+   * ends before it, as the terminal ends then.
+   */
+  readonly terminal: Terminal | null;
   readonly #owner: PidFd;
   readonly #parts: Parts;
-  readonly #ends: PipeEnds;
+  readonly #ends: Ends;
   readonly #keepAlive = new KeepAlive();
   #cgroup: Cgroup | undefined;
   #disposal: Promise<void> | undefined;
@@ -88,10 +94,12 @@ export class Child implements AsyncDisposable {
     this.#parts = partsOf(owner);
     this.#ends = ends;
     this.#cgroup = cgroup;
-    for (const end of Object.values(ends)) shareKeepAlive(end, this.#keepAlive);
+    const { terminal, ...pipes } = ends;
+    for (const end of Object.values(pipes)) shareKeepAlive(end, this.#keepAlive);
     this.status = this.#parts.exit.reaped(this.#keepAlive);
     // Those who ask are told. That nobody asks must not end the program.
     this.status.catch(() => {});
+    this.terminal = terminal ? createTerminal(terminal, this.#keepAlive, this.status) : null;
     if (signal) this.#heed(signal);
   }
 
@@ -175,7 +183,7 @@ export class Child implements AsyncDisposable {
   }
 
   /**
-   * Lets the program end while the child runs and while its piped streams are open, as
+   * Lets the program end while the child runs and while its streams or its terminal are open, as
    * `Deno.ChildProcess.unref` does. The child goes on then.
    */
   unref(): void {
@@ -202,6 +210,7 @@ export class Child implements AsyncDisposable {
       await this.status;
     } finally {
       closeEnds(this.#ends);
+      this.terminal?.close();
       this.#pidfd?.close();
       this.#cgroup?.[Symbol.dispose]();
       this.#cgroup = undefined;

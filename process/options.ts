@@ -10,6 +10,7 @@ import type { PidFd } from "../pidfd/pidfd.ts";
 import type { Signal } from "../pidfd/signals.ts";
 import type { Limits } from "./limits.ts";
 import type { Stdio } from "./stdio.ts";
+import type { TerminalOptions } from "./terminal.ts";
 
 /** Options for {@linkcode spawn}: those of `Deno.Command` for `spawn()`, and more. */
 export interface SpawnOptions {
@@ -26,11 +27,14 @@ export interface SpawnOptions {
   env?: Record<string, string>;
   /** Whether it gets `env` alone, and none of this program's own environment variables. */
   clearEnv?: boolean;
-  /** Its standard input: `"inherit"` unless told otherwise. */
+  /** Its standard input: `"inherit"` unless told otherwise, or the terminal if it has one. */
   stdin?: Stdio;
-  /** Its standard output: `"inherit"` unless told otherwise. */
+  /** Its standard output: `"inherit"` unless told otherwise, or the terminal if it has one. */
   stdout?: Stdio;
-  /** Its standard error: `"inherit"` unless told otherwise; `"stdout"` for wherever that goes. */
+  /**
+   * Its standard error: `"inherit"` unless told otherwise, or the terminal if it has one;
+   * `"stdout"` for wherever that goes.
+   */
   stderr?: Stdio | "stdout";
   /**
    * Further descriptors that it gets, by the number that they have there (3 or more): this is
@@ -41,6 +45,16 @@ export interface SpawnOptions {
   detached?: boolean;
   /** The process group that it joins (setpgid(2)); 0 for one of its own. */
   processGroup?: number;
+  /**
+   * Whether it has a terminal of its own: {@linkcode Child.terminal} is what a person in front of
+   * it sees and types. Those of its standard streams that no other option speaks of are that
+   * terminal. It leads a new session and process group, as with `detached`, which the terminal
+   * controls: Ctrl-C, job control and `/dev/tty` work. It can't join a `processGroup`.
+   *
+   * The environment isn't changed: what can't be displayed by what shows the terminal's output
+   * takes another `TERM` (`env: { TERM: "dumb" }`).
+   */
+  terminal?: boolean | TerminalOptions;
   /**
    * The folder of the cgroup (version 2) that it is in from the beginning: it is born there from
    * Linux 5.7 on, and before it moves there before all else. That takes write access to the cgroup.
@@ -116,6 +130,7 @@ const KNOWN: Readonly<Record<keyof SpawnOptions, true>> = {
   stderr: true,
   stdin: true,
   stdout: true,
+  terminal: true,
   uid: true,
   umask: true,
   user: true,

@@ -17,9 +17,11 @@ import {
   closeRange,
   dup3,
   execve,
+  giveTo,
   type Limit,
   prlimit,
   requireParent,
+  setControllingTerminal,
   setgroups,
   setNoNewPrivileges,
   setParentDeathSignal,
@@ -48,6 +50,8 @@ export interface ChildPlan {
   readonly fds: ReadonlyMap<number, number>;
   /** Whether it leads a new session. */
   readonly session?: boolean;
+  /** An fd of the far end of the terminal that is to control its session, which is a new one. */
+  readonly terminal?: number;
   /** The process group that it joins; 0 for one of its own. */
   readonly processGroup?: number;
   /** An fd of the folder of the cgroup that it is to be in. */
@@ -73,7 +77,12 @@ export interface ChildPlan {
 export function* setUp(plan: ChildPlan, cgroupProcs?: number): Generator<Step> {
   // Its place among others. 0 is whoever writes it.
   if (cgroupProcs !== undefined) yield write(cgroupProcs, "0", "cgroup.procs");
-  if (plan.session) yield setsid();
+  if (plan.session || plan.terminal !== undefined) yield setsid();
+  if (plan.terminal !== undefined) {
+    yield setControllingTerminal(plan.terminal);
+    // So that its user may open it by its path, as programs do that need it for themselves.
+    if (plan.uid !== undefined) yield giveTo(plan.uid, plan.terminal, "terminal");
+  }
   if (plan.processGroup !== undefined) yield setpgid(plan.processGroup);
 
   // Its descriptors, before a limit on them, and nothing beside them: other code can have opened

@@ -18,6 +18,7 @@ import { optionsOf, type SpawnOptions } from "./options.ts";
 import type { ChildPlan } from "./setup.ts";
 import { start } from "./start.ts";
 import { closeEnds, wire } from "./stdio.ts";
+import { terminalSize } from "./terminal.ts";
 
 /**
  * Starts a process. Its handle is there from the first instant, and reaps it when it has ended,
@@ -77,14 +78,16 @@ export function spawn(
   const { cgroup, signal } = options;
   checkAbortSignal("options.signal", signal);
   signal?.throwIfAborted();
+  const size = terminalSize(options.terminal);
   const plan = { ...rightsOf(options), ...resolveCommand(command, options) };
-  const { fds, ends, release } = wire(options);
+  const { fds, ends, release } = wire(options, size);
   let group: Cgroup | undefined;
   try {
     // Whatever can't be had to wait for the child is an error before there is one.
     prepare();
     group = cgroup === undefined ? undefined : new Cgroup(cgroup);
-    const { pid, pidfd } = start({ ...plan, fds, cgroup: group?.folder });
+    const terminal = ends.terminal?.far.fd;
+    const { pid, pidfd } = start({ ...plan, fds, cgroup: group?.folder, terminal });
     return hold(pidfd, (owner) => createChild({ pid, owner, ends, cgroup: group, signal }));
   } catch (error) {
     closeEnds(ends);
@@ -103,6 +106,9 @@ function rightsOf(options: SpawnOptions): Omit<ChildPlan, "path" | "argv" | "env
   checkBoolean("options.noNewPrivileges", noNewPrivileges);
   if (processGroup !== undefined) {
     checkInteger("options.processGroup", processGroup, 0, 2 ** 31 - 1);
+    if (options.terminal) {
+      throw new TypeError("options.processGroup can't go together with options.terminal");
+    }
   }
   if (umask !== undefined) checkInteger("options.umask", umask, 0, 0o777);
   if (nice !== undefined) checkInteger("options.nice", nice, -20, 19);
