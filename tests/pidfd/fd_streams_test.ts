@@ -18,6 +18,7 @@ import { idle, openFds, PATIENCE, runProgram, threads } from "../support/process
 import { isPending, nextTurn } from "../support/promises.ts";
 import { needing } from "../support/skip.ts";
 import { encode, Folder, pattern } from "../support/sockets.ts";
+import { hasTerminals, PTMX } from "../support/terminal.ts";
 
 const O_RDWR = 2;
 
@@ -238,9 +239,6 @@ Deno.test("FdStreams let a program end in which nobody reads or writes", async (
   `);
   assertEquals({ code, stderr }, { code: 0, stderr: "" });
 });
-
-const PTMX = "/dev/ptmx";
-const hasTerminals = [...Deno.readDirSync("/dev")].some(({ name }) => name === "ptmx");
 
 Deno.test(needing(PTMX, hasTerminals, "FdStreams talk to a terminal"), async () => {
   using terminal = streams(openFile(PTMX, O_RDWR));
