@@ -7,6 +7,7 @@
 import { duplicate } from "../../../../ffi/files.ts";
 import { OwnedFd, PidFd, type SpawnOptions } from "../../../../mod.ts";
 import { isRoot } from "../../processes.ts";
+import { hasTerminals, PTMX } from "../../terminal.ts";
 import { type Operation, type Operations, plain } from "../operation.ts";
 import { inCgroup, start } from "../start.ts";
 
@@ -53,6 +54,24 @@ export const operations: Operations = {
       ...["setgroups", "setresgid", "setresuid"],
     ),
     needs: { what: "root", isThere: isRoot },
+  },
+  "spawn() on a terminal": {
+    ...making(
+      plain((keep) =>
+        start(keep, "/bin/sh", { args: ["-c", "exit 7"], terminal: true, stdin: "null" }).status
+      ),
+      ...["setsid", "dup3"],
+    ),
+    needs: { what: PTMX, isThere: hasTerminals },
+  },
+  "spawn() on a terminal, as another user": {
+    ...making(
+      plain((keep) =>
+        start(keep, "/bin/sh", { args: ["-c", "exit 7"], terminal: true, uid: 65534 }).status
+      ),
+      "fchown",
+    ),
+    needs: { what: `root and ${PTMX}`, isThere: isRoot && hasTerminals },
   },
   "Child.output()": making(
     plain(async (keep) => {
