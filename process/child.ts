@@ -192,7 +192,8 @@ export class Child implements AsyncDisposable {
 
   /**
    * Ends the child and all its descendants, as {@linkcode killTree} does, with the cgroup that it
-   * was born into, and the streams to them. Resolves once that is done.
+   * was born into, and the streams to them. Its terminal is hung up first. Resolves once that is
+   * done.
    *
    * @throws {UnsupportedError} Before Linux 5.14 with a cgroup, after the tree has ended.
    * @throws {SyscallError} `EACCES` without the right to end the cgroup, after the tree has ended;
@@ -206,11 +207,15 @@ export class Child implements AsyncDisposable {
 
   async #dispose(): Promise<void> {
     try {
-      await this.#endTree();
+      // An interactive shell ignores SIGTERM, and ends when its terminal is hung up.
+      try {
+        this.terminal?.close();
+      } finally {
+        await this.#endTree();
+      }
       await this.status;
     } finally {
       closeEnds(this.#ends);
-      this.terminal?.close();
       this.#pidfd?.close();
       this.#cgroup?.[Symbol.dispose]();
       this.#cgroup = undefined;

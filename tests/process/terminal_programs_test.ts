@@ -7,7 +7,7 @@
 
 import { assertEquals } from "@std/assert";
 import { Dialog, KEYS } from "../support/dialog.ts";
-import { idle } from "../support/processes.ts";
+import { idle, readStat } from "../support/processes.ts";
 import { canRun, needing } from "../support/skip.ts";
 import { hasTerminals, PTMX } from "../support/terminal.ts";
 
@@ -34,7 +34,9 @@ Deno.test(on("stty", ["--version"], "stty tells the size of its terminal"), asyn
 });
 
 Deno.test(on("python3", ["-c", "0"], "python3 is interactive, and is interrupted"), async () => {
-  await using dialog = new Dialog("python3", ["-q"], { env: { PYTHON_BASIC_REPL: "1" } });
+  // Without a home it writes no history.
+  const env = { HOME: "/nowhere", PYTHON_BASIC_REPL: "1" };
+  await using dialog = new Dialog("python3", ["-q"], { env });
   await dialog.shows(/>>> $/);
   await dialog.type(`6 * 7${enter}`);
   await dialog.shows(/\n42\r\n/);
@@ -77,11 +79,28 @@ Deno.test(on("bash", ["-c", "true"], "bash controls its jobs"), async () => {
   await idle();
 });
 
+Deno.test(on("bash", ["-c", "true"], "bash, which ignores SIGTERM, ends at disposal"), async () => {
+  const env = { PS1: "ready> ", HISTFILE: "" };
+  const dialog = new Dialog("bash", ["--norc", "--noprofile", "-i"], { env });
+  await dialog.shows(/ready> $/);
+  // One job is stopped, and another one runs.
+  await dialog.type(`sh -c 'echo beg""un; exec sleep 600'${enter}`);
+  await dialog.shows(/[\r\n]begun\r\n/);
+  await dialog.type(ctrlZ);
+  await dialog.shows(/ready> $/);
+  await dialog.type(`sleep 600 & jobs -p${enter}`);
+  const [, ...jobs] = await dialog.shows(/[\r\n](\d+)\r\n(\d+)\r\n/);
+  await dialog[Symbol.asyncDispose]();
+  assertEquals((await dialog.child.status).signal, "SIGHUP");
+  assertEquals(jobs.map((pid) => readStat(Number(pid))?.state ?? "Z"), ["Z", "Z"]);
+  await idle();
+});
+
 Deno.test(on("less", ["--version"], "less shows pages, and fills a larger screen"), async () => {
   // Its text comes by a pipe, and its keys from /dev/tty.
   const command = "seq 1000 | less";
   await using dialog = new Dialog("sh", ["-c", command], {
-    env: { LESS: "" },
+    env: { LESS: "", LESSHISTFILE: "-" },
     terminal: { columns: 40, rows: 10 },
   });
   await dialog.shows(/\b9\r?\n[^]*:/);

@@ -32,7 +32,7 @@ export class Dialog implements AsyncDisposable {
   #isOver = false;
 
   constructor(command: string, args: readonly string[], options: SpawnOptions = {}) {
-    const env = { TERM: "xterm", LC_ALL: "C.UTF-8", HOME: "/nowhere", ...options.env };
+    const env = { TERM: "xterm", LC_ALL: "C.UTF-8", ...options.env };
     this.child = spawn(command, args, { terminal: true, ...options, env });
     const { terminal } = this.child;
     assert(terminal !== null);
