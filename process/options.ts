@@ -8,6 +8,7 @@ import { checkInstance, checkRecord } from "../pidfd/arguments.ts";
 import type { OwnedFd } from "../pidfd/owned_fd.ts";
 import type { PidFd } from "../pidfd/pidfd.ts";
 import type { Signal } from "../pidfd/signals.ts";
+import type { EndOptions } from "./ending.ts";
 import type { Limits } from "./limits.ts";
 import type { Stdio } from "./stdio.ts";
 
@@ -87,10 +88,17 @@ export interface SpawnOptions {
    */
   parentDeathSignal?: Signal;
   /**
-   * Ends the process, as {@linkcode PidFd.terminate} does, when it aborts. If the process refuses
-   * that, as one with more rights can, it goes on, and {@linkcode Child.endError} tells why.
+   * Ends the process when it aborts, in the way that `end` tells. If the process refuses that, as
+   * one with more rights can, it goes on, and {@linkcode Child.endError} tells why.
    */
   signal?: AbortSignal;
+  /**
+   * How long it may run, in milliseconds from its start. Then it is ended in the way that `end`
+   * tells, and {@linkcode Child.timedOut} is true.
+   */
+  timeout?: number;
+  /** How it is ended: by an abort of `signal`, after `timeout`, and at disposal. */
+  end?: EndOptions;
   /** An option of `Deno.Command` that means nothing on Linux. */
   windowsRawArguments?: boolean;
 }
@@ -103,6 +111,7 @@ const KNOWN: Readonly<Record<keyof SpawnOptions, true>> = {
   clearEnv: true,
   cwd: true,
   detached: true,
+  end: true,
   env: true,
   fds: true,
   gid: true,
@@ -117,6 +126,7 @@ const KNOWN: Readonly<Record<keyof SpawnOptions, true>> = {
   stdin: true,
   stdout: true,
   uid: true,
+  timeout: true,
   umask: true,
   user: true,
   windowsRawArguments: true,
