@@ -15,25 +15,27 @@
  */
 
 import { getpid, isThreadPidfd } from "../ffi/syscalls.ts";
-import { checkDuration, checkInstance } from "../pidfd/arguments.ts";
+import { checkAbortSignal, checkDuration, checkInstance } from "../pidfd/arguments.ts";
 import { partsOf, PidFd } from "../pidfd/pidfd.ts";
 import { type Signal, signalNumber } from "../pidfd/signals.ts";
 import { DEFAULT_GRACE, within } from "../pidfd/terminate.ts";
 import { Cgroup } from "./cgroup.ts";
 import {
   commandOf,
+  endOf,
   idOf,
   isRefused,
   isStopped,
+  isStuck,
   type KilledProcess,
   type Member,
   openChildOf,
 } from "./member.ts";
-import { allProcesses, ancestors, latestChildren, unlessGone } from "./relatives.ts";
+import { allProcesses, ancestors, type Glimpse, latestChildren, unlessGone } from "./relatives.ts";
 
 /** Options for {@linkcode killTree}. */
 export interface KillTreeOptions {
-  /** What asks the processes to end: SIGTERM unless told otherwise. */
+  /** What asks the processes to end: SIGTERM unless told otherwise. 0 asks nothing, and is refused. */
   signal?: Signal;
   /** How long that may take before SIGKILL follows, in milliseconds: 5000 unless told otherwise. */
   grace?: number;
@@ -42,6 +44,11 @@ export interface KillTreeOptions {
    * or below it: with this program as well, if that is there.
    */
   cgroup?: string;
+  /**
+   * Ends the attempt early: it rejects with the signal's reason. Processes that run by then go on,
+   * and none stays stopped.
+   */
+  abort?: AbortSignal;
 }
 
 /** What became of a tree. */
@@ -50,17 +57,30 @@ export interface KilledTree {
   ended: KilledProcess[];
   /** The processes that this program has no permission to signal. */
   refused: KilledProcess[];
+  /**
+   * The processes that were killed and have not ended after two seconds more, as they are held up
+   * in the kernel (state D, as on a network file system that doesn't answer). They end once they
+   * get out of there.
+   */
+  stuck: KilledProcess[];
 }
 
 /** How often in a row we look for a process's youngest child, if it is another one each time. */
 const CHASE = 100;
 
-/** How often the tree is searched for newcomers while it has its grace, in milliseconds. */
+/** How often members are asked for children while they have their grace, in milliseconds. */
 const LOOK_AGAIN = 50;
+
+/** What part of the time those looks may take: in a large tree they are further apart. */
+const LOOKS_SHARE = 1 / 50;
+
+/** How long we keep the event loop from others, in milliseconds. */
+const SLICE = 8;
 
 /**
  * How long to wait for what may never come, in milliseconds, before a tree is taken as it is:
- * for a process to stop, or for one that we may not stop to start no others.
+ * for a process to stop, for one that we may not stop to start no others, or for one that was killed
+ * to get out of the kernel.
  */
 const STOP_LIMIT = 2000;
 
@@ -108,31 +128,34 @@ export async function endTree(
   root: PidFd,
   options: Omit<KillTreeOptions, "cgroup"> & { cgroup?: string | Cgroup },
 ): Promise<KilledTree> {
-  const { signal = "SIGTERM", grace = DEFAULT_GRACE, cgroup } = options;
+  const { signal = "SIGTERM", grace = DEFAULT_GRACE, cgroup, abort } = options;
   const number = signalNumber("options.signal", signal);
+  if (number === 0) throw new RangeError("options.signal must be a signal: 0");
   checkDuration("options.grace", grace);
+  checkAbortSignal("options.abort", abort);
   checkInstance("root", root, "a PidFd", PidFd);
+  abort?.throwIfAborted();
   const isHeld = cgroup === undefined || cgroup instanceof Cgroup;
   using opened = isHeld ? undefined : new Cgroup(cgroup);
   const group = isHeld ? cgroup : opened;
   group?.requireKill();
-  using tree = new Tree(root);
+  using tree = new Tree(root, abort);
   try {
     await tree.stop();
     if (number !== SIGKILL && grace > 0) {
-      tree.send(number);
-      tree.send(SIGCONT);
+      await tree.send(number);
+      await tree.send(SIGCONT);
       await tree.givenTime(grace, number);
       await tree.stop();
     }
   } catch (error) {
-    // No descriptors left for so large a tree, say: nobody stays stopped.
-    tree.send(SIGCONT);
+    // No descriptors left for so large a tree, or an abort: nobody stays stopped.
+    await tree.send(SIGCONT);
     throw error;
   }
-  tree.send(SIGKILL);
+  await tree.send(SIGKILL);
   try {
-    await Promise.all(tree.members.map(({ pidfd }) => pidfd.exited()));
+    await tree.ended();
   } finally {
     // Last: it is often empty by now.
     await group?.kill();
@@ -140,15 +163,50 @@ export async function endTree(
   return tree.result();
 }
 
+/** What came of a PID that a parent names as its child's. */
+type Catch =
+  /** We have hold of it, or had, or know that it has ended. */
+  | "known"
+  /** It is held from now on. */
+  | "held"
+  /** It was gone before we had hold of it, or has ended: it may have left another. */
+  | "gone";
+
+/** What a search has found. */
+interface Found {
+  /**
+   * Whether those are all: nobody was new, or was gone before we had hold of it. Such a one may
+   * have left another.
+   */
+  readonly isComplete: boolean;
+  /** Whether all that were held before it could not fork any more. */
+  readonly areStopped: boolean;
+}
+
+/** One look for newcomers. */
+interface Look {
+  readonly signal: number;
+  /** The PIDs of those that are held, or known to have ended. */
+  readonly known: Set<number>;
+  /** The PIDs of those that were gone. */
+  readonly missed: Set<number>;
+  /** Those that are new, and not introduced yet. */
+  readonly fresh: Member[];
+}
+
 /** The processes found so far, each held by a handle of the tree's own until it has ended. */
 class Tree implements Disposable {
   readonly #found: Member[] = [];
   readonly #held = new Set<Member>();
   readonly #self = getpid();
+  readonly #abort: AbortSignal | undefined;
+  readonly #turns = new Turns();
   /** The PIDs that the last search saw and could not get hold of. */
   #missed = new Set<number>();
 
-  constructor(root: PidFd) {
+  /** @param abort Rejects what waits for the tree. */
+  constructor(root: PidFd, abort?: AbortSignal) {
+    this.#abort = abort;
     if (!root.isAlive()) return;
     // Nobody else can dispose of one that isn't made.
     using failed = new DisposableStack();
@@ -171,17 +229,23 @@ class Tree implements Disposable {
     return [...this.#held].filter((member) => !this.#isSpared(member) && member.pidfd.isAlive());
   }
 
-  /** Stops all members, and all that are found to belong to them, until there is nothing new. */
+  /**
+   * Stops all members, and all that are found to belong to them, until there is nothing new.
+   *
+   * Two searches prove that the tree is complete: the first has seen each member stopped, the
+   * second has found nobody new. In this order, as a stopped process can't fork behind our back.
+   */
   async stop(): Promise<void> {
     let limit: number | undefined;
-    this.send(SIGSTOP);
+    let wereStopped = false;
+    await this.send(SIGSTOP);
     for (;;) {
-      // In this order: what was stopped before the search can't have forked behind its back.
-      const stopped = this.members.every(isStopped);
-      const isComplete = this.#search(SIGSTOP);
-      if (stopped && isComplete) return;
+      this.#abort?.throwIfAborted();
+      const { isComplete, areStopped } = await this.#search(SIGSTOP);
+      if (wereStopped && isComplete) return;
+      wereStopped = areStopped;
       // Somebody may have let one go on: its user, or another call that ends the same tree.
-      if (!stopped) this.send(SIGSTOP);
+      if (!areStopped) await this.send(SIGSTOP);
       if (isComplete || this.#found.some(({ refused }) => refused)) {
         limit ??= performance.now() + STOP_LIMIT;
         if (performance.now() > limit) return;
@@ -189,35 +253,56 @@ class Tree implements Disposable {
         limit = undefined;
       }
       // Others get their turn, and who was told to stop the time to do so.
-      await new Promise((resolve) => setTimeout(resolve, isComplete ? 1 : 0));
+      if (!areStopped) await new Promise((resolve) => setTimeout(resolve, isComplete ? 1 : 0));
     }
   }
 
-  /** Waits until all have ended, or for so long. Whoever joins meanwhile gets the signal, too. */
+  /**
+   * Waits until all have ended, or for so long. Those who join meanwhile get the signal, too, if a
+   * member is their parent when it is asked for its children.
+   */
   async givenTime(grace: number, signal: number): Promise<void> {
     const end = performance.now() + grace;
+    let pause = LOOK_AGAIN;
     for (;;) {
-      const left = Math.min(end - performance.now(), LOOK_AGAIN);
+      const left = Math.min(end - performance.now(), pause);
       if (left <= 0 || this.members.length === 0) return;
-      const exits = (signal: AbortSignal) =>
-        Promise.all(this.members.map(({ pidfd }) => pidfd.exited({ signal })));
-      await within(left, exits);
-      this.#search(signal);
+      const ends = Promise.all(this.members.map(endOf));
+      await within(left, (late) => abortable(ends, late), this.#abort);
+      const began = performance.now();
+      await this.#askForChildren(signal);
+      pause = Math.max(LOOK_AGAIN, (performance.now() - began) / LOOKS_SHARE);
+    }
+  }
+
+  /** Waits until all have ended that were killed, but for those that are stuck. */
+  async ended(): Promise<void> {
+    for (let left = this.members; left.length > 0; left = this.members) {
+      const ends = Promise.all(left.map(endOf));
+      if (await within(STOP_LIMIT, (late) => abortable(ends, late), this.#abort)) return;
+      if (this.members.every(isStuck)) return;
     }
   }
 
   /** Sends a signal to all members. */
-  send(signal: number): void {
-    for (const member of this.members) member.refused = isRefused(member.pidfd, signal);
+  async send(signal: number): Promise<void> {
+    this.#turns.begin();
+    for (const member of this.#held) {
+      if (this.#isSpared(member) || !member.pidfd.isAlive()) continue;
+      member.refused = isRefused(member.pidfd, signal);
+      if (this.#turns.isOver) await this.#turns.next();
+    }
   }
 
   result(): KilledTree {
     const named = (wanted: (member: Member) => boolean) =>
       this.#found.filter((member) => !this.#isSelf(member) && wanted(member))
         .map(({ process }) => process);
+    const stuck = new Set(this.members);
     return {
-      ended: named(({ refused }) => !refused),
+      ended: named((member) => !member.refused && !stuck.has(member)),
       refused: named(({ refused }) => refused),
+      stuck: named((member) => stuck.has(member)),
     };
   }
 
@@ -274,69 +359,130 @@ class Tree implements Disposable {
     return member.refused || this.#isSelf(member);
   }
 
-  /**
-   * Takes in every descendant that can be seen, with a signal at once. Returns whether those are
-   * all: nobody was new, or was gone before we had hold of it. Such a one may have left another.
-   */
-  #search(signal: number): boolean {
-    const fresh: Member[] = [];
-    const missed = new Set<number>();
+  /** Takes in every descendant that can be seen, with a signal at once. */
+  async #search(signal: number): Promise<Found> {
+    const look = this.#begin(signal);
+    const members = this.members;
+    const glimpses = new Map<number, Glimpse>();
+    for (const glimpse of allProcesses()) {
+      glimpses.set(glimpse.pid, glimpse);
+      if (this.#turns.isOver) await this.#turns.next();
+    }
+    const areStopped = members.every((member) => {
+      const { isStopped: seen = true } = glimpses.get(member.process.pid) ?? {};
+      return seen === "ask its threads" ? isStopped(member) : seen;
+    });
+    const families = Map.groupBy(glimpses.values(), ({ ppid }) => ppid);
+    // The set grows while it is gone through: those that are new are asked for children, too.
+    for (const parent of this.#held) {
+      const children = families.get(parent.process.pid) ?? [];
+      for (const { pid, isZombie } of children) if (isZombie) look.known.add(pid);
+      await this.#takeLatest(look, parent);
+      for (const { pid } of children) {
+        this.#take(look, parent, pid);
+        if (this.#turns.isOver) await this.#turns.next();
+      }
+    }
+    await this.#introduceAll(look);
+    // One that is there each time, and never ours, is a PID of another namespace's /proc.
+    const isComplete = look.fresh.length === 0 && look.missed.isSubsetOf(this.#missed);
+    this.#missed = look.missed;
+    return { isComplete, areStopped };
+  }
+
+  /** Takes in the children that members' first threads have started: most trees grow there. */
+  async #askForChildren(signal: number): Promise<void> {
+    const look = this.#begin(signal);
+    for (const parent of this.#held) {
+      await this.#takeLatest(look, parent);
+    }
+    await this.#introduceAll(look);
+    this.#missed = this.#missed.union(look.missed);
+  }
+
+  #begin(signal: number): Look {
+    this.#turns.begin();
     this.#prune();
     const known = new Set([...this.#held].map(({ process }) => process.pid));
-    const everyone = Map.groupBy(allProcesses(), ({ ppid }) => ppid);
-    const take = (parent: Member, child: number) => {
-      if (known.has(child)) return false;
-      const pidfd = openChildOf(parent, child);
-      if (pidfd === undefined) {
-        missed.add(child);
-        return true;
+    return { signal, known, missed: new Set(), fresh: [] };
+  }
+
+  /**
+   * Takes in the children of a member's first thread, the youngest first: while we get hold of it,
+   * it can hand over to the next and exit. Then that one is looked for: a look at all the others
+   * first never catches up with such a line.
+   */
+  async #takeLatest(look: Look, parent: Member): Promise<void> {
+    // One that we may not stop never ceases to start others.
+    const most = parent.refused ? 1 : CHASE;
+    let last: number | undefined;
+    for (let looks = 1;; looks++) {
+      const children = latestChildren(parent.process.pid);
+      const { value: youngest } = children.next();
+      const isNew = youngest !== undefined && youngest !== last;
+      const isGone = isNew && this.#take(look, parent, youngest) === "gone";
+      last = youngest;
+      if (isGone && looks < most) continue;
+      for (const child of children) {
+        this.#take(look, parent, child);
+        if (this.#turns.isOver) await this.#turns.next();
       }
-      known.add(child);
-      const member = this.#hold(pidfd, child, signal);
-      if (pidfd.isAlive()) {
-        fresh.push(member);
-        return false;
-      }
-      // As a zombie it can be found each time; a line of those can be longer than there are fds.
-      missed.add(child);
-      if (!this.#missed.has(child)) this.#introduce(member);
-      this.#letGo(member);
-      return true;
-    };
-    // The set grows while it is gone through: whoever is new is asked for children, too.
-    for (const parent of this.#held) {
-      const children = everyone.get(parent.process.pid) ?? [];
-      for (const { pid, isZombie } of children) if (isZombie) known.add(pid);
-      takeLatest(parent, (child) => take(parent, child));
-      for (const { pid } of children) take(parent, pid);
+      return;
     }
-    // Last of all: on the way down there is no time to lose.
-    for (const member of fresh) if (this.#held.has(member)) this.#introduce(member, signal);
-    // One that is there each time, and never ours, is a PID of another namespace's /proc.
-    const isComplete = fresh.length === 0 && missed.isSubsetOf(this.#missed);
-    this.#missed = missed;
-    return isComplete;
+  }
+
+  /** Takes hold of a process that a member names as its child. */
+  #take(look: Look, parent: Member, child: number): Catch {
+    if (look.known.has(child)) return "known";
+    const pidfd = openChildOf(parent, child);
+    if (pidfd === undefined) {
+      look.missed.add(child);
+      return "gone";
+    }
+    look.known.add(child);
+    const member = this.#hold(pidfd, child, look.signal);
+    if (pidfd.isAlive()) {
+      look.fresh.push(member);
+      return "held";
+    }
+    // As a zombie it can be found each time; a line of those can be longer than there are fds.
+    look.missed.add(child);
+    if (!this.#missed.has(child)) this.#introduce(member);
+    this.#letGo(member);
+    return "gone";
+  }
+
+  /** Last of all: on the way down there is no time to lose. */
+  async #introduceAll({ fresh, signal }: Look): Promise<void> {
+    for (const member of fresh) {
+      if (this.#held.has(member)) this.#introduce(member, signal);
+      if (this.#turns.isOver) await this.#turns.next();
+    }
   }
 }
 
-/**
- * Takes in a process's children, the youngest first: while we get hold of it, it can hand over to the
- * next and exit. Then that one is looked for, as whoever looks at all the others first never catches
- * up with such a line.
- *
- * @param take Returns whether the child was new, and is gone by now.
- */
-function takeLatest({ process, refused }: Member, take: (child: number) => boolean): void {
-  // Whoever we may not stop never ceases to start others.
-  const most = refused ? 1 : CHASE;
-  let last: number | undefined;
-  for (let looks = 1;; looks++) {
-    const children = latestChildren(process.pid);
-    const { value: youngest } = children.next();
-    const isGone = youngest !== undefined && youngest !== last && take(youngest);
-    last = youngest;
-    if (isGone && looks < most) continue;
-    for (const child of children) take(child);
-    return;
+/** Gives others their turn of the event loop once ours has taken long enough. */
+class Turns {
+  #began = 0;
+
+  begin(): void {
+    this.#began = performance.now();
   }
+
+  get isOver(): boolean {
+    return performance.now() - this.#began > SLICE;
+  }
+
+  async next(): Promise<void> {
+    await new Promise((resolve) => setImmediate(resolve));
+    this.begin();
+  }
+}
+
+/** Waits for a promise, and no longer once a signal aborts. */
+function abortable(promise: Promise<unknown>, signal: AbortSignal): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+    promise.then(resolve, reject);
+  });
 }
