@@ -21,6 +21,20 @@ export interface KilledProcess {
   command: string;
 }
 
+/** What became of a tree. */
+export interface KilledTree {
+  /** The processes that ended. */
+  ended: KilledProcess[];
+  /** The processes that this program has no permission to signal. */
+  refused: KilledProcess[];
+  /**
+   * The processes that were killed and have not ended after two seconds more, as they are held up
+   * in the kernel (state D, as on a network file system that doesn't answer). They end once they
+   * get out of there.
+   */
+  stuck: KilledProcess[];
+}
+
 /** A process of the tree. */
 export interface Member {
   readonly pidfd: PidFd;
