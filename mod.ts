@@ -50,5 +50,5 @@ export type { LimitName, LimitPair, Limits } from "./process/limits.ts";
 export type { SpawnOptions } from "./process/options.ts";
 export { setSubreaper, spawn } from "./process/spawn.ts";
 export type { Stdio } from "./process/stdio.ts";
-export type { KilledProcess } from "./process/member.ts";
-export { type KilledTree, killTree, type KillTreeOptions } from "./process/tree.ts";
+export type { KilledProcess, KilledTree } from "./process/member.ts";
+export { killTree, type KillTreeOptions } from "./process/tree.ts";
