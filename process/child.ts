@@ -1,10 +1,9 @@
 /**
  * A process that this program started: its handle, its pipes, and its end.
  *
- * The child is reaped by a handle of its own, which nobody else sees and which is given up
- * as soon as that is done: no child becomes a zombie, whatever becomes of the handle that
- * users get, and no child costs an fd once it is gone, but for that of the cgroup that it was
- * born into: whoever disposes of the child ends what is left in there.
+ * A handle of its own reaps the child, and is closed as soon as that is done. So no child stays a
+ * zombie, whatever users do with their handle. An ended child costs no fd but that of the cgroup
+ * that it was born into: a disposal ends what is left in there.
  *
  * @module
  */
@@ -15,19 +14,11 @@ import { type OwnedFd, shareKeepAlive } from "../pidfd/owned_fd.ts";
 import { type Parts, partsOf, type PidFd } from "../pidfd/pidfd.ts";
 import { sendSignal } from "../pidfd/send_signal.ts";
 import type { Signal } from "../pidfd/signals.ts";
-import { terminate } from "../pidfd/terminate.ts";
 import type { Cgroup } from "./cgroup.ts";
+import { Ending, type EndPlan } from "./ending.ts";
+import { type ChildOutput, collectOutput, type OutputOptions } from "./output.ts";
 import { closeEnds, type Ends, type PipeEnds } from "./stdio.ts";
 import { createTerminal, type Terminal } from "./terminal.ts";
-import { endTree } from "./tree.ts";
-
-/** What {@linkcode Child.output} collects: the exit status, and all that the child wrote. */
-export interface ChildOutput extends ExitStatus {
-  /** What it wrote to its standard output. */
-  readonly stdout: Uint8Array<ArrayBuffer>;
-  /** What it wrote to its standard error. */
-  readonly stderr: Uint8Array<ArrayBuffer>;
-}
 
 /** A process that was just started, and what belongs to it. */
 export interface Start {
@@ -37,8 +28,8 @@ export interface Start {
   readonly ends: Ends;
   /** The cgroup that it was born into. */
   readonly cgroup?: Cgroup;
-  /** Ends it when it aborts. */
-  readonly signal?: AbortSignal;
+  /** What ends it, and how. */
+  readonly end: EndPlan;
 }
 
 /** Makes a Child of a process that was just started. */
@@ -83,24 +74,23 @@ export class Child implements AsyncDisposable {
   readonly #parts: Parts;
   readonly #ends: Ends;
   readonly #keepAlive = new KeepAlive();
-  #cgroup: Cgroup | undefined;
+  readonly #ending: Ending;
   #disposal: Promise<void> | undefined;
-  #endError: Error | null = null;
   #pidfd: PidFd | undefined;
 
-  private constructor({ pid, owner, ends, cgroup, signal }: Start) {
+  private constructor({ pid, owner, ends, cgroup, end }: Start) {
     this.pid = pid;
     this.#owner = owner;
     this.#parts = partsOf(owner);
     this.#ends = ends;
-    this.#cgroup = cgroup;
+    this.#ending = new Ending(owner, end.how, cgroup, this.#keepAlive);
     const { terminal, ...pipes } = ends;
-    for (const end of Object.values(pipes)) shareKeepAlive(end, this.#keepAlive);
+    for (const pipe of Object.values(pipes)) shareKeepAlive(pipe, this.#keepAlive);
     this.status = this.#parts.exit.reaped(this.#keepAlive);
     // Those who ask are told. That nobody asks must not end the program.
     this.status.catch(() => {});
     this.terminal = terminal ? createTerminal(terminal, this.#keepAlive, this.status) : null;
-    if (signal) this.#heed(signal);
+    this.#ending.heed(end, this.status);
   }
 
   static {
@@ -145,18 +135,32 @@ export class Child implements AsyncDisposable {
   }
 
   /**
-   * Resolves once the child has ended, with its status and all that it wrote. A stream that
-   * isn't piped comes out empty.
+   * Resolves with the child's status and all that it wrote, once it has ended and its pipes have,
+   * too. A stream that isn't piped comes out empty.
+   *
+   * A descendant that outlives the child holds its pipes open. Then this waits for that one as
+   * well, as Deno does, unless `waitDelay` is given.
    *
    * @throws {TypeError} If a piped stream is being read already.
+   *
+   * @example No longer than a second for what the child has left running
+   * ```ts
+   * import { spawn } from "@pidfd/util";
+   *
+   * await using child = spawn("sh", ["-c", "sleep 60 & echo done"], { stdout: "piped" });
+   * const { stdout, truncated } = await child.output({ waitDelay: 1000 });
+   * console.log(new TextDecoder().decode(stdout), truncated); // done, true
+   * ```
    */
-  async output(): Promise<ChildOutput> {
-    const [status, stdout, stderr] = await Promise.all([
-      this.status,
-      this.#collect("stdout"),
-      this.#collect("stderr"),
-    ]);
-    return { ...status, stdout, stderr };
+  async output(options: OutputOptions = {}): Promise<ChildOutput> {
+    const { status } = this;
+    const { stdout, stderr } = this.#ends;
+    return await collectOutput({
+      status,
+      stdout: stdout?.readable,
+      stderr: stderr?.readable,
+      end: () => this.#ending.begin(),
+    }, options);
   }
 
   /**
@@ -168,13 +172,18 @@ export class Child implements AsyncDisposable {
     sendSignal(this.#parts.handle, signal);
   }
 
+  /** Whether it was its `timeout` that ended the child, or was to: see {@linkcode Child.endError}. */
+  get timedOut(): boolean {
+    return this.#ending.timedOut;
+  }
+
   /**
-   * Why an aborted `signal` could not end the child, or null. A program with more rights than this
+   * Why an aborted `signal`, `timeout` or `maxBytes` could not end the child, or null. A program with more rights than this
    * one, such as a set-user-ID program, refuses its signals (EPERM): then it goes on, and `status`
    * still tells how it ended.
    */
   get endError(): Error | null {
-    return this.#endError;
+    return this.#ending.error;
   }
 
   /** Undoes {@linkcode Child.unref}. */
@@ -206,19 +215,20 @@ export class Child implements AsyncDisposable {
   }
 
   async #dispose(): Promise<void> {
+    // A program does not end before what it waits for here.
+    this.#keepAlive.ref();
     try {
       // An interactive shell ignores SIGTERM, and ends when its terminal is hung up.
       try {
         this.terminal?.close();
       } finally {
-        await this.#endTree();
+        await this.#ending.endTree();
       }
       await this.status;
     } finally {
       closeEnds(this.#ends);
       this.#pidfd?.close();
-      this.#cgroup?.[Symbol.dispose]();
-      this.#cgroup = undefined;
+      this.#ending.release();
       this.#release();
       await threadReturned();
     }
@@ -235,44 +245,9 @@ export class Child implements AsyncDisposable {
       .catch(() => {});
   }
 
-  /** Ends all that is to be ended, or what can be; throws what was in the way of the rest. */
-  async #endTree(): Promise<void> {
-    const cgroup = this.#cgroup;
-    try {
-      using root = this.#owner.clone();
-      try {
-        await endTree(root, { cgroup });
-      } catch (error) {
-        // Where the cgroup can't be ended, as before Linux 5.14, the tree can.
-        if (cgroup) await endTree(root, {});
-        throw error;
-      }
-    } catch (error) {
-      // Where the others can't be found, for want of descriptors, say, the child ends at least.
-      if (this.#owner.isAlive()) this.#owner.kill();
-      throw error;
-    }
-  }
-
-  /** Ends the child if the signal aborts before. */
-  #heed(signal: AbortSignal): void {
-    const abort = () => {
-      const { handle, exit } = this.#parts;
-      terminate(handle, exit, {}, this.#keepAlive).catch((error) => this.#endError = error);
-    };
-    signal.addEventListener("abort", abort);
-    const stop = () => signal.removeEventListener("abort", abort);
-    this.status.then(stop, stop);
-  }
-
   #end(name: keyof PipeEnds): OwnedFd {
     const end = this.#ends[name];
     if (!end) throw new TypeError(`Cannot get '${name}': '${name}' is not piped`);
     return end;
-  }
-
-  async #collect(name: "stdout" | "stderr"): Promise<Uint8Array<ArrayBuffer>> {
-    const end = this.#ends[name];
-    return end ? await end.readable.bytes() : new Uint8Array();
   }
 }

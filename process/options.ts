@@ -8,6 +8,7 @@ import { checkInstance, checkRecord } from "../pidfd/arguments.ts";
 import type { OwnedFd } from "../pidfd/owned_fd.ts";
 import type { PidFd } from "../pidfd/pidfd.ts";
 import type { Signal } from "../pidfd/signals.ts";
+import type { EndOptions } from "./ending.ts";
 import type { Limits } from "./limits.ts";
 import type { Stdio } from "./stdio.ts";
 import type { TerminalOptions } from "./terminal.ts";
@@ -101,10 +102,18 @@ export interface SpawnOptions {
    */
   parentDeathSignal?: Signal;
   /**
-   * Ends the process, as {@linkcode PidFd.terminate} does, when it aborts. If the process refuses
-   * that, as one with more rights can, it goes on, and {@linkcode Child.endError} tells why.
+   * Ends the process when it aborts, in the way that `end` tells. If the process refuses that, as
+   * one with more rights can, it goes on, and {@linkcode Child.endError} tells why.
    */
   signal?: AbortSignal;
+  /**
+   * How long it may run, in milliseconds from its start. Then it is ended in the way that `end`
+   * tells, and {@linkcode Child.timedOut} is true. A descendant can hold its output open for
+   * longer: {@linkcode Child.output} has `waitDelay` for that.
+   */
+  timeout?: number;
+  /** How it is ended: by an abort of `signal`, after `timeout`, and at disposal. */
+  end?: EndOptions;
   /** An option of `Deno.Command` that means nothing on Linux. */
   windowsRawArguments?: boolean;
 }
@@ -117,6 +126,7 @@ const KNOWN: Readonly<Record<keyof SpawnOptions, true>> = {
   clearEnv: true,
   cwd: true,
   detached: true,
+  end: true,
   env: true,
   fds: true,
   gid: true,
@@ -132,6 +142,7 @@ const KNOWN: Readonly<Record<keyof SpawnOptions, true>> = {
   stdout: true,
   terminal: true,
   uid: true,
+  timeout: true,
   umask: true,
   user: true,
   windowsRawArguments: true,

@@ -6,12 +6,13 @@
 
 import { prepare } from "../ffi/readiness.ts";
 import { setChildSubreaper } from "../ffi/syscalls.ts";
-import { checkAbortSignal, checkBoolean, checkInteger } from "../pidfd/arguments.ts";
+import { checkBoolean, checkInteger } from "../pidfd/arguments.ts";
 import { ownChild, type PidFd } from "../pidfd/pidfd.ts";
 import { type Signal, signalNumber } from "../pidfd/signals.ts";
 import { Cgroup } from "./cgroup.ts";
 import { type Child, createChild } from "./child.ts";
 import { resolveCommand } from "./command.ts";
+import { endPlanOf } from "./ending.ts";
 import { identityOf } from "./identity.ts";
 import { checkLimits } from "./limits.ts";
 import { optionsOf, type SpawnOptions } from "./options.ts";
@@ -75,9 +76,9 @@ export function spawn(
   optionsBehind?: Omit<SpawnOptions, "args">,
 ): Child {
   const options = optionsOf(argsOrOptions, optionsBehind);
-  const { cgroup, signal } = options;
-  checkAbortSignal("options.signal", signal);
-  signal?.throwIfAborted();
+  const { cgroup } = options;
+  const end = endPlanOf(options);
+  end.signal?.throwIfAborted();
   const size = terminalSize(options.terminal);
   const plan = { ...rightsOf(options), ...resolveCommand(command, options) };
   const { fds, ends, release } = wire(options, size);
@@ -88,7 +89,7 @@ export function spawn(
     group = cgroup === undefined ? undefined : new Cgroup(cgroup);
     const terminal = ends.terminal?.far.fd;
     const { pid, pidfd } = start({ ...plan, fds, cgroup: group?.folder, terminal });
-    return hold(pidfd, (owner) => createChild({ pid, owner, ends, cgroup: group, signal }));
+    return hold(pidfd, (owner) => createChild({ pid, owner, ends, cgroup: group, end }));
   } catch (error) {
     closeEnds(ends);
     group?.[Symbol.dispose]();

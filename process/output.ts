@@ -1,0 +1,145 @@
+/**
+ * All that a child writes, collected.
+ *
+ * A pipe ends when nobody holds its other end any more. That can be long after the child's end,
+ * as its descendants inherit it. So there are two bounds: how long to wait for those after the
+ * child's end, and how much to take.
+ *
+ * @module
+ */
+
+import { checkDuration, checkOptions } from "../pidfd/arguments.ts";
+import type { ExitStatus } from "../pidfd/exit_status.ts";
+import { LONGEST_TIMER } from "../pidfd/terminate.ts";
+
+/** Options for {@linkcode Child.output}. */
+export interface OutputOptions {
+  /**
+   * How long to wait, after the child's end, for others that still hold its output open, in
+   * milliseconds. Without it, for as long as they do, as Deno does.
+   */
+  waitDelay?: number;
+  /**
+   * How many bytes of each stream to take at most. A child that writes more is ended as by its
+   * `timeout`. Without it, any number.
+   */
+  maxBytes?: number;
+}
+
+/** What {@linkcode Child.output} collects: the exit status, and all that the child wrote. */
+export interface ChildOutput extends ExitStatus {
+  /** What it wrote to its standard output. */
+  readonly stdout: Uint8Array<ArrayBuffer>;
+  /** What it wrote to its standard error. */
+  readonly stderr: Uint8Array<ArrayBuffer>;
+  /** Whether there was more: behind `maxBytes`, or after `waitDelay`. */
+  readonly truncated: boolean;
+}
+
+/** What is to be collected. */
+export interface Output {
+  readonly status: Promise<ExitStatus>;
+  readonly stdout?: ReadableStream<Uint8Array<ArrayBuffer>>;
+  readonly stderr?: ReadableStream<Uint8Array<ArrayBuffer>>;
+  /** Ends the child. */
+  end(): void;
+}
+
+/** Collects what a child writes until it has ended and nobody else can write any more. */
+export async function collectOutput(
+  { status, stdout, stderr, end }: Output,
+  options: OutputOptions,
+): Promise<ChildOutput> {
+  checkOptions("options", options, ["waitDelay", "maxBytes"]);
+  const { waitDelay = Infinity, maxBytes = Infinity } = options;
+  checkDuration("options.waitDelay", waitDelay);
+  checkDuration("options.maxBytes", maxBytes);
+  // Before either is taken: one that can't be would leave the other locked.
+  if (stdout?.locked || stderr?.locked) {
+    throw new TypeError("Cannot collect output: a stream is being read already");
+  }
+  const collections = [stdout, stderr].map((stream) => new Collection(stream, maxBytes, end));
+  const complete = Promise.all(collections.map(({ complete }) => complete));
+  const [result] = await Promise.all([
+    status,
+    complete,
+    status.then(() => cutAfter(waitDelay, collections, complete)),
+  ]);
+  const [out, err] = collections;
+  const truncated = out.isCut || err.isCut;
+  return { ...result, stdout: out.bytes(), stderr: err.bytes(), truncated };
+}
+
+/** Cuts collections short that aren't complete in time. */
+function cutAfter(
+  delay: number,
+  collections: readonly Collection[],
+  complete: Promise<unknown>,
+): void {
+  if (delay > LONGEST_TIMER) return;
+  // What is waited for keeps the program alive, or lets it end.
+  const timer = setTimeout(() => collections.forEach((one) => one.cut()), delay);
+  Deno.unrefTimer(timer);
+  const stop = () => clearTimeout(timer);
+  complete.then(stop, stop);
+}
+
+/** The bytes of one stream. */
+class Collection {
+  /** Resolves at the stream's end, or once it was cut short. */
+  readonly complete: Promise<void>;
+  readonly #reader: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>> | undefined;
+  readonly #chunks: Uint8Array<ArrayBuffer>[] = [];
+  #length = 0;
+  #isComplete = false;
+  #isCut = false;
+
+  constructor(
+    stream: ReadableStream<Uint8Array<ArrayBuffer>> | undefined,
+    most: number,
+    tooMuch: () => void,
+  ) {
+    this.#reader = stream?.getReader();
+    this.complete = this.#collect(most, tooMuch);
+  }
+
+  get isCut(): boolean {
+    return this.#isCut;
+  }
+
+  bytes(): Uint8Array<ArrayBuffer> {
+    if (this.#chunks.length === 1) return this.#chunks[0];
+    const bytes = new Uint8Array(new ArrayBuffer(this.#length));
+    let offset = 0;
+    for (const chunk of this.#chunks) {
+      bytes.set(chunk, offset);
+      offset += chunk.length;
+    }
+    return bytes;
+  }
+
+  /** Takes no more. Whoever goes on writing gets EPIPE. */
+  cut(): void {
+    if (this.#isComplete || this.#isCut) return;
+    this.#isCut = true;
+    // A read that is pending ends by that, as if it were the end of the stream.
+    this.#reader?.cancel().catch(() => {});
+  }
+
+  async #collect(most: number, tooMuch: () => void): Promise<void> {
+    const reader = this.#reader;
+    if (reader !== undefined) {
+      for (let next = await reader.read(); !next.done; next = await reader.read()) {
+        const room = most - this.#length;
+        const chunk = next.value.length > room ? next.value.subarray(0, room) : next.value;
+        this.#chunks.push(chunk);
+        this.#length += chunk.length;
+        if (chunk.length === next.value.length) continue;
+        this.cut();
+        tooMuch();
+        break;
+      }
+    }
+    this.#isComplete = true;
+  }
+}
