@@ -103,13 +103,18 @@ Deno.test(on("less", ["--version"], "less shows pages, and fills a larger screen
     env: { LESS: "", LESSHISTFILE: "-" },
     terminal: { columns: 40, rows: 10 },
   });
-  await dialog.shows(/\b9\r?\n[^]*:/);
+  // A system can be without a description of the terminal.
+  const [shown] = await dialog.shows(/RETURN|\b9\r\n:/);
+  if (shown === "RETURN") {
+    await dialog.type(enter);
+    await dialog.shows(/\b9\r\n:/);
+  }
   await dialog.type(" ");
-  await dialog.shows(/\b18\r?\n[^]*:/);
+  await dialog.shows(/\b18\r\n:/);
   dialog.terminal.resize(40, 20);
-  await dialog.shows(/\b28\r?\n[^]*:/);
+  await dialog.shows(/\b28\r\n:/);
   await dialog.type("G");
-  await dialog.shows(/\b1000\r?\n/);
+  await dialog.shows(/\b1000\r\n/);
   await dialog.type("q");
   assertEquals((await dialog.ended()).code, 0);
   await idle();
