@@ -9,7 +9,7 @@
  *
  * 1. **Looks.** Each waiter looks at what happened, at once, and says whether its wait is over.
  * 2. **User code.** Every promise that was resolved runs its reactions.
- * 3. **Tidying up**, in the next turn: leaving the epoll set, closing, parking again.
+ * 3. **Tidying up**: leaving the epoll set, closing, parking again.
  *
  * The reason: whoever waits wants to know first. What costs time comes after.
  *
@@ -39,7 +39,7 @@ import { Errno } from "./errno.ts";
 import { libc } from "./libc.ts";
 import { Visits } from "./visits.ts";
 
-/** How long a call is parked before we make sure that it has begun, in milliseconds. */
+/** How long a call is parked, at least, before we make sure that it has begun, in milliseconds. */
 const DOUBT = 200;
 
 /**
@@ -50,9 +50,9 @@ const DOUBT = 200;
 const LAST_CALL = 200;
 
 /**
- * How many reactions of promises may follow one another before we go on: each `await` and `then`
+ * How many reactions of promises may follow one another before we tidy up: each `await` and `then`
  * between a wait and the code that it was for is one. More of them come all the same, but later
- * by what `setImmediate` takes.
+ * by what tidying up takes.
  */
 const REACTIONS = 16;
 
@@ -247,6 +247,7 @@ class Readiness {
       this.#visits ??= new Visits(() => this.#visit(set));
     } else {
       this.#stopVisits();
+      this.#stopDoubt();
       this.#set = undefined;
       set.close();
     }
@@ -255,8 +256,25 @@ class Readiness {
   #park(set: EpollSet): void {
     const call = set.park();
     this.#call = call.then((count) => this.#returned(set, count));
-    const doubt = this.#doubt = setTimeout(() => this.#ascertain(set), DOUBT);
+    if (this.#doubt === undefined) this.#doubtLater(set, this.#call);
+  }
+
+  /**
+   * Doubts a call that is still parked after a while. One timer serves many calls, one after
+   * another: to make one takes longer than to park.
+   */
+  #doubtLater(set: EpollSet, call: Promise<void>): void {
+    const doubt = this.#doubt = setTimeout(() => {
+      this.#doubt = undefined;
+      if (this.#call === call) this.#ascertain(set);
+      else if (this.#call) this.#doubtLater(set, this.#call);
+    }, DOUBT);
     Deno.unrefTimer(doubt);
+  }
+
+  #stopDoubt(): void {
+    clearTimeout(this.#doubt);
+    this.#doubt = undefined;
   }
 
   #wake(set: EpollSet): void {
@@ -315,12 +333,10 @@ class Readiness {
     this.#tidyLater();
   }
 
+  /** Once user code has run. */
   async #tidyLater(): Promise<void> {
     for (let i = 0; i < REACTIONS; i++) await undefined;
-    if (!this.#call) clearTimeout(this.#doubt);
-    // What a sanitizer could find at a test's end does not stay until the next turn.
-    if (this.#waiting === 0) this.#stopVisits();
-    setImmediate(() => this.#tidy());
+    this.#tidy();
   }
 
   /** Has an event's waiters look. */
