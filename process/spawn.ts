@@ -11,7 +11,7 @@ import { ownChild, type PidFd } from "../pidfd/pidfd.ts";
 import { type Signal, signalNumber } from "../pidfd/signals.ts";
 import { Cgroup } from "./cgroup.ts";
 import { type Child, createChild } from "./child.ts";
-import { resolveCommand } from "./command.ts";
+import { resolveCommand, type ResolvedCommand } from "./command.ts";
 import { identityOf } from "./identity.ts";
 import { checkLimits } from "./limits.ts";
 import { optionsOf, type SpawnOptions } from "./options.ts";
@@ -78,13 +78,13 @@ export function spawn(
   checkAbortSignal("options.signal", signal);
   signal?.throwIfAborted();
   const plan = { ...rightsOf(options), ...resolveCommand(command, options) };
-  const { fds, ends, release } = wire(options);
+  const { fds, inherited, ends, release } = wire(options);
   let group: Cgroup | undefined;
   try {
     // Whatever can't be had to wait for the child is an error before there is one.
     prepare();
     group = cgroup === undefined ? undefined : new Cgroup(cgroup);
-    const { pid, pidfd } = start({ ...plan, fds, cgroup: group?.folder });
+    const { pid, pidfd } = start({ ...plan, fds, inherited, cgroup: group?.folder });
     return hold(pidfd, (owner) => createChild({ pid, owner, ends, cgroup: group, signal }));
   } catch (error) {
     closeEnds(ends);
@@ -96,7 +96,9 @@ export function spawn(
 }
 
 /** Checks what the child is among others, and what it may do. */
-function rightsOf(options: SpawnOptions): Omit<ChildPlan, "path" | "argv" | "environment" | "fds"> {
+function rightsOf(
+  options: SpawnOptions,
+): Omit<ChildPlan, keyof ResolvedCommand | "fds" | "inherited"> {
   const { detached = false, noNewPrivileges = false } = options;
   const { limits, nice, parentDeathSignal, processGroup, umask } = options;
   checkBoolean("options.detached", detached);

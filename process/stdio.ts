@@ -46,6 +46,8 @@ export interface PipeEnds {
 export interface Wiring {
   /** Each fd of the process, and the fd of ours that it is a duplicate of. */
   readonly fds: ReadonlyMap<number, number>;
+  /** Those of them that go on to it by themselves. */
+  readonly inherited: ReadonlySet<number>;
   readonly ends: PipeEnds;
   /** Closes what only the process needs, once it has it or can't be started. */
   release(): void;
@@ -60,6 +62,7 @@ const LAST_FD = 2 ** 31 - 1;
 /** Makes the pipes, and sees that no fd is overwritten before it was duplicated. */
 export function wire(options: StdioOptions): Wiring {
   const fds = new Map<number, number>();
+  const inherited = new Set<number>();
   const ends: PipeEnds = {};
   const temporary: number[] = [];
   const release = () => temporary.splice(0).forEach(discard);
@@ -72,7 +75,10 @@ export function wire(options: StdioOptions): Wiring {
       // What this program has closed is closed there, too; and the number may have gone to an fd
       // of Deno's or ours.
       if (stdio !== "inherit") fds.set(target, source(`options.${name}`, stdio));
-      else if (isInherited(target)) fds.set(target, target);
+      else if (isInherited(target)) {
+        fds.set(target, target);
+        inherited.add(target);
+      }
     });
     addFurther(fds, options.fds);
     STREAMS.forEach((name, target) => {
@@ -101,7 +107,7 @@ export function wire(options: StdioOptions): Wiring {
       do temporary.push(moved = duplicate(from)); while (fds.has(moved));
       fds.set(target, moved);
     }
-    return { fds, ends, release };
+    return { fds, inherited, ends, release };
   } catch (error) {
     release();
     closeEnds(ends);
