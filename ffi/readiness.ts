@@ -102,6 +102,7 @@ export class KeepAlive {
 
 /** One fd's place in the epoll set. */
 interface Registration {
+  readonly fd: number;
   /** Tells a late event of a closed fd from one of a new fd with the same number. */
   readonly generation: number;
   /** Mostly one: an array takes a third of the memory of a Set. */
@@ -127,7 +128,7 @@ class Readiness {
   #visits: Visits | undefined;
 
   /** Registrations that lost a waiter, and waiters whose wait is over: work for `#tidy`. */
-  #changed = new Map<number, Registration>();
+  #changed: Registration[] = [];
   #over: Waiter[] = [];
   #isTidyDue = false;
   #isArrangeDue = false;
@@ -149,13 +150,13 @@ class Readiness {
 
   #add(set: EpollSet, waiter: Waiter): void {
     // 0 is no registration's.
-    const generation = this.#generations = (this.#generations + 1) >>> 0 || 1;
+    const generation = this.#generations = (this.#generations + 1) | 0 || 1;
     const { fd, events } = waiter;
     let result = set.add(fd, events, generation);
     // Other code closed the fd without our knowing, and gave a duplicate the same number.
     if (result === -Errno.EEXIST) result = set.modify(fd, events, generation);
     check("epoll_ctl", result);
-    this.#registrations.set(fd, { generation, waiters: [waiter], events });
+    this.#registrations.set(fd, { fd, generation, waiters: [waiter], events });
   }
 
   /** Joins others that wait for the fd. Returns false if the number is another file's by now. */
@@ -164,7 +165,7 @@ class Readiness {
     const events = eventsOf(registration) | waiter.events;
     // Even if the events stay the same: so the newcomer is told what is ready already.
     const result = set.modify(fd, events, registration.generation);
-    if (isLost(result)) this.#failAll(fd, registration, closedByOthers(fd));
+    if (isLost(result)) this.#failAll(registration, closedByOthers(fd));
     if (result === -Errno.ENOENT) return false;
     check("epoll_ctl", result);
     registration.events = events;
@@ -178,7 +179,7 @@ class Readiness {
     if (!registration?.waiters.includes(waiter)) return false;
     registration.waiters = registration.waiters.filter((other) => other !== waiter);
     this.#uncount(waiter);
-    this.#update(waiter.fd, registration);
+    this.#update(registration);
     this.#arrangeSoon();
     return true;
   }
@@ -188,7 +189,7 @@ class Readiness {
     if (registration === undefined) return;
     const { waiters } = registration;
     registration.waiters = [];
-    this.#update(fd, registration);
+    this.#update(registration);
     for (const waiter of waiters) {
       this.#uncount(waiter);
       const error = reason();
@@ -324,8 +325,8 @@ class Readiness {
       if (count < 0) set.look(this.#dispatch);
       else set.handParked(count, this.#dispatch);
     } catch (error) {
-      for (const [fd, registration] of [...this.#registrations]) {
-        this.#failAll(fd, registration, error);
+      for (const registration of [...this.#registrations.values()]) {
+        this.#failAll(registration, error);
       }
     }
     if (this.#isTidyDue) return;
@@ -350,7 +351,7 @@ class Readiness {
     }
     if (left.length === registration.waiters.length) return;
     registration.waiters = left;
-    this.#changed.set(fd, registration);
+    this.#changed.push(registration);
   };
 
   #isOver(waiter: Waiter, events: number): boolean {
@@ -369,15 +370,16 @@ class Readiness {
     const over = this.#over;
     const changed = this.#changed;
     this.#over = [];
-    this.#changed = new Map();
+    this.#changed = [];
     for (const waiter of over) waiter.tidy?.();
-    for (const [fd, registration] of changed) this.#update(fd, registration);
+    for (const registration of changed) this.#update(registration);
     this.#isTidyDue = false;
     this.#arrange();
   }
 
   /** Tells epoll what an fd's waiters want now. */
-  #update(fd: number, registration: Registration): void {
+  #update(registration: Registration): void {
+    const { fd } = registration;
     const set = this.#set;
     // The number can be another registration's by now.
     if (set === undefined || this.#registrations.get(fd) !== registration) return;
@@ -391,16 +393,15 @@ class Readiness {
     const result = set.modify(fd, events, registration.generation);
     if (result === 0) registration.events = events;
     // Otherwise more is reported than anybody waits for, and finds nobody.
-    else if (isLost(result)) this.#failAll(fd, registration, closedByOthers(fd));
+    else if (isLost(result)) this.#failAll(registration, closedByOthers(fd));
   }
 
-  #failAll(fd: number, registration: Registration, error: unknown): void {
+  #failAll(registration: Registration, error: unknown): void {
     const { waiters } = registration;
     registration.waiters = [];
-    this.#update(fd, registration);
+    this.#update(registration);
     for (const waiter of waiters) {
       this.#uncount(waiter);
-      this.#over.push(waiter);
       waiter.fail(error);
     }
   }
