@@ -255,8 +255,11 @@ class Readiness {
   }
 
   #park(set: EpollSet): void {
-    const call = set.park();
-    this.#call = call.then((count) => this.#returned(set, count));
+    this.#call = set.park().then((count) => {
+      this.#call = undefined;
+      this.#isWoken = false;
+      this.#serve(set, count);
+    });
     if (this.#doubt === undefined) this.#doubtLater(set, this.#call);
   }
 
@@ -282,12 +285,6 @@ class Readiness {
     if (this.#isWoken) return;
     this.#isWoken = true;
     set.wake();
-  }
-
-  #returned(set: EpollSet, count: number): void {
-    this.#call = undefined;
-    this.#isWoken = false;
-    this.#serve(set, count);
   }
 
   /**

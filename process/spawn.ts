@@ -77,14 +77,15 @@ export function spawn(
   const { cgroup, signal } = options;
   checkAbortSignal("options.signal", signal);
   signal?.throwIfAborted();
-  const plan = { ...rightsOf(options), ...resolveCommand(command, options) };
+  const rights = rightsOf(options);
+  const resolved = resolveCommand(command, options);
   const { fds, inherited, ends, release } = wire(options);
   let group: Cgroup | undefined;
   try {
     // Whatever can't be had to wait for the child is an error before there is one.
     prepare();
     group = cgroup === undefined ? undefined : new Cgroup(cgroup);
-    const { pid, pidfd } = start({ ...plan, fds, inherited, cgroup: group?.folder });
+    const { pid, pidfd } = start({ ...rights, ...resolved, fds, inherited, cgroup: group?.folder });
     return hold(pidfd, (owner) => createChild({ pid, owner, ends, cgroup: group, signal }));
   } catch (error) {
     closeEnds(ends);
