@@ -154,7 +154,7 @@ class Readiness {
     const { fd, events } = waiter;
     let result = set.add(fd, events, generation);
     // Other code closed the fd without our knowing, and gave a duplicate the same number.
-    if (result === -Errno.EEXIST) result = set.modify(fd, events, generation);
+    if (result === -Errno.EEXIST && set.modify(fd, events, generation) === 0) result = 0;
     check("epoll_ctl", result);
     this.#registrations.set(fd, { fd, generation, waiters: [waiter], events });
   }
