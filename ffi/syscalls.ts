@@ -65,6 +65,8 @@ const PIDFD_GET_INFO = ((3 << 30) | (pidfdInfoVer1.size << 16) |
 const polled = pollfd.allocate();
 const childInfo = siginfoChild.allocate();
 const childUsage = rusage.allocate();
+const childInfoInts = new Int32Array(childInfo.bytes.buffer);
+const { si_pid, si_code, si_status } = siginfoChild.ints;
 const pidfdInfo = pidfdInfoVer1.allocate();
 
 const PR_SET_CHILD_SUBREAPER = 36;
@@ -192,9 +194,13 @@ export function waitidPidfd(pidfd: number, reap: boolean): ChildExit | null | "E
   if (result < 0) {
     throw failure("waitid", -result, { [Errno.EINVAL]: "waiting on a pidfd needs Linux 5.4" });
   }
-  const { si_pid, si_code, si_status } = childInfo.fields;
   // With WNOHANG and nothing to report, Linux fills in zeros (kernel/exit.c, waitid).
-  return si_pid === 0 ? null : { code: si_code, status: si_status, usage: childUsage.fields };
+  if (childInfoInts[si_pid] === 0) return null;
+  return {
+    code: childInfoInts[si_code],
+    status: childInfoInts[si_status],
+    usage: childUsage.fields,
+  };
 }
 
 /**

@@ -11,7 +11,7 @@ import { ownChild, type PidFd } from "../pidfd/pidfd.ts";
 import { type Signal, signalNumber } from "../pidfd/signals.ts";
 import { Cgroup } from "./cgroup.ts";
 import { type Child, createChild } from "./child.ts";
-import { resolveCommand } from "./command.ts";
+import { resolveCommand, type ResolvedCommand } from "./command.ts";
 import { endPlanOf } from "./ending.ts";
 import { identityOf } from "./identity.ts";
 import { checkLimits } from "./limits.ts";
@@ -80,15 +80,16 @@ export function spawn(
   const end = endPlanOf(options);
   end.signal?.throwIfAborted();
   const size = terminalSize(options.terminal);
-  const plan = { ...rightsOf(options), ...resolveCommand(command, options) };
-  const { fds, ends, release } = wire(options, size);
+  const rights = rightsOf(options);
+  const resolved = resolveCommand(command, options);
+  const { fds, inherited, ends, release } = wire(options, size);
   let group: Cgroup | undefined;
   try {
     // Whatever can't be had to wait for the child is an error before there is one.
     prepare();
     group = cgroup === undefined ? undefined : new Cgroup(cgroup);
-    const terminal = ends.terminal?.far.fd;
-    const { pid, pidfd } = start({ ...plan, fds, cgroup: group?.folder, terminal });
+    const plan = { ...rights, ...resolved, fds, inherited, cgroup: group?.folder };
+    const { pid, pidfd } = start({ ...plan, terminal: ends.terminal?.far.fd });
     return hold(pidfd, (owner) => createChild({ pid, owner, ends, cgroup: group, end }));
   } catch (error) {
     closeEnds(ends);
@@ -100,7 +101,9 @@ export function spawn(
 }
 
 /** Checks what the child is among others, and what it may do. */
-function rightsOf(options: SpawnOptions): Omit<ChildPlan, "path" | "argv" | "environment" | "fds"> {
+function rightsOf(
+  options: SpawnOptions,
+): Omit<ChildPlan, keyof ResolvedCommand | "fds" | "inherited"> {
   const { detached = false, noNewPrivileges = false } = options;
   const { limits, nice, parentDeathSignal, processGroup, umask } = options;
   checkBoolean("options.detached", detached);

@@ -53,6 +53,8 @@ export interface Ends extends PipeEnds {
 export interface Wiring {
   /** Each fd of the process, and the fd of ours that it is a duplicate of. */
   readonly fds: ReadonlyMap<number, number>;
+  /** Those of them that go on to it by themselves. */
+  readonly inherited: ReadonlySet<number>;
   readonly ends: Ends;
   /** Closes what only the process needs, once it has it or can't be started. */
   release(): void;
@@ -72,6 +74,7 @@ const LAST_FD = 2 ** 31 - 1;
  */
 export function wire(options: StdioOptions, size?: TerminalSize): Wiring {
   const fds = new Map<number, number>();
+  const inherited = new Set<number>();
   const ends: Ends = {};
   const temporary: number[] = [];
   const release = () => temporary.splice(0).forEach(discard);
@@ -85,7 +88,10 @@ export function wire(options: StdioOptions, size?: TerminalSize): Wiring {
       // What this program has closed is closed there, too; and the number may have gone to an fd
       // of Deno's or ours.
       if (stdio !== "inherit") fds.set(target, source(`options.${name}`, stdio));
-      else if (isInherited(target)) fds.set(target, target);
+      else if (isInherited(target)) {
+        fds.set(target, target);
+        inherited.add(target);
+      }
     });
     addFurther(fds, options.fds);
     STREAMS.forEach((name, target) => {
@@ -121,7 +127,7 @@ export function wire(options: StdioOptions, size?: TerminalSize): Wiring {
       do temporary.push(moved = duplicate(from)); while (fds.has(moved));
       fds.set(target, moved);
     }
-    return { fds, ends, release };
+    return { fds, inherited, ends, release };
   } catch (error) {
     release();
     closeEnds(ends);
