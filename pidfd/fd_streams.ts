@@ -26,6 +26,7 @@ import { type KeepAlive, ready, threadReturned } from "../ffi/readiness.ts";
 import { shutdownSending } from "../ffi/sockets.ts";
 import { EPOLLIN, EPOLLOUT } from "../structs/epoll_event.ts";
 import { checkInstance } from "./arguments.ts";
+import { collect, decodeUtf8 } from "./collect.ts";
 import { FdHandle } from "./fd_handle.ts";
 
 /** How much is read at a time: what a pipe holds by default. */
@@ -115,11 +116,16 @@ function readableAtOnce(
   stream: ReadableStream<Uint8Array<ArrayBuffer>>,
 ): Deno.SubprocessReadableStream {
   return Object.assign(stream, {
-    arrayBuffer: () => new Response(stream).arrayBuffer(),
-    bytes: () => new Response(stream).bytes(),
-    json: () => new Response(stream).json(),
-    text: () => new Response(stream).text(),
+    arrayBuffer: async () => exactBuffer(await collect(stream)),
+    bytes: () => collect(stream),
+    json: async () => JSON.parse(decodeUtf8(await collect(stream))),
+    text: async () => decodeUtf8(await collect(stream)),
   });
+}
+
+/** Memory with these bytes and no others. */
+function exactBuffer(bytes: Uint8Array<ArrayBuffer>): ArrayBuffer {
+  return (bytes.length === bytes.buffer.byteLength ? bytes : bytes.slice()).buffer;
 }
 
 const makeReadable: Make<FdStreams["readable"]> = (handle, end, keepAlive) => {
@@ -128,39 +134,48 @@ const makeReadable: Make<FdStreams["readable"]> = (handle, end, keepAlive) => {
   let thisTurn = 0;
   let enlarged = false;
 
-  async function read(): Promise<number> {
+  /** Reads what there is once there is something, and returns how much that was. */
+  async function read(controller: ReadableByteStreamController): Promise<number> {
     for (;;) {
       if (thisTurn > TURN) {
         thisTurn = 0;
         await new Promise((resolve) => setImmediate(resolve));
       }
-      const length = tryRead(handle.use(), buffer);
+      // Asked for anew each time: while we waited, the reader can have become another one.
+      const length = tryRead(handle.use(), requested(controller) ?? buffer);
       if (length !== -Errno.EAGAIN) return check("read", length);
       thisTurn = 0;
       await ready(handle.use(), EPOLLIN, canceled.signal, keepAlive);
     }
   }
 
-  function take(length: number): Uint8Array<ArrayBuffer> {
+  /** Hands on what was read: to the memory that the reader gave, it needs no more than a word. */
+  function pass(controller: ReadableByteStreamController, length: number): void {
     thisTurn += length;
+    if (length >= CHUNK / 2 && !enlarged) {
+      tryEnlargePipe(handle.use(), LARGE_PIPE);
+      enlarged = true;
+    }
+    if (controller.byobRequest) return controller.byobRequest.respond(length);
     // A little is copied, so that it doesn't hold a whole buffer.
-    if (length < buffer.length / 2) return buffer.slice(0, length);
-    if (!enlarged) tryEnlargePipe(handle.use(), LARGE_PIPE);
-    enlarged = true;
-    const full = buffer.subarray(0, length);
+    if (length < buffer.length / 2) return controller.enqueue(buffer.slice(0, length));
+    controller.enqueue(buffer.subarray(0, length));
+    // The stream has taken that one's memory away.
     buffer = new Uint8Array(new ArrayBuffer(CHUNK));
-    return full;
   }
 
   let fail: Fail;
-  const stream = new ReadableStream<Uint8Array<ArrayBuffer>>({
+  const source: UnderlyingByteSource = {
+    type: "bytes",
     start: (controller) => void (fail = (reason) => controller.error(reason)),
     async pull(controller) {
       try {
-        const length = await read();
-        if (length > 0) return controller.enqueue(take(length));
+        const length = await read(controller);
+        if (length > 0) return pass(controller, length);
         end();
         controller.close();
+        // A reader that gave memory gets it back.
+        controller.byobRequest?.respond(0);
       } catch (error) {
         end();
         throw error;
@@ -171,9 +186,16 @@ const makeReadable: Make<FdStreams["readable"]> = (handle, end, keepAlive) => {
       end();
       return threadReturned();
     },
-  }, { highWaterMark: 0 });
+  };
+  const stream = new ReadableStream(source, { highWaterMark: 0 });
   return { stream: readableAtOnce(stream), fail: fail! };
 };
+
+/** The memory that a reader gave for what comes next, if it gave any. */
+function requested({ byobRequest }: ReadableByteStreamController): Uint8Array<ArrayBuffer> | null {
+  // The standard says so: whatever view the reader gave, this one is of bytes.
+  return byobRequest && byobRequest.view as Uint8Array<ArrayBuffer>;
+}
 
 const makeWritable: Make<FdStreams["writable"]> = (handle, end, keepAlive) => {
   let enlarged = false;
