@@ -20,7 +20,7 @@
  */
 
 export { SyscallError, UnsupportedError } from "./ffi/errors.ts";
-export type { ExitStatus } from "./pidfd/exit_status.ts";
+export type { ExitStatus, ResourceUsage } from "./pidfd/exit_status.ts";
 export { FdListener, FdSocket } from "./ipc/fd_socket.ts";
 export type { FdMessage } from "./ipc/message.ts";
 export type {
@@ -43,10 +43,14 @@ export type { Signal } from "./pidfd/signals.ts";
 export type { SendSignalOptions } from "./pidfd/send_signal.ts";
 export type { TerminateOptions } from "./pidfd/terminate.ts";
 export type { ExitedOptions, TryWaitOptions, WaitOptions, WaitSyncOptions } from "./pidfd/wait.ts";
-export { Child, type ChildOutput } from "./process/child.ts";
+export { Child } from "./process/child.ts";
+export type { EndOptions } from "./process/ending.ts";
+export type { ChildOutput } from "./process/child_output.ts";
+export type { OutputOptions } from "./process/output.ts";
 export type { LimitName, LimitPair, Limits } from "./process/limits.ts";
 export type { SpawnOptions } from "./process/options.ts";
 export { setSubreaper, spawn } from "./process/spawn.ts";
+export { spawnAndWait, spawnAndWaitSync } from "./process/spawn_and_wait.ts";
 export type { Stdio } from "./process/stdio.ts";
 export type { KilledProcess } from "./process/member.ts";
 export { type KilledTree, killTree, type KillTreeOptions } from "./process/tree.ts";

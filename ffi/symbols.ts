@@ -240,6 +240,19 @@ export const SYMBOLS = {
   },
 
   // long syscall(long number, ...): one row for each shape of arguments.
+  // waitid(int which, pid_t upid, struct siginfo *infop, int options, struct rusage *ru)
+  syscall_waitid: {
+    name: "syscall",
+    parameters: [
+      "i32", // long number
+      "i32", // int which
+      "i32", // pid_t upid
+      "buffer", // struct siginfo *infop
+      "i32", // int options
+      "buffer", // struct rusage *ru
+    ],
+    result: "i32",
+  },
   // pidfd_open(pid_t pid, unsigned int flags)
   syscall_pidfd_open: {
     name: "syscall",

@@ -21,12 +21,16 @@ import { FILEID_KERNFS, pidfsHandle } from "../structs/file_handle.ts";
 import { pidfdInfoVer1 } from "../structs/pidfd_info.ts";
 import { EPOLLIN } from "../structs/epoll_event.ts";
 import { pollfd } from "../structs/pollfd.ts";
+import { rusage } from "../structs/rusage.ts";
 import { u64 } from "../structs/scalars.ts";
 import { SI_QUEUE, siginfoChild, siginfoQueue } from "../structs/siginfo.ts";
 import { attempt, check, failure, type Hints } from "./call.ts";
 import { Errno } from "./errno.ts";
 import { statusFlags } from "./files.ts";
-import { libc } from "./libc.ts";
+import { arch, libc } from "./libc.ts";
+
+/** waitid as a system call, which also tells what a child has used. */
+const NR_waitid = { x86_64: 247, aarch64: 95 };
 
 /**
  * The numbers of the calls that not every supported libc has a function for. Calls of Linux 5.1
@@ -60,6 +64,7 @@ const PIDFD_GET_INFO = ((3 << 30) | (pidfdInfoVer1.size << 16) |
 // Synchronous calls can't overlap, so that one buffer of each kind serves them all.
 const polled = pollfd.allocate();
 const childInfo = siginfoChild.allocate();
+const childUsage = rusage.allocate();
 const pidfdInfo = pidfdInfoVer1.allocate();
 
 const PR_SET_CHILD_SUBREAPER = 36;
@@ -160,10 +165,14 @@ export function openById(pidfd: number, id: bigint): number {
   return attempt(() => libc().open_by_handle_at(pidfd, handle, O_CLOEXEC));
 }
 
-/** What waitid says of a child that ended: `si_code` and `si_status`. */
+/** What waitid says of a child that ended. */
 export interface ChildExit {
+  /** `si_code` */
   code: number;
+  /** `si_status` */
   status: number;
+  /** What it and the descendants that it has waited for have used; until the next call. */
+  usage: typeof childUsage.fields;
 }
 
 /**
@@ -174,14 +183,18 @@ export interface ChildExit {
  */
 export function waitidPidfd(pidfd: number, reap: boolean): ChildExit | null | "ECHILD" {
   const options = WEXITED | WNOHANG | (reap ? 0 : WNOWAIT);
-  const result = attempt(() => libc().waitid(P_PIDFD, pidfd, childInfo.bytes, options));
+  const number = NR_waitid[arch()];
+  const { bytes } = childInfo;
+  const result = attempt(() =>
+    libc().syscall_waitid(number, P_PIDFD, pidfd, bytes, options, childUsage.bytes)
+  );
   if (result === -Errno.ECHILD) return "ECHILD";
   if (result < 0) {
     throw failure("waitid", -result, { [Errno.EINVAL]: "waiting on a pidfd needs Linux 5.4" });
   }
   const { si_pid, si_code, si_status } = childInfo.fields;
   // With WNOHANG and nothing to report, Linux fills in zeros (kernel/exit.c, waitid).
-  return si_pid === 0 ? null : { code: si_code, status: si_status };
+  return si_pid === 0 ? null : { code: si_code, status: si_status, usage: childUsage.fields };
 }
 
 /**
@@ -226,6 +239,26 @@ export function poll(fd: number, events: number, deadline: number): number {
     const ready = check("poll", attempt(() => libc().poll(polled.bytes, 1n, remaining(deadline))));
     if (ready > 0) return polled.fields.revents;
     if (deadline === 0 || performance.now() >= deadline) return 0;
+  }
+}
+
+/**
+ * Blocks this thread until one of several fds has one of its events, and returns what each of them
+ * has; null if the deadline came first. poll(2)
+ *
+ * @param deadline As for `poll`.
+ */
+export function pollAll(
+  wanted: readonly { readonly fd: number; readonly events: number }[],
+  deadline: number,
+): readonly number[] | null {
+  const { bytes, blocks } = pollfd.allocateArray(wanted.length);
+  wanted.forEach((entry, i) => Object.assign(blocks[i].fields, entry));
+  const count = BigInt(wanted.length);
+  for (;;) {
+    const wait = () => libc().poll(bytes, count, remaining(deadline));
+    if (check("poll", attempt(wait)) > 0) return blocks.map(({ fields }) => fields.revents);
+    if (deadline === 0 || performance.now() >= deadline) return null;
   }
 }
 

@@ -30,7 +30,7 @@ export interface TerminateOptions {
 export const DEFAULT_GRACE = 5000;
 
 /** What setTimeout takes at most; a longer grace is none that ends. */
-const LONGEST_TIMER = 2 ** 31 - 1;
+export const LONGEST_TIMER = 2 ** 31 - 1;
 
 /**
  * Asks the process to end, kills it if it doesn't, and resolves with its status.
@@ -75,7 +75,8 @@ export async function within(
 ): Promise<boolean> {
   const late = new AbortController();
   const timer = grace > LONGEST_TIMER ? undefined : setTimeout(() => late.abort(), grace);
-  if (timer && keepAlive?.isOn === false) Deno.unrefTimer(timer);
+  // The wait keeps the program alive, or lets it end.
+  if (timer && keepAlive) Deno.unrefTimer(timer);
   try {
     await event(abort ? AbortSignal.any([abort, late.signal]) : late.signal);
     return true;

@@ -9,24 +9,19 @@
  * @module
  */
 
+import { denosOwn, SyscallError } from "../ffi/errors.ts";
 import { KeepAlive, threadReturned } from "../ffi/readiness.ts";
 import type { ExitStatus } from "../pidfd/exit_status.ts";
 import { type OwnedFd, shareKeepAlive } from "../pidfd/owned_fd.ts";
 import { type Parts, partsOf, type PidFd } from "../pidfd/pidfd.ts";
 import { sendSignal } from "../pidfd/send_signal.ts";
 import type { Signal } from "../pidfd/signals.ts";
-import { terminate } from "../pidfd/terminate.ts";
 import type { Cgroup } from "./cgroup.ts";
+import { type ChildOutput, notPiped } from "./child_output.ts";
+import { Ending, type EndPlan } from "./ending.ts";
+import { feed } from "./input.ts";
+import { collectOutput, type OutputOptions } from "./output.ts";
 import { closeEnds, type PipeEnds } from "./stdio.ts";
-import { endTree } from "./tree.ts";
-
-/** What {@linkcode Child.output} collects: the exit status, and all that the child wrote. */
-export interface ChildOutput extends ExitStatus {
-  /** What it wrote to its standard output. */
-  readonly stdout: Uint8Array<ArrayBuffer>;
-  /** What it wrote to its standard error. */
-  readonly stderr: Uint8Array<ArrayBuffer>;
-}
 
 /** A process that was just started, and what belongs to it. */
 export interface Start {
@@ -34,10 +29,12 @@ export interface Start {
   /** The handle that reaps it. */
   readonly owner: PidFd;
   readonly ends: PipeEnds;
+  /** What is written to its standard input, which then ends. */
+  readonly input?: Uint8Array;
   /** The cgroup that it was born into. */
   readonly cgroup?: Cgroup;
-  /** Ends it when it aborts. */
-  readonly signal?: AbortSignal;
+  /** What ends it, and how. */
+  readonly end: EndPlan;
 }
 
 /** Makes a Child of a process that was just started. */
@@ -77,22 +74,23 @@ export class Child implements AsyncDisposable {
   readonly #parts: Parts;
   readonly #ends: PipeEnds;
   readonly #keepAlive = new KeepAlive();
-  #cgroup: Cgroup | undefined;
+  readonly #ending: Ending;
   #disposal: Promise<void> | undefined;
-  #endError: Error | null = null;
+  #inputError: Error | undefined;
   #pidfd: PidFd | undefined;
 
-  private constructor({ pid, owner, ends, cgroup, signal }: Start) {
+  private constructor({ pid, owner, ends, input, cgroup, end }: Start) {
     this.pid = pid;
     this.#owner = owner;
     this.#parts = partsOf(owner);
     this.#ends = ends;
-    this.#cgroup = cgroup;
-    for (const end of Object.values(ends)) shareKeepAlive(end, this.#keepAlive);
+    this.#ending = new Ending(owner, end.how, cgroup, this.#keepAlive);
+    for (const pipe of Object.values(ends)) shareKeepAlive(pipe, this.#keepAlive);
     this.status = this.#parts.exit.reaped(this.#keepAlive);
     // Those who ask are told. That nobody asks must not end the program.
     this.status.catch(() => {});
-    if (signal) this.#heed(signal);
+    this.#ending.heed(end, this.status);
+    if (input) feed(this.#end("stdin"), input).catch((error) => this.#inputError = error);
   }
 
   static {
@@ -110,7 +108,8 @@ export class Child implements AsyncDisposable {
   }
 
   /**
-   * Writes to the child's standard input. Closing it is the end of the input.
+   * Writes to the child's standard input. Closing it is the end of the input. With the option
+   * `input` it is locked: the input is written to it.
    *
    * @throws {TypeError} If it isn't piped.
    */
@@ -137,36 +136,66 @@ export class Child implements AsyncDisposable {
   }
 
   /**
-   * Resolves once the child has ended, with its status and all that it wrote. A stream that
-   * isn't piped comes out empty.
+   * Resolves with the child's status and all that it wrote, once it has ended and its pipes have,
+   * too.
    *
-   * @throws {TypeError} If a piped stream is being read already.
+   * A descendant that outlives the child holds its pipes open. Then this waits for that one as
+   * well, as Deno does, unless `waitDelay` is given.
+   *
+   * @throws {TypeError} If a piped stream is being read already, or was collected before. In what
+   *   it resolves with, a stream that isn't piped throws when it is asked for, as Deno's does.
+   * @throws {SyscallError} If the option `input` could not be written. A child that doesn't read
+   *   all of it is no error.
+   *
+   * @example No longer than a second for what the child has left running
+   * ```ts
+   * import { spawn } from "@pidfd/util";
+   *
+   * await using child = spawn("sh", ["-c", "sleep 60 & echo done"], { stdout: "piped" });
+   * const { stdout, truncated } = await child.output({ waitDelay: 1000 });
+   * console.log(new TextDecoder().decode(stdout), truncated); // done, true
+   * ```
    */
-  async output(): Promise<ChildOutput> {
-    const [status, stdout, stderr] = await Promise.all([
-      this.status,
-      this.#collect("stdout"),
-      this.#collect("stderr"),
-    ]);
-    return { ...status, stdout, stderr };
+  async output(options: OutputOptions = {}): Promise<ChildOutput> {
+    const { status } = this;
+    const { stdout, stderr } = this.#ends;
+    const output = await collectOutput({
+      status,
+      stdout: stdout?.readable,
+      stderr: stderr?.readable,
+      end: () => this.#ending.begin(),
+    }, options);
+    if (this.#inputError) throw this.#inputError;
+    return output;
   }
 
   /**
    * Sends a signal: SIGTERM unless told otherwise.
    *
-   * @throws {SyscallError} `ESRCH` once the child has ended and was reaped.
+   * @throws {SyscallError} `ESRCH` once the child has ended and was reaped. It is a TypeError as
+   *   well, as Deno's is.
    */
   kill(signal: Signal = "SIGTERM"): void {
-    sendSignal(this.#parts.handle, signal);
+    try {
+      sendSignal(this.#parts.handle, signal);
+    } catch (error) {
+      if (!(error instanceof SyscallError) || error.code !== "ESRCH") throw error;
+      throw denosOwn(error, TypeError, "Child process has already terminated");
+    }
+  }
+
+  /** Whether it was its `timeout` that ended the child. */
+  get timedOut(): boolean {
+    return this.#ending.timedOut;
   }
 
   /**
-   * Why an aborted `signal` could not end the child, or null. A program with more rights than this
+   * Why an aborted `signal`, `timeout` or `maxBytes` could not end the child, or null. A program with more rights than this
    * one, such as a set-user-ID program, refuses its signals (EPERM): then it goes on, and `status`
    * still tells how it ended.
    */
   get endError(): Error | null {
-    return this.#endError;
+    return this.#ending.error;
   }
 
   /** Undoes {@linkcode Child.unref}. */
@@ -198,13 +227,12 @@ export class Child implements AsyncDisposable {
 
   async #dispose(): Promise<void> {
     try {
-      await this.#endTree();
+      await this.#ending.endTree();
       await this.status;
     } finally {
       closeEnds(this.#ends);
       this.#pidfd?.close();
-      this.#cgroup?.[Symbol.dispose]();
-      this.#cgroup = undefined;
+      this.#ending.release();
       this.#release();
       await threadReturned();
     }
@@ -221,44 +249,9 @@ export class Child implements AsyncDisposable {
       .catch(() => {});
   }
 
-  /** Ends all that is to be ended, or what can be; throws what was in the way of the rest. */
-  async #endTree(): Promise<void> {
-    const cgroup = this.#cgroup;
-    try {
-      using root = this.#owner.clone();
-      try {
-        await endTree(root, { cgroup });
-      } catch (error) {
-        // Where the cgroup can't be ended, as before Linux 5.14, the tree can.
-        if (cgroup) await endTree(root, {});
-        throw error;
-      }
-    } catch (error) {
-      // Where the others can't be found, for want of descriptors, say, the child ends at least.
-      if (this.#owner.isAlive()) this.#owner.kill();
-      throw error;
-    }
-  }
-
-  /** Ends the child if the signal aborts before. */
-  #heed(signal: AbortSignal): void {
-    const abort = () => {
-      const { handle, exit } = this.#parts;
-      terminate(handle, exit, {}, this.#keepAlive).catch((error) => this.#endError = error);
-    };
-    signal.addEventListener("abort", abort);
-    const stop = () => signal.removeEventListener("abort", abort);
-    this.status.then(stop, stop);
-  }
-
   #end(name: keyof PipeEnds): OwnedFd {
     const end = this.#ends[name];
-    if (!end) throw new TypeError(`Cannot get '${name}': '${name}' is not piped`);
+    if (!end) throw notPiped(name);
     return end;
-  }
-
-  async #collect(name: "stdout" | "stderr"): Promise<Uint8Array<ArrayBuffer>> {
-    const end = this.#ends[name];
-    return end ? await end.readable.bytes() : new Uint8Array();
   }
 }

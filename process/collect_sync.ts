@@ -14,8 +14,8 @@ import { pollAll } from "../ffi/syscalls.ts";
 import { joined } from "../pidfd/collect.ts";
 import type { OwnedFd } from "../pidfd/owned_fd.ts";
 import { EPOLLIN, EPOLLOUT } from "../structs/epoll_event.ts";
-import type { Collected } from "./output.ts";
-import type { PipeEnds } from "./stdio.ts";
+import type { Start } from "./child.ts";
+import type { Collected } from "./child_output.ts";
 
 /** How much memory is taken at a time, at first and then. */
 const FIRST_PIECE = 64 * 1024;
@@ -27,13 +27,15 @@ const LEFT_OVER = 16 * 1024;
 /** What a pipe is made to hold, so that the two sides meet less often. */
 const LARGE_PIPE = 256 * 1024;
 
-/** One pipe between the child and this program. */
+/** How often what is in the pipes is read once the child was ended: enough for a large pipe. */
+const LAST_STEPS = 32;
+
+/** What is waited for. */
 interface Flow {
-  readonly end: OwnedFd;
-  /** What it waits for. */
+  readonly fd: number;
   readonly events: number;
   /** Moves what can be moved now. Returns whether that was the last. */
-  move(fd: number): boolean;
+  move(): boolean;
 }
 
 /** Bytes that are read straight to where they stay. */
@@ -43,75 +45,110 @@ class Reading implements Flow {
   #piece = new Uint8Array(new ArrayBuffer(FIRST_PIECE));
   #length = 0;
 
-  constructor(readonly end: OwnedFd) {}
+  constructor(readonly fd: number) {}
 
-  move(fd: number): boolean {
-    if (this.#piece.length - this.#length < LEFT_OVER) this.#next(fd);
-    const length = tryRead(fd, this.#piece.subarray(this.#length));
+  move(): boolean {
+    if (this.#piece.length - this.#length < LEFT_OVER) this.#next();
+    const length = tryRead(this.fd, this.#piece.subarray(this.#length));
     if (length === -Errno.EAGAIN) return false;
     this.#length += check("read", length);
     return length === 0;
   }
 
-  /** All that was read by now. */
+  /** All that was read by now, and no more memory than that. */
   bytes(): Uint8Array<ArrayBuffer> {
-    // A copy, where it is the only piece: users keep no more memory than they have bytes.
-    const last = this.#piece.slice(0, this.#length);
-    return joined([...this.#pieces, last]);
+    return joined([...this.#pieces, this.#piece.slice(0, this.#length)]);
   }
 
-  #next(fd: number): void {
-    if (this.#pieces.length === 0) tryEnlargePipe(fd, LARGE_PIPE);
+  #next(): void {
+    if (this.#pieces.length === 0) tryEnlargePipe(this.fd, LARGE_PIPE);
     this.#pieces.push(this.#piece.subarray(0, this.#length));
     this.#piece = new Uint8Array(new ArrayBuffer(PIECE));
     this.#length = 0;
   }
 }
 
-/** Bytes that are written as fast as the child reads them. */
+/** Bytes that are written as fast as the child reads them, and then their end. */
 class Writing implements Flow {
   readonly events = EPOLLOUT;
+  readonly #end: OwnedFd;
   #rest: Uint8Array<ArrayBuffer>;
 
-  constructor(readonly end: OwnedFd, input: Uint8Array) {
+  constructor(end: OwnedFd, input: Uint8Array) {
+    this.#end = end;
     this.#rest = input as Uint8Array<ArrayBuffer>;
   }
 
-  move(fd: number): boolean {
-    if (this.#rest.length === 0) return true;
-    const length = tryWrite(fd, this.#rest);
+  get fd(): number {
+    return this.#end.fd;
+  }
+
+  move(): boolean {
+    const length = this.#rest.length === 0 ? 0 : tryWrite(this.fd, this.#rest);
     if (length === -Errno.EAGAIN) return false;
     // A child that reads only a part of it has not failed.
-    if (length === -Errno.EPIPE) return true;
-    this.#rest = this.#rest.subarray(check("write", length));
-    return this.#rest.length === 0;
+    if (length === -Errno.EPIPE) this.#rest = this.#rest.subarray(this.#rest.length);
+    else this.#rest = this.#rest.subarray(check("write", length));
+    if (this.#rest.length > 0) return false;
+    this.#end.close();
+    return true;
   }
 }
 
-/**
- * Writes the input and reads both streams to their ends, or until the deadline. Each end is closed
- * once it is through.
- *
- * @param deadline In `performance.now()` time; Infinity for none.
- */
-export function collectSync(
-  ends: PipeEnds,
-  input: Uint8Array | undefined,
-  deadline: number,
-): Collected {
-  const stdout = ends.stdout && new Reading(ends.stdout);
-  const stderr = ends.stderr && new Reading(ends.stderr);
-  const stdin = ends.stdin && new Writing(ends.stdin, input ?? new Uint8Array());
-  let flows: Flow[] = [stdout, stderr, stdin].filter((flow) => flow !== undefined);
-  for (const { end } of flows) setNonblocking(end.fd);
-  while (flows.length > 0) {
-    const ready = pollAll(flows.map(({ end, events }) => ({ fd: end.fd, events })), deadline);
-    if (ready === null) break;
-    flows = flows.filter((flow, i) => {
-      if (ready[i] === 0 || !flow.move(flow.end.fd)) return true;
-      flow.end.close();
-      return false;
-    });
+/** The child's end. */
+class Exit implements Flow {
+  readonly events = EPOLLIN;
+  constructor(readonly fd: number) {}
+  move(): boolean {
+    return true;
   }
-  return { stdout: stdout?.bytes(), stderr: stderr?.bytes() };
+}
+
+/** The collection of one child's output. */
+export class SyncCollection {
+  readonly #stdout: Reading | undefined;
+  readonly #stderr: Reading | undefined;
+  readonly #exit: Flow;
+  #flows: Flow[];
+
+  constructor({ owner, ends, input }: Pick<Start, "owner" | "ends" | "input">) {
+    for (const end of Object.values(ends)) setNonblocking(end.fd);
+    const { stdin, stdout, stderr } = ends;
+    this.#stdout = stdout && new Reading(stdout.fd);
+    this.#stderr = stderr && new Reading(stderr.fd);
+    this.#exit = new Exit(owner.fd);
+    const writing = stdin && input && new Writing(stdin, input);
+    this.#flows = [this.#stdout, this.#stderr, writing, this.#exit].filter((flow) => !!flow);
+  }
+
+  /** Goes on until the child and all its pipes have ended. Returns false at the deadline. */
+  run(deadline: number): boolean {
+    while (this.#flows.length > 0) if (!this.#step(deadline)) return false;
+    return true;
+  }
+
+  /** As `run`, but until the child has ended: others may hold its pipes open. */
+  runToExit(deadline: number): boolean {
+    while (this.#flows.includes(this.#exit)) if (!this.#step(deadline)) return false;
+    // What is in the pipes still. Whoever fills them again and again has to stop some time.
+    for (let i = 0; i < LAST_STEPS && this.#flows.length > 0; i++) this.#step(0);
+    return true;
+  }
+
+  /** What was collected by now. */
+  get collected(): Collected {
+    return {
+      stdout: this.#stdout?.bytes(),
+      stderr: this.#stderr?.bytes(),
+      truncated: this.#flows.some((flow) => flow instanceof Reading),
+    };
+  }
+
+  /** Waits for one of them at least. Returns false if the deadline came first. */
+  #step(deadline: number): boolean {
+    const ready = pollAll(this.#flows.map(({ fd, events }) => ({ fd, events })), deadline);
+    if (ready === null) return false;
+    this.#flows = this.#flows.filter((flow, i) => ready[i] === 0 || !flow.move());
+    return true;
+  }
 }

@@ -8,6 +8,7 @@ import { checkInstance, checkRecord } from "../pidfd/arguments.ts";
 import type { OwnedFd } from "../pidfd/owned_fd.ts";
 import type { PidFd } from "../pidfd/pidfd.ts";
 import type { Signal } from "../pidfd/signals.ts";
+import type { EndOptions } from "./ending.ts";
 import type { Limits } from "./limits.ts";
 import type { Stdio } from "./stdio.ts";
 
@@ -28,6 +29,11 @@ export interface SpawnOptions {
   clearEnv?: boolean;
   /** Its standard input: `"inherit"` unless told otherwise. */
   stdin?: Stdio;
+  /**
+   * What is written to its standard input, which then ends. Then `stdin` is piped. Bytes are not
+   * copied: they must stay as they are until they are written.
+   */
+  input?: string | Uint8Array;
   /** Its standard output: `"inherit"` unless told otherwise. */
   stdout?: Stdio;
   /** Its standard error: `"inherit"` unless told otherwise; `"stdout"` for wherever that goes. */
@@ -87,10 +93,17 @@ export interface SpawnOptions {
    */
   parentDeathSignal?: Signal;
   /**
-   * Ends the process, as {@linkcode PidFd.terminate} does, when it aborts. If the process refuses
-   * that, as one with more rights can, it goes on, and {@linkcode Child.endError} tells why.
+   * Ends the process when it aborts, in the way that `end` tells. If the process refuses that, as
+   * one with more rights can, it goes on, and {@linkcode Child.endError} tells why.
    */
   signal?: AbortSignal;
+  /**
+   * How long it may run, in milliseconds from its start. Then it is ended in the way that `end`
+   * tells, and {@linkcode Child.timedOut} is true.
+   */
+  timeout?: number;
+  /** How it is ended: by an abort of `signal`, after `timeout`, and at disposal. */
+  end?: EndOptions;
   /** An option of `Deno.Command` that means nothing on Linux. */
   windowsRawArguments?: boolean;
 }
@@ -103,10 +116,12 @@ const KNOWN: Readonly<Record<keyof SpawnOptions, true>> = {
   clearEnv: true,
   cwd: true,
   detached: true,
+  end: true,
   env: true,
   fds: true,
   gid: true,
   groups: true,
+  input: true,
   limits: true,
   nice: true,
   noNewPrivileges: true,
@@ -117,6 +132,7 @@ const KNOWN: Readonly<Record<keyof SpawnOptions, true>> = {
   stdin: true,
   stdout: true,
   uid: true,
+  timeout: true,
   umask: true,
   user: true,
   windowsRawArguments: true,
@@ -133,7 +149,10 @@ export function optionsOf(
   }
   const options = checkNames(second === undefined ? {} : second);
   if (options.args !== undefined) {
-    throw new TypeError("options.args must not be given where the arguments stand before");
+    // The words are Deno's: programs that come from there may look for them.
+    throw new TypeError(
+      "Passing 'args' in options is not allowed when args are passed as a separate argument",
+    );
   }
   return { ...options, args: [...first] };
 }

@@ -4,8 +4,9 @@
  * @module
  */
 
-import { type ChildOutput, outputOf } from "./output.ts";
-import { collectSync } from "./collect_sync.ts";
+import type { Start } from "./child.ts";
+import { type ChildOutput, outputOf } from "./child_output.ts";
+import { SyncCollection } from "./collect_sync.ts";
 import { inputOf } from "./input.ts";
 import { optionsOf, type SpawnOptions } from "./options.ts";
 import { begin, spawn } from "./spawn.ts";
@@ -66,9 +67,11 @@ export function spawnAndWait(
  * signal listener of it runs. The process can write any amount to both streams.
  *
  * `signal` can't abort while nothing runs: only one that has aborted before counts, and is thrown.
+ * After `timeout` the process alone is ended, and what others still hold open is cut off.
  *
  * @throws {SyscallError} If it can't be started, as {@linkcode spawn} does.
- * @throws {TypeError} If stdin is to be piped: nobody could write to it.
+ * @throws {TypeError} If stdin is to be piped: nobody could write to it; with `end.tree`, which
+ *   takes {@linkcode spawnAndWait}.
  *
  * @example
  * ```ts
@@ -101,16 +104,34 @@ export function spawnAndWaitSync(
   optionsBehind?: Omit<SpawnOptions, "args">,
 ): ChildOutput {
   const options = waitingOptions(optionsOf(argsOrOptions, optionsBehind));
-  return begin(command, options, ({ owner, ends, cgroup, input }) => {
+  if (options.timeout !== undefined && options.end?.tree) {
+    throw new TypeError("options.end.tree must not be given here: it takes spawnAndWait()");
+  }
+  return begin(command, options, (start) => {
     try {
-      // This is where a deadline goes.
-      const collected = collectSync(ends, input, Infinity);
-      return outputOf(owner.waitSync(), collected);
+      return waitSync(start);
     } finally {
-      closeEnds(ends);
-      cgroup?.[Symbol.dispose]();
+      closeEnds(start.ends);
+      start.cgroup?.[Symbol.dispose]();
+      start.owner.close();
     }
   });
+}
+
+/** Collects until the end, or until the time is up; then ends the child as `end` tells. */
+function waitSync(start: Start): ChildOutput {
+  const { owner, end: { timeout = Infinity, how } } = start;
+  const collection = new SyncCollection(start);
+  let deadline = performance.now() + timeout;
+  if (!collection.run(deadline)) {
+    owner.sendSignal(how.signal);
+    deadline += how.grace;
+    if (!collection.runToExit(deadline)) {
+      owner.kill();
+      collection.runToExit(Infinity);
+    }
+  }
+  return outputOf(owner.waitSync(), collection.collected);
 }
 
 /** The options with the defaults of a child that is waited for. */

@@ -15,6 +15,7 @@ import { TOLD } from "../support/exit_info.ts";
 import { PATIENCE, readStat } from "../support/processes.ts";
 import { needing } from "../support/skip.ts";
 import { Mark, startBranching, startTree } from "../support/trees.ts";
+import { killed } from "../support/statuses.ts";
 
 /** No kernel gives a PID as high as this. */
 const NOBODY = String(2 ** 31 - 1);
@@ -105,8 +106,7 @@ Deno.test(needing(...TOLD, "pidfd kill --wait --json prints an object for each")
   const pids = [one, other].map(({ child }) => child.pid);
   const command = await shownCommand(pids[0]);
   const ends = objectsOf(await output(["kill", "--wait", "--json", ...pids.map(String)]));
-  const signalled = { success: false, code: 143, signal: "SIGTERM", signalNumber: 15 };
-  const status = { ...signalled, coreDumped: false };
+  const status = killed(15, "SIGTERM");
   assertEquals(
     ends.toSorted((a, b) => Number(a.pid) - Number(b.pid)),
     pids.toSorted((a, b) => a - b).map((pid) => ({

@@ -25,6 +25,7 @@ import {
 import { TOLD } from "../support/exit_info.ts";
 import { eventually, PATIENCE, startStranger } from "../support/processes.ts";
 import { needing } from "../support/skip.ts";
+import { exited } from "../support/statuses.ts";
 
 const [, isTold] = TOLD;
 
@@ -86,7 +87,7 @@ Deno.test(needing(...TOLD, "pidfd wait --json prints an object for the end"), as
     pid,
     command,
     ended: true,
-    status: { success: false, code: 7, signal: null, signalNumber: null, coreDumped: false },
+    status: exited(7),
   }]);
 });
 

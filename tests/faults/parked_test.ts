@@ -12,13 +12,12 @@ import { ERRORS } from "../support/faults/errors.ts";
 import { attach, canTrace } from "../support/faults/tracer.ts";
 import { eventually, readStat, ROOT } from "../support/processes.ts";
 import { canFilter, needing } from "../support/skip.ts";
+import { exited } from "../support/statuses.ts";
 
 const WAITING = `${ROOT}tests/support/faults/waiting.ts`;
 const IMPORT_MAP = `${ROOT}tests/std/import_map.json`;
 
-const SEVEN = {
-  value: { success: false, code: 7, signal: null, signalNumber: null, coreDumped: false },
-};
+const SEVEN = { value: exited(7) };
 
 /** Starts a program that waits for a child, and that ends it when it gets a line. */
 function startWaiting(...args: string[]): TalkingChild {

@@ -9,6 +9,7 @@ import { idHandles, pidfsIds, threadPidfds } from "../../ffi/capabilities.ts";
 import { Errno } from "../../ffi/errno.ts";
 import { AT_FDCWD, close, inode, O_RDONLY, openat, pipe, write } from "../../ffi/files.ts";
 import {
+  type ChildExit,
   getpid,
   hasExited,
   openById,
@@ -148,9 +149,11 @@ Deno.test("waitidPidfd() tells of a child that runs, that ended, and that was re
   assertEquals(waitidPidfd(fd, true), null);
   child.pidfd.kill();
   blockUntilEnded(child.pid);
-  const killed = { code: 2, status: 9 };
-  assertEquals(waitidPidfd(fd, false), killed);
-  assertEquals(waitidPidfd(fd, true), killed);
+  for (const reap of [false, true]) {
+    const { code, status, usage } = waitidPidfd(fd, reap) as ChildExit;
+    assertEquals([code, status], [2, 9]);
+    assert(usage.ru_maxrss > 0);
+  }
   assertEquals(waitidPidfd(fd, false), "ECHILD");
 });
 

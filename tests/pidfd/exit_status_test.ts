@@ -11,36 +11,35 @@ import {
   fromCommandStatus,
   fromStatusWord,
 } from "../../pidfd/exit_status.ts";
+import { rusage } from "../../structs/rusage.ts";
 import { CLD_DUMPED, CLD_EXITED, CLD_KILLED } from "../../structs/siginfo.ts";
 import { startShell } from "../support/children.ts";
+import { ended, exited, killed } from "../support/statuses.ts";
 
-function exited(code: number): ExitStatus {
-  return { success: code === 0, code, signal: null, signalNumber: null, coreDumped: false };
-}
-
-function killed(number: number, signal: Deno.Signal | null, coreDumped = false): ExitStatus {
-  return { success: false, code: 128 + number, signal, signalNumber: number, coreDumped };
+/** How a child ended of which waitid(2) says so. */
+function fromExit(code: number, status: number): ExitStatus | null {
+  return ended(fromChildExit({ code, status, usage: rusage.allocate().fields }));
 }
 
 Deno.test("fromChildExit() has the code of a child that exited", () => {
   for (const code of [0, 1, 7, 128, 137, 255]) {
-    assertEquals(fromChildExit({ code: CLD_EXITED, status: code }), exited(code));
+    assertEquals(fromExit(CLD_EXITED, code), exited(code));
   }
 });
 
 Deno.test("fromChildExit() has the signal of a child that was killed", () => {
-  assertEquals(fromChildExit({ code: CLD_KILLED, status: 9 }), killed(9, "SIGKILL"));
-  assertEquals(fromChildExit({ code: CLD_KILLED, status: 1 }), killed(1, "SIGHUP"));
+  assertEquals(fromExit(CLD_KILLED, 9), killed(9, "SIGKILL"));
+  assertEquals(fromExit(CLD_KILLED, 1), killed(1, "SIGHUP"));
 });
 
 Deno.test("fromChildExit() tells whether a child dumped core", () => {
-  assertEquals(fromChildExit({ code: CLD_DUMPED, status: 11 }), killed(11, "SIGSEGV", true));
-  assertEquals(fromChildExit({ code: CLD_KILLED, status: 11 }), killed(11, "SIGSEGV"));
+  assertEquals(fromExit(CLD_DUMPED, 11), killed(11, "SIGSEGV", true));
+  assertEquals(fromExit(CLD_KILLED, 11), killed(11, "SIGSEGV"));
 });
 
 Deno.test("fromChildExit() keeps the number of a real-time signal, which has no name", () => {
-  assertEquals(fromChildExit({ code: CLD_KILLED, status: 40 }), killed(40, null));
-  assertEquals(fromChildExit({ code: CLD_DUMPED, status: 64 }), killed(64, null, true));
+  assertEquals(fromExit(CLD_KILLED, 40), killed(40, null));
+  assertEquals(fromExit(CLD_DUMPED, 64), killed(64, null, true));
 });
 
 /** Words of wait(2), as `WEXITSTATUS`, `WTERMSIG` and `WCOREDUMP` take them apart. */
@@ -83,4 +82,30 @@ Deno.test("fromCommandStatus() agrees with what Deno says of real children", asy
   ) {
     assertEquals(fromCommandStatus(await startShell(command).status), status);
   }
+});
+
+Deno.test("fromChildExit() has milliseconds and bytes of what a child has used", () => {
+  const usage = rusage.decode(rusage.encode({
+    utime_sec: 1,
+    utime_usec: 234_567,
+    stime_usec: 5,
+    ru_maxrss: 3,
+    ru_minflt: 4,
+    ru_majflt: 5,
+    ru_inblock: 6,
+    ru_oublock: 7,
+    ru_nvcsw: 8,
+    ru_nivcsw: 9,
+  }));
+  assertEquals(fromChildExit({ code: CLD_EXITED, status: 0, usage }).usage, {
+    userTime: 1234.567,
+    systemTime: 0.005,
+    maxRss: 3072,
+    minorFaults: 4,
+    majorFaults: 5,
+    blockReads: 6,
+    blockWrites: 7,
+    voluntarySwitches: 8,
+    involuntarySwitches: 9,
+  });
 });

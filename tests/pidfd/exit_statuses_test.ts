@@ -11,6 +11,7 @@ import { exitInfo } from "../../ffi/capabilities.ts";
 import { type ExitStatus, PidFd, spawn } from "../../mod.ts";
 import { startShell, startUnreaped } from "../support/children.ts";
 import { eventually, PATIENCE, readStat } from "../support/processes.ts";
+import { ended, exited, killed } from "../support/statuses.ts";
 import { needing } from "../support/skip.ts";
 
 interface Ending {
@@ -18,14 +19,6 @@ interface Ending {
   readonly status: ExitStatus;
   /** What it needs, and whether that is there. */
   readonly needs?: readonly [string, boolean];
-}
-
-function exited(code: number): ExitStatus {
-  return { success: code === 0, code, signal: null, signalNumber: null, coreDumped: false };
-}
-
-function killed(number: number, signal: Deno.Signal | null, coreDumped = false): ExitStatus {
-  return { success: false, code: 128 + number, signal, signalNumber: number, coreDumped };
 }
 
 const ENDINGS: readonly Ending[] = [
@@ -63,8 +56,8 @@ for (const { command, status, needs } of ENDINGS) {
         const cwd = await Deno.makeTempDir();
         try {
           using child = startUnreaped(command, cwd);
-          assertEquals(await ask(child.pidfd), status);
-          assertEquals(await ask(child.pidfd), status);
+          assertEquals(ended(await ask(child.pidfd)), status);
+          assertEquals(ended(await ask(child.pidfd)), status);
         } finally {
           await Deno.remove(cwd, { recursive: true });
         }
@@ -84,8 +77,8 @@ for (const { command, status, needs } of ENDINGS) {
           using owner = PidFd.fromPid(child.pid);
           owner.waitSync({ reap: true });
           assertEquals(readStat(child.pid), null);
-          assertEquals(await ask(child.pidfd), status);
-          assertEquals(await ask(child.pidfd), status);
+          assertEquals(ended(await ask(child.pidfd)), status);
+          assertEquals(ended(await ask(child.pidfd)), status);
         } finally {
           await Deno.remove(cwd, { recursive: true });
         }
@@ -99,9 +92,9 @@ for (const { command, status, needs } of ENDINGS) {
         try {
           const child = spawn("sh", { args: ["-c", command], cwd });
           using pidfd = child.pidfd;
-          assertEquals(await ask(pidfd), status);
-          assertEquals(await child.status, status);
-          assertEquals(await ask(pidfd), status);
+          assertEquals(ended(await ask(pidfd)), status);
+          assertEquals(ended(await child.status), status);
+          assertEquals(ended(await ask(pidfd)), status);
         } finally {
           await Deno.remove(cwd, { recursive: true });
         }

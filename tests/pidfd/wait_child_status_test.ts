@@ -12,15 +12,13 @@ import { PidFd, SyscallError } from "../../mod.ts";
 import { blockUntilEnded, startHeld, startShell } from "../support/children.ts";
 import { PATIENCE, readStat } from "../support/processes.ts";
 import { shadow, without } from "../support/shadow.ts";
+import { exited, killed } from "../support/statuses.ts";
 
 for (
   const [command, expected] of [
-    ["true", { success: true, code: 0, signal: null, signalNumber: null, coreDumped: false }],
-    ["exit 7", { success: false, code: 7, signal: null, signalNumber: null, coreDumped: false }],
-    [
-      "kill -9 $$",
-      { success: false, code: 137, signal: "SIGKILL", signalNumber: 9, coreDumped: false },
-    ],
+    ["true", exited(0)],
+    ["exit 7", exited(7)],
+    ["kill -9 $$", killed(9, "SIGKILL")],
   ] as const
 ) {
   Deno.test(`PidFd.wait() asks child.status how \`${command}\` ended`, async () => {

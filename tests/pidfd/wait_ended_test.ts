@@ -24,7 +24,7 @@ async function looksDuringRounds(): Promise<number> {
   await rounds(1);
   using calls = watchCalls();
   await rounds(20);
-  return calls.names.filter((name) => name === "waitid").length;
+  return calls.names.filter((name) => name === "syscall_waitid").length;
 }
 
 async function rounds(count: number): Promise<void> {
@@ -80,7 +80,7 @@ Deno.test(
       assertThrows(() => pidfd.waitSync({ timeout }), Deno.errors.TimedOut, message);
     }
     // Two looks before the end is seen, and one when the blocking begins.
-    assertEquals(calls.names.filter((name) => name === "waitid").length <= 6, true);
+    assertEquals(calls.names.filter((name) => name === "syscall_waitid").length <= 6, true);
     await tracer.endInput();
     await tracer.child.status;
     assertEquals(pidfd.waitSync({ timeout: PATIENCE, reap: true }).signal, "SIGKILL");

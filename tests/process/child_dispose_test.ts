@@ -140,7 +140,7 @@ Deno.test("await using leaves nothing of a child that couldn't be reaped at firs
       setErrno(Errno.EINVAL);
       return -1;
     };
-    using _refusing = shadow(libc() as Record<string, unknown>, "waitid", () => refuse);
+    using _refusing = shadow(libc() as Record<string, unknown>, "syscall_waitid", () => refuse);
     child.kill();
     await assertRejects(() => child.status, SyscallError, "waitid: EINVAL");
   }

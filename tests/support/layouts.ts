@@ -26,6 +26,7 @@ import {
 import { passwd } from "../../structs/passwd.ts";
 import { pipeEnds } from "../../structs/pipe.ts";
 import { pollfd } from "../../structs/pollfd.ts";
+import { rusage } from "../../structs/rusage.ts";
 import { siginfoChild, siginfoQueue } from "../../structs/siginfo.ts";
 import { cmsghdr, intValue, iovec, msghdr, sockaddrUn, ucred } from "../../structs/socket.ts";
 import { statfs, statx } from "../../structs/stat.ts";
@@ -87,6 +88,39 @@ const pidfdInfoFields = {
 };
 
 export const LAYOUTS: Readonly<Record<string, Layout>> = {
+  rusage: {
+    type: rusage,
+    size: 144,
+    align: 8,
+    offsets: {
+      utime_sec: 0,
+      utime_usec: 8,
+      stime_sec: 16,
+      stime_usec: 24,
+      ru_maxrss: 32,
+      ru_ixrss: 40,
+      ru_idrss: 48,
+      ru_isrss: 56,
+      ru_minflt: 64,
+      ru_majflt: 72,
+      ru_nswap: 80,
+      ru_inblock: 88,
+      ru_oublock: 96,
+      ru_msgsnd: 104,
+      ru_msgrcv: 112,
+      ru_nsignals: 120,
+      ru_nvcsw: 128,
+      ru_nivcsw: 136,
+    },
+    c: "struct rusage",
+    header: "sys/resource.h",
+    members: {
+      utime_sec: "ru_utime.tv_sec",
+      utime_usec: "ru_utime.tv_usec",
+      stime_sec: "ru_stime.tv_sec",
+      stime_usec: "ru_stime.tv_usec",
+    },
+  },
   siginfoChild: {
     type: siginfoChild,
     size: 128,

@@ -51,7 +51,10 @@ export interface ErrorFacts {
 /** Does something, and says what came of it. */
 export async function outcomeOf(act: () => unknown): Promise<Outcome> {
   try {
-    return { value: await act() };
+    const value = await act();
+    // What a process has used is different each time.
+    const isStatus = typeof value === "object" && value !== null && "usage" in value;
+    return { value: isStatus ? { ...value, usage: null } : value };
   } catch (error) {
     const { name, message, errno, syscall } = error as ErrorFacts;
     return { error: { name, message, errno, syscall } };

@@ -1,0 +1,153 @@
+/**
+ * How a child is ended before it ends by itself: by an abort, after its time, when it has written
+ * too much, or because its `Child` is disposed of.
+ *
+ * States: **left alone**, then **ending** from the first cause on, for good: a second cause changes
+ * nothing, except that a disposal ends the tree, too. Where the child can't be ended it goes on,
+ * and `error` says why.
+ *
+ * Nothing here keeps the program alive: while the child does, its status is waited for.
+ *
+ * @module
+ */
+
+import type { KeepAlive } from "../ffi/readiness.ts";
+import { checkAbortSignal, checkBoolean, checkDuration, checkOptions } from "../pidfd/arguments.ts";
+import type { ExitStatus } from "../pidfd/exit_status.ts";
+import { partsOf, type PidFd } from "../pidfd/pidfd.ts";
+import { type Signal, signalNumber } from "../pidfd/signals.ts";
+import { DEFAULT_GRACE, LONGEST_TIMER, terminate } from "../pidfd/terminate.ts";
+import type { Cgroup } from "./cgroup.ts";
+import { endTree } from "./tree.ts";
+
+/** How a child is ended. */
+export interface EndOptions {
+  /** What asks it to end: SIGTERM unless told otherwise. */
+  signal?: Signal;
+  /** How long that may take before SIGKILL follows, in milliseconds: 5000 unless told otherwise. */
+  grace?: number;
+  /**
+   * Whether its descendants end, too, as {@linkcode killTree} ends them: not unless told so. A
+   * disposal ends them in any case.
+   */
+  tree?: boolean;
+}
+
+/** What ends a child, and how. */
+export interface EndPlan {
+  readonly signal?: AbortSignal;
+  readonly timeout?: number;
+  readonly how: Required<EndOptions>;
+}
+
+/** Checks the options that tell when and how a child is ended. */
+export function endPlanOf(
+  { signal, timeout, end = {} }: { signal?: AbortSignal; timeout?: number; end?: EndOptions },
+): EndPlan {
+  checkAbortSignal("options.signal", signal);
+  if (timeout !== undefined) checkDuration("options.timeout", timeout);
+  checkOptions("options.end", end, ["signal", "grace", "tree"]);
+  const { signal: asking = "SIGTERM", grace = DEFAULT_GRACE, tree = false } = end;
+  signalNumber("options.end.signal", asking);
+  checkDuration("options.end.grace", grace);
+  checkBoolean("options.end.tree", tree);
+  return { signal, timeout, how: { signal: asking, grace, tree } };
+}
+
+/** The ending of one child. */
+export class Ending {
+  readonly #owner: PidFd;
+  readonly #how: Required<EndOptions>;
+  readonly #keepAlive: KeepAlive;
+  #cgroup: Cgroup | undefined;
+  #hasBegun = false;
+  #timedOut = false;
+  #error: Error | null = null;
+
+  constructor(
+    owner: PidFd,
+    how: Required<EndOptions>,
+    cgroup: Cgroup | undefined,
+    keepAlive: KeepAlive,
+  ) {
+    this.#owner = owner;
+    this.#how = how;
+    this.#cgroup = cgroup;
+    this.#keepAlive = keepAlive;
+  }
+
+  /** Whether it was the timeout that ended the child. */
+  get timedOut(): boolean {
+    return this.#timedOut;
+  }
+
+  /** Why the child could not be ended. */
+  get error(): Error | null {
+    return this.#error;
+  }
+
+  /** Heeds an abort and the time, as long as the child runs. */
+  heed({ signal, timeout }: EndPlan, status: Promise<ExitStatus>): void {
+    if (signal === undefined && timeout === undefined) return;
+    const abort = () => this.begin();
+    signal?.addEventListener("abort", abort);
+    const timer = timeout === undefined || timeout > LONGEST_TIMER
+      ? undefined
+      : setTimeout(() => this.#expire(), timeout);
+    if (timer) Deno.unrefTimer(timer);
+    const stop = () => {
+      signal?.removeEventListener("abort", abort);
+      clearTimeout(timer);
+    };
+    status.then(stop, stop);
+  }
+
+  /** Ends the child, or its tree. */
+  begin(): void {
+    if (this.#hasBegun) return;
+    this.#hasBegun = true;
+    this.#end().catch((error) => {
+      this.#error = error;
+      this.#timedOut = false;
+    });
+  }
+
+  #expire(): void {
+    if (this.#hasBegun || partsOf(this.#owner).exit.hasEnded()) return;
+    this.#timedOut = true;
+    this.begin();
+  }
+
+  async #end(): Promise<void> {
+    if (this.#how.tree) return await this.endTree();
+    const { signal, grace } = this.#how;
+    const { handle, exit } = partsOf(this.#owner);
+    await terminate(handle, exit, { signal, grace }, this.#keepAlive);
+  }
+
+  /** Ends all that is to be ended, or what can be; throws what was in the way of the rest. */
+  async endTree(): Promise<void> {
+    const { signal, grace } = this.#how;
+    const cgroup = this.#cgroup;
+    try {
+      using root = this.#owner.clone();
+      try {
+        await endTree(root, { signal, grace, cgroup });
+      } catch (error) {
+        // Where the cgroup can't be ended, as before Linux 5.14, the tree can.
+        if (cgroup) await endTree(root, { signal, grace });
+        throw error;
+      }
+    } catch (error) {
+      // Where the others can't be found, for want of descriptors, say, the child ends at least.
+      if (this.#owner.isAlive()) this.#owner.kill();
+      throw error;
+    }
+  }
+
+  /** Gives up the cgroup's folder. */
+  release(): void {
+    this.#cgroup?.[Symbol.dispose]();
+    this.#cgroup = undefined;
+  }
+}
