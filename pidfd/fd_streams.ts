@@ -130,7 +130,6 @@ function exactBuffer(bytes: Uint8Array<ArrayBuffer>): ArrayBuffer {
 
 const makeReadable: Make<FdStreams["readable"]> = (handle, end, keepAlive) => {
   const canceled = new AbortController();
-  let buffer = new Uint8Array(new ArrayBuffer(CHUNK));
   let thisTurn = 0;
   let enlarged = false;
 
@@ -141,32 +140,31 @@ const makeReadable: Make<FdStreams["readable"]> = (handle, end, keepAlive) => {
         thisTurn = 0;
         await new Promise((resolve) => setImmediate(resolve));
       }
-      // Asked for anew each time: while we waited, the reader can have become another one.
-      const length = tryRead(handle.use(), requested(controller) ?? buffer);
+      const length = tryRead(handle.use(), wanted(controller));
       if (length !== -Errno.EAGAIN) return check("read", length);
       thisTurn = 0;
       await ready(handle.use(), EPOLLIN, canceled.signal, keepAlive);
     }
   }
 
-  /** Hands on what was read: to the memory that the reader gave, it needs no more than a word. */
   function pass(controller: ReadableByteStreamController, length: number): void {
     thisTurn += length;
     if (length >= CHUNK / 2 && !enlarged) {
       tryEnlargePipe(handle.use(), LARGE_PIPE);
       enlarged = true;
     }
-    if (controller.byobRequest) return controller.byobRequest.respond(length);
-    // A little is copied, so that it doesn't hold a whole buffer.
-    if (length < buffer.length / 2) return controller.enqueue(buffer.slice(0, length));
-    controller.enqueue(buffer.subarray(0, length));
-    // The stream has taken that one's memory away.
-    buffer = new Uint8Array(new ArrayBuffer(CHUNK));
+    const view = wanted(controller);
+    // A little is copied, so that it doesn't hold memory that was made for much.
+    if (length < CHUNK / 2 && view.buffer.byteLength === CHUNK) {
+      controller.enqueue(view.slice(0, length));
+    } else controller.byobRequest!.respond(length);
   }
 
   let fail: Fail;
   const source: UnderlyingByteSource = {
     type: "bytes",
+    // For readers that bring no memory. So there is some in any case, and one way to read.
+    autoAllocateChunkSize: CHUNK,
     start: (controller) => void (fail = (reason) => controller.error(reason)),
     async pull(controller) {
       try {
@@ -174,8 +172,8 @@ const makeReadable: Make<FdStreams["readable"]> = (handle, end, keepAlive) => {
         if (length > 0) return pass(controller, length);
         end();
         controller.close();
-        // A reader that gave memory gets it back.
-        controller.byobRequest?.respond(0);
+        // Gives the memory back.
+        controller.byobRequest!.respond(0);
       } catch (error) {
         end();
         throw error;
@@ -191,10 +189,12 @@ const makeReadable: Make<FdStreams["readable"]> = (handle, end, keepAlive) => {
   return { stream: readableAtOnce(stream), fail: fail! };
 };
 
-/** The memory that a reader gave for what comes next, if it gave any. */
-function requested({ byobRequest }: ReadableByteStreamController): Uint8Array<ArrayBuffer> | null {
-  // The standard says so: whatever view the reader gave, this one is of bytes.
-  return byobRequest && byobRequest.view as Uint8Array<ArrayBuffer>;
+/**
+ * The memory for what comes next. It is asked for anew each time: while we wait, readers can take
+ * turns. The standard makes it a view of bytes, whatever the reader gave.
+ */
+function wanted({ byobRequest }: ReadableByteStreamController): Uint8Array<ArrayBuffer> {
+  return byobRequest!.view as Uint8Array<ArrayBuffer>;
 }
 
 const makeWritable: Make<FdStreams["writable"]> = (handle, end, keepAlive) => {
