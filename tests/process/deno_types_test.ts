@@ -6,12 +6,12 @@
 
 import { assertEquals } from "@std/assert";
 import {
-  Child,
+  type Child,
   type ChildOutput,
   type ExitStatus,
   spawn,
-  spawnAndWait,
-  spawnAndWaitSync,
+  type spawnAndWait,
+  type spawnAndWaitSync,
   type SpawnOptions,
 } from "../../mod.ts";
 
