@@ -52,5 +52,5 @@ export type { SpawnOptions } from "./process/options.ts";
 export { setSubreaper, spawn } from "./process/spawn.ts";
 export { spawnAndWait, spawnAndWaitSync } from "./process/spawn_and_wait.ts";
 export type { Stdio } from "./process/stdio.ts";
-export type { KilledProcess } from "./process/member.ts";
-export { type KilledTree, killTree, type KillTreeOptions } from "./process/tree.ts";
+export type { KilledProcess, KilledTree } from "./process/member.ts";
+export { killTree, type KillTreeOptions } from "./process/tree.ts";

@@ -1,10 +1,9 @@
 /**
  * A process that this program started: its handle, its pipes, and its end.
  *
- * The child is reaped by a handle of its own, which nobody else sees and which is given up
- * as soon as that is done: no child becomes a zombie, whatever becomes of the handle that
- * users get, and no child costs an fd once it is gone, but for that of the cgroup that it was
- * born into: whoever disposes of the child ends what is left in there.
+ * A handle of its own reaps the child, and is closed as soon as that is done. So no child stays a
+ * zombie, whatever users do with their handle. An ended child costs no fd but that of the cgroup
+ * that it was born into: a disposal ends what is left in there.
  *
  * @module
  */
@@ -184,7 +183,7 @@ export class Child implements AsyncDisposable {
     }
   }
 
-  /** Whether it was its `timeout` that ended the child. */
+  /** Whether it was its `timeout` that ended the child, or was to: see {@linkcode Child.endError}. */
   get timedOut(): boolean {
     return this.#ending.timedOut;
   }
@@ -226,6 +225,8 @@ export class Child implements AsyncDisposable {
   }
 
   async #dispose(): Promise<void> {
+    // A program does not end before what it waits for here.
+    this.#keepAlive.ref();
     try {
       await this.#ending.endTree();
       await this.status;

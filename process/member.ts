@@ -7,9 +7,10 @@
 
 import { infoIoctl, pidfsIds } from "../ffi/capabilities.ts";
 import { SyscallError } from "../ffi/errors.ts";
-import { PidFd } from "../pidfd/pidfd.ts";
+import type { KeepAlive } from "../ffi/readiness.ts";
+import { partsOf, PidFd } from "../pidfd/pidfd.ts";
 import { parseStat } from "../pidfd/proc_text.ts";
-import { parentOf, unlessGone, unlessHidden } from "./relatives.ts";
+import { parentOf, STOPPED, unlessGone, unlessHidden } from "./relatives.ts";
 
 /** One process of a tree. */
 export interface KilledProcess {
@@ -21,11 +22,42 @@ export interface KilledProcess {
   command: string;
 }
 
+/** What became of a tree. */
+export interface KilledTree {
+  /** The processes that ended. */
+  ended: KilledProcess[];
+  /** The processes that this program has no permission to signal. */
+  refused: KilledProcess[];
+  /**
+   * The processes that were killed and have not ended after two seconds more, as they are held up
+   * in the kernel (state D, as on a network file system that doesn't answer). They end once they
+   * get out of there.
+   */
+  stuck: KilledProcess[];
+}
+
 /** A process of the tree. */
 export interface Member {
   readonly pidfd: PidFd;
   process: KilledProcess;
   refused: boolean;
+  /** Resolves at its end, once somebody has asked. */
+  end?: Promise<void>;
+}
+
+/** Resolves at a member's end. However often it is asked, one wait is pending. */
+export function endOf(member: Member, keepAlive?: KeepAlive): Promise<void> {
+  if (member.end) return member.end;
+  member.end = partsOf(member.pidfd).exit.exited({}, keepAlive);
+  // Nobody may be waiting any more when its handle is closed.
+  member.end.catch(() => {});
+  return member.end;
+}
+
+/** Whether the process is held up in the kernel, where not even SIGKILL reaches it. */
+export function isStuck({ pidfd }: Member): boolean {
+  const stat = unlessHidden(() => pidfd.accessProc((proc) => proc.readTextFile("stat")));
+  return stat !== undefined && parseStat(stat).state === "D";
 }
 
 /** Sends a signal, if the process is there to get it. Returns whether it is not ours to signal. */
@@ -94,5 +126,5 @@ export function isStopped({ pidfd }: Member): boolean {
       )
     )
   );
-  return states === undefined || states.every((state) => "TtDZX".includes(state));
+  return states === undefined || states.every((state) => STOPPED.includes(state));
 }

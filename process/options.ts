@@ -99,7 +99,8 @@ export interface SpawnOptions {
   signal?: AbortSignal;
   /**
    * How long it may run, in milliseconds from its start. Then it is ended in the way that `end`
-   * tells, and {@linkcode Child.timedOut} is true.
+   * tells, and {@linkcode Child.timedOut} is true. A descendant can hold its output open for
+   * longer: {@linkcode Child.output} has `waitDelay` for that.
    */
   timeout?: number;
   /** How it is ended: by an abort of `signal`, after `timeout`, and at disposal. */

@@ -15,18 +15,26 @@ export interface Glimpse {
   readonly ppid: number;
   /** Whether it has ended, all threads of it, and only waits to be reaped. */
   readonly isZombie: boolean;
+  /** Whether its first thread, if that is its only one, can't fork. */
+  readonly isStopped: boolean | "ask its threads";
 }
 
-/** Every process that /proc shows, with its parent. */
-export function allProcesses(): Glimpse[] {
+/** The states in which a thread can't fork: stopped, held up in the kernel, or gone. */
+export const STOPPED = "TtDZX";
+
+/** Every process that /proc shows, with its parent, one by one. */
+export function* allProcesses(): Generator<Glimpse, undefined> {
   const proc = openat(AT_FDCWD, "/proc", O_RDONLY);
   try {
-    return readDirectory(proc).filter((name) => /^\d+$/.test(name)).flatMap((name) => {
+    for (const name of readDirectory(proc)) {
+      if (!/^\d+$/.test(name)) continue;
       const stat = unlessHidden(() => readTextFile(proc, `${name}/stat`));
-      if (stat === undefined) return [];
+      if (stat === undefined) continue;
       const { state, ppid, threads } = parseStat(stat);
-      return [{ pid: Number(name), ppid, isZombie: state === "Z" && threads === 1 }];
-    });
+      const isAlone = threads === 1;
+      const isStopped = isAlone ? STOPPED.includes(state) : "ask its threads";
+      yield { pid: Number(name), ppid, isZombie: state === "Z" && isAlone, isStopped };
+    }
   } finally {
     discard(proc);
   }

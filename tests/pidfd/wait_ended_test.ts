@@ -150,6 +150,8 @@ Deno.test(
     assert(await isPending(wait));
     Deno.kill(pid, "SIGKILL");
     const [result] = await deadline(Promise.allSettled([wait]), PATIENCE);
-    assertEquals(result.status, "fulfilled");
+    // Deno reaps it. If it does so before we look, nothing tells how it ended before Linux 6.15.
+    const told = result.status === "fulfilled" ? result.value.signal : result.reason.code;
+    assert(told === "SIGKILL" || (!canTell && told === "ECHILD"), String(told));
   },
 );

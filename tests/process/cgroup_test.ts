@@ -110,7 +110,7 @@ test(
     assertEquals(mark.pids().length, 1);
     using root = tree.child.pidfd;
     const killed = await deadline(killTree(root, { cgroup: cgroup.path }), PATIENCE);
-    assertEquals([killed, mark.pids()], [{ ended: [], refused: [] }, []]);
+    assertEquals([killed, mark.pids()], [{ ended: [], refused: [], stuck: [] }, []]);
   },
 );
 

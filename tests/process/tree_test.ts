@@ -5,7 +5,7 @@
  * @module
  */
 
-import { assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects, assertStrictEquals } from "@std/assert";
 import { deadline } from "@std/async";
 import { infoIoctl, pidfsIds } from "../../ffi/capabilities.ts";
 import {
@@ -119,13 +119,17 @@ Deno.test("killTree() ends a tree whose root is no child of this program", async
 Deno.test("killTree() does nothing if the root has ended and was reaped", async () => {
   const child = spawn("true");
   await deadline(child.status, PATIENCE);
-  assertEquals(await end(child), { ended: [], refused: [] });
+  assertEquals(await end(child), { ended: [], refused: [], stuck: [] });
 });
 
 Deno.test("killTree() does nothing to a root that is a zombie, which it leaves to its parent", async () => {
   using child = startUnreaped("exit 7");
   blockUntilEnded(child.pid);
-  assertEquals(await deadline(killTree(child.pidfd), PATIENCE), { ended: [], refused: [] });
+  assertEquals(await deadline(killTree(child.pidfd), PATIENCE), {
+    ended: [],
+    refused: [],
+    stuck: [],
+  });
   assertEquals(isZombie(child.pid), true);
   assertEquals(child.pidfd.waitSync({ reap: true }).code, 7);
 });
@@ -204,7 +208,8 @@ Deno.test("killTree() ends processes that changed their session, group and name"
   const pids = (await tree.lines(2)).map(Number);
   await end(tree.child);
   assertEquals(pids.map((pid) => readStat(pid)?.state ?? "Z"), ["Z", "Z"]);
-  assertEquals(mark.pids(), []);
+  // The orphan is in nobody's tree, and ends by itself.
+  await eventually("the orphan has ended", () => mark.pids().length === 0);
   await tree.rest();
 });
 
@@ -317,3 +322,39 @@ Deno.test("killTree() leaves no fd behind", async () => {
   await idle();
   assertEquals(openFds(), before);
 });
+
+Deno.test("killTree() refuses signal 0, and stops nothing", async () => {
+  const child = spawn("sleep", { args: ["60"] });
+  using root = child.pidfd;
+  await assertRejects(() => killTree(root, { signal: 0 }), RangeError, "options.signal");
+  assertEquals(readStat(child.pid)?.state === "T", false);
+  child.kill("SIGKILL");
+  await child.status;
+});
+
+for (const when of ["before", "in its grace"] as const) {
+  Deno.test(`killTree() that is aborted ${when} rejects, and lets everybody go on`, async () => {
+    await using mark = new Mark();
+    const script = "trap '' TERM; sh -c \"trap '' TERM; echo ready; sleep 60\" & wait; sleep 60";
+    const child = spawn("sh", { args: ["-c", script], env: mark.env, stdout: "piped" });
+    using root = child.pidfd;
+    await child.stdout.getReader().read();
+    const controller = new AbortController();
+    const reason = new Error("no need");
+    if (when === "before") controller.abort(reason);
+    const killing = killTree(root, { abort: controller.signal });
+    killing.catch(() => {});
+    if (when !== "before") {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      controller.abort(reason);
+    }
+    assertStrictEquals(await deadline(killing.catch((error) => error), PATIENCE), reason);
+    assert(root.isAlive());
+    await eventually(
+      "nobody is stopped",
+      () => mark.pids().every((pid) => readStat(pid)?.state !== "T"),
+    );
+    await killTree(root, { signal: "SIGKILL" });
+    await child.status;
+  });
+}

@@ -9,39 +9,35 @@ import { deadline } from "@std/async";
 import { exitInfo } from "../../ffi/capabilities.ts";
 import { PidFd, type ResourceUsage, spawn } from "../../mod.ts";
 import { PATIENCE, startStranger } from "../support/processes.ts";
-import { canRun, needing } from "../support/skip.ts";
+import { needing } from "../support/skip.ts";
 
 /** What a child does after its last word takes less CPU than this, in milliseconds. */
 const END = 100;
 
-const BUSY = `
-import os, resource, sys
-while sum(os.times()[:2]) < 0.3: sum(range(10000))
-os.getppid()
-usage = resource.getrusage(resource.RUSAGE_SELF)
-print(usage.ru_utime * 1e3, usage.ru_stime * 1e3, usage.ru_maxrss * 1024,
-  usage.ru_minflt, usage.ru_majflt, usage.ru_nvcsw, usage.ru_nivcsw)
-`;
+/** A shell's own CPU time, and that of its children, as `times` prints them. */
+const BUSY = "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; times";
 
-const PYTHON = ["python3", canRun("python3", ["-c", "import resource"])] as const;
+/** The milliseconds of one of the times that `times` prints: `0m0.250s`. */
+function parseTime(text: string): number {
+  const [, minutes, seconds] = text.match(/^(\d+)m([\d.]+)s$/)!;
+  return (Number(minutes) * 60 + Number(seconds)) * 1000;
+}
 
-Deno.test(needing(...PYTHON, "Child.status has the usage that the child sees itself"), async () => {
-  const child = spawn("python3", ["-c", BUSY], { stdout: "piped" });
+Deno.test("Child.status has the CPU time that the child sees itself", async () => {
+  const child = spawn("sh", ["-c", BUSY], { stdout: "piped" });
   using pidfd = child.pidfd;
   const [text, status] = await deadline(
     Promise.all([child.stdout.text(), child.status]),
     PATIENCE,
   );
-  const [user, system, maxRss, minor, major, voluntary, involuntary] = text.split(" ").map(Number);
+  const [user, system] = text.trim().split(/\s+/).map(parseTime);
   const usage = status.usage as ResourceUsage;
-  // User and system time are estimates; their sum is exact.
+  // How it is divided into the two is an estimate. Shells round, to hundredths of a second at worst.
   const more = usage.userTime + usage.systemTime - user - system;
-  assert(more > -1 && more < END, `${more} ms more`);
-  assert(usage.maxRss >= maxRss);
-  assert(usage.minorFaults >= minor && usage.majorFaults >= major);
-  assert(usage.voluntarySwitches >= voluntary && usage.involuntarySwitches >= involuntary);
+  assert(more > -20 && more < END, `${more} ms more`);
+  assert(user > 0 && usage.maxRss > 0 && usage.minorFaults > 0);
   assert(Object.values(usage).every((value) => value >= 0));
-  // Who asks another handle is told the same.
+  // Another handle is told the same.
   assertEquals(await pidfd.wait(), status);
 });
 

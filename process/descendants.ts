@@ -1,0 +1,388 @@
+/**
+ * A process and all its descendants: finding them, and holding them until they have ended.
+ *
+ * Linux keeps no list of descendants, only each process's parent, and a tree can grow while
+ * it is being looked at. So the walk stops what it finds, at once and on its way down, which is
+ * faster than processes can start others; a stopped process can't fork, and a look at all
+ * processes that finds no new child of the stopped ones has found them all. SIGSTOP takes
+ * effect on a fork in progress, too: fork(2) starts anew if a signal comes in.
+ *
+ * Nothing is done by PID. A process belongs to the tree if, *held by a pidfd*, it names a
+ * member as its parent, and that member is seen unreaped *afterwards*: as long as it is,
+ * nobody else can have its PID.
+ *
+ * @module
+ */
+
+import type { KeepAlive } from "../ffi/readiness.ts";
+import { getpid, isThreadPidfd } from "../ffi/syscalls.ts";
+import { partsOf, type PidFd } from "../pidfd/pidfd.ts";
+import { signalNumber } from "../pidfd/signals.ts";
+import { within } from "../pidfd/terminate.ts";
+import {
+  commandOf,
+  endOf,
+  idOf,
+  isRefused,
+  isStopped,
+  isStuck,
+  type KilledTree,
+  type Member,
+  openChildOf,
+} from "./member.ts";
+import { allProcesses, ancestors, type Glimpse, latestChildren, unlessGone } from "./relatives.ts";
+
+/** How often in a row we look for a process's youngest child, if it is another one each time. */
+const CHASE = 100;
+
+/** How often members are asked for children while they have their grace, in milliseconds. */
+const LOOK_AGAIN = 50;
+
+/** What part of the time those looks may take: in a large tree they are further apart. */
+const LOOKS_SHARE = 1 / 50;
+
+/** How long we keep the event loop from others, in milliseconds. */
+const SLICE = 8;
+
+/**
+ * How long to wait for what may never come, in milliseconds, before a tree is taken as it is:
+ * for a process to stop, for one that we may not stop to start no others, or for one that was killed
+ * to get out of the kernel.
+ */
+const STOP_LIMIT = 2000;
+
+export const SIGKILL = signalNumber("signal", "SIGKILL");
+const SIGSTOP = signalNumber("signal", "SIGSTOP");
+export const SIGCONT = signalNumber("signal", "SIGCONT");
+
+/** What came of a PID that a parent names as its child's. */
+type Catch =
+  /** We have hold of it, or had, or know that it has ended. */
+  | "known"
+  /** It is held from now on. */
+  | "held"
+  /** It was gone before we had hold of it, or has ended: it may have left another. */
+  | "gone";
+
+/** What a search has found. */
+interface Found {
+  /**
+   * Whether those are all: nobody was new, or was gone before we had hold of it. Such a one may
+   * have left another.
+   */
+  readonly isComplete: boolean;
+  /** Whether all that were held before it could not fork any more. */
+  readonly areStopped: boolean;
+}
+
+/** One look for newcomers. */
+interface Look {
+  readonly signal: number;
+  /** The PIDs of those that are held, or known to have ended. */
+  readonly known: Set<number>;
+  /** The PIDs of those that were gone. */
+  readonly missed: Set<number>;
+  /** Those that are new, and not introduced yet. */
+  readonly fresh: Member[];
+}
+
+/** The processes found so far, each held by a handle of the tree's own until it has ended. */
+export class Tree implements Disposable {
+  readonly #found: Member[] = [];
+  readonly #held = new Set<Member>();
+  readonly #self = getpid();
+  readonly #abort: AbortSignal | undefined;
+  readonly #keepAlive: KeepAlive | undefined;
+  readonly #turns = new Turns();
+  /** The PIDs that the last search saw and could not get hold of. */
+  #missed = new Set<number>();
+
+  /**
+   * @param abort Rejects what waits for the tree.
+   * @param keepAlive Whether that keeps the program alive. Without this, it does.
+   */
+  constructor(root: PidFd, abort?: AbortSignal, keepAlive?: KeepAlive) {
+    this.#abort = abort;
+    this.#keepAlive = keepAlive;
+    if (!root.isAlive()) return;
+    // Nobody else can dispose of one that isn't made.
+    using failed = new DisposableStack();
+    failed.use(this);
+    unlessGone(() => {
+      if (isThreadPidfd(partsOf(root).handle.use())) {
+        throw new RangeError("root must be a process, not a thread");
+      }
+      const pid = root.getPid();
+      if (ancestors(this.#self).includes(pid)) {
+        throw new RangeError(`root must not be an ancestor of this program: PID ${pid}`);
+      }
+      this.#introduce(this.#hold(root.clone(), pid));
+    });
+    failed.move();
+  }
+
+  /** Those that run, stopped or not, and that may be signalled. */
+  get members(): Member[] {
+    return [...this.#held].filter((member) => !this.#isSpared(member) && member.pidfd.isAlive());
+  }
+
+  /**
+   * Stops all members, and all that are found to belong to them, until there is nothing new.
+   *
+   * Two searches prove that the tree is complete: the first has seen each member stopped, the
+   * second has found nobody new. In this order, as a stopped process can't fork behind our back.
+   */
+  async stop(): Promise<void> {
+    let limit: number | undefined;
+    let wereStopped = false;
+    await this.send(SIGSTOP);
+    for (;;) {
+      this.#abort?.throwIfAborted();
+      const { isComplete, areStopped } = await this.#search(SIGSTOP);
+      if (wereStopped && isComplete) return;
+      wereStopped = areStopped;
+      // Somebody may have let one go on: its user, or another call that ends the same tree.
+      if (!areStopped) await this.send(SIGSTOP);
+      if (isComplete || this.#found.some(({ refused }) => refused)) {
+        limit ??= performance.now() + STOP_LIMIT;
+        if (performance.now() > limit) return;
+      } else {
+        limit = undefined;
+      }
+      // Others get their turn, and who was told to stop the time to do so.
+      if (!areStopped) await new Promise((resolve) => setTimeout(resolve, isComplete ? 1 : 0));
+    }
+  }
+
+  /**
+   * Waits until all have ended, or for so long. Those who join meanwhile get the signal, too, if a
+   * member is their parent when it is asked for its children.
+   */
+  async givenTime(grace: number, signal: number): Promise<void> {
+    const end = performance.now() + grace;
+    let pause = LOOK_AGAIN;
+    for (;;) {
+      const left = Math.min(end - performance.now(), pause);
+      if (left <= 0 || this.members.length === 0) return;
+      await this.#endWithin(left);
+      const began = performance.now();
+      await this.#askForChildren(signal);
+      pause = Math.max(LOOK_AGAIN, (performance.now() - began) / LOOKS_SHARE);
+    }
+  }
+
+  /** Waits until all have ended that were killed, but for those that are stuck. */
+  async ended(): Promise<void> {
+    while (this.members.length > 0) {
+      if (await this.#endWithin(STOP_LIMIT) || this.members.every(isStuck)) return;
+    }
+  }
+
+  /** Waits for all members' ends, and returns whether they came in time. */
+  #endWithin(time: number): Promise<boolean> {
+    const ends = Promise.all(this.members.map((member) => endOf(member, this.#keepAlive)));
+    return within(time, (late) => abortable(ends, late), this.#abort, this.#keepAlive);
+  }
+
+  /** Sends a signal to all members. */
+  async send(signal: number): Promise<void> {
+    this.#turns.begin();
+    for (const member of this.#held) {
+      if (this.#isSpared(member) || !member.pidfd.isAlive()) continue;
+      member.refused = isRefused(member.pidfd, signal);
+      if (this.#turns.isOver) await this.#turns.next();
+    }
+  }
+
+  result(): KilledTree {
+    const named = (wanted: (member: Member) => boolean) =>
+      this.#found.filter((member) => !this.#isSelf(member) && wanted(member))
+        .map(({ process }) => process);
+    const stuck = new Set(this.members);
+    return {
+      ended: named((member) => !member.refused && !stuck.has(member)),
+      refused: named(({ refused }) => refused),
+      stuck: named((member) => stuck.has(member)),
+    };
+  }
+
+  [Symbol.dispose](): void {
+    for (const { pidfd } of this.#held) pidfd.close();
+  }
+
+  /**
+   * Takes hold of a process. One that is to be stopped is stopped at once: until then it can start
+   * others and be gone.
+   */
+  #hold(pidfd: PidFd, pid: number, signal?: number): Member {
+    const member: Member = { pidfd, process: { pid, id: null, command: "" }, refused: false };
+    // First of all: if something fails from here on, it is not left stopped.
+    this.#held.add(member);
+    if (signal === SIGSTOP) member.refused = isRefused(pidfd, signal);
+    return member;
+  }
+
+  /**
+   * Finds out who a member is. Any signal but SIGSTOP comes after that, because with it a process
+   * can be gone.
+   */
+  #introduce(member: Member, signal?: number): void {
+    const { pidfd, process: { pid } } = member;
+    const command = commandOf(pidfd);
+    // One that /proc hides can be there nevertheless, and is stopped by now.
+    if (command === undefined && !pidfd.isAlive()) return this.#letGo(member);
+    if (signal !== undefined && signal !== SIGSTOP) {
+      member.refused = isRefused(pidfd, signal);
+    }
+    member.process = { pid, id: idOf(pidfd), command: command ?? "" };
+    this.#found.push(member);
+  }
+
+  #letGo(member: Member): void {
+    this.#held.delete(member);
+    member.pidfd.close();
+  }
+
+  /**
+   * Lets go of those that have ended, reaped or not: they start no others, and a tree can have
+   * seen more of them than there are fds.
+   */
+  #prune(): void {
+    for (const member of this.#held) if (!member.pidfd.isAlive()) this.#letGo(member);
+  }
+
+  #isSelf({ process }: Member): boolean {
+    return process.pid === this.#self;
+  }
+
+  #isSpared(member: Member): boolean {
+    return member.refused || this.#isSelf(member);
+  }
+
+  /** Takes in every descendant that can be seen, with a signal at once. */
+  async #search(signal: number): Promise<Found> {
+    const look = this.#begin(signal);
+    const members = this.members;
+    const glimpses = new Map<number, Glimpse>();
+    for (const glimpse of allProcesses()) {
+      glimpses.set(glimpse.pid, glimpse);
+      if (this.#turns.isOver) await this.#turns.next();
+    }
+    const areStopped = members.every((member) => {
+      const { isStopped: seen = true } = glimpses.get(member.process.pid) ?? {};
+      return seen === "ask its threads" ? isStopped(member) : seen;
+    });
+    const families = Map.groupBy(glimpses.values(), ({ ppid }) => ppid);
+    // The set grows while it is gone through: those that are new are asked for children, too.
+    for (const parent of this.#held) {
+      const children = families.get(parent.process.pid) ?? [];
+      for (const { pid, isZombie } of children) if (isZombie) look.known.add(pid);
+      await this.#takeLatest(look, parent);
+      for (const { pid } of children) {
+        this.#take(look, parent, pid);
+        if (this.#turns.isOver) await this.#turns.next();
+      }
+    }
+    await this.#introduceAll(look);
+    // One that is there each time, and never ours, is a PID of another namespace's /proc.
+    const isComplete = look.fresh.length === 0 && look.missed.isSubsetOf(this.#missed);
+    this.#missed = look.missed;
+    return { isComplete, areStopped };
+  }
+
+  /** Takes in the children that members' first threads have started: most trees grow there. */
+  async #askForChildren(signal: number): Promise<void> {
+    const look = this.#begin(signal);
+    for (const parent of this.#held) {
+      await this.#takeLatest(look, parent);
+    }
+    await this.#introduceAll(look);
+    this.#missed = this.#missed.union(look.missed);
+  }
+
+  #begin(signal: number): Look {
+    this.#turns.begin();
+    this.#prune();
+    const known = new Set([...this.#held].map(({ process }) => process.pid));
+    return { signal, known, missed: new Set(), fresh: [] };
+  }
+
+  /**
+   * Takes in the children of a member's first thread, the youngest first: while we get hold of it,
+   * it can hand over to the next and exit. Then that one is looked for: a look at all the others
+   * first never catches up with such a line.
+   */
+  async #takeLatest(look: Look, parent: Member): Promise<void> {
+    // One that we may not stop never ceases to start others.
+    const most = parent.refused ? 1 : CHASE;
+    let last: number | undefined;
+    for (let looks = 1;; looks++) {
+      const children = latestChildren(parent.process.pid);
+      const { value: youngest } = children.next();
+      const isNew = youngest !== undefined && youngest !== last;
+      const isGone = isNew && this.#take(look, parent, youngest) === "gone";
+      last = youngest;
+      if (isGone && looks < most) continue;
+      for (const child of children) {
+        this.#take(look, parent, child);
+        if (this.#turns.isOver) await this.#turns.next();
+      }
+      return;
+    }
+  }
+
+  /** Takes hold of a process that a member names as its child. */
+  #take(look: Look, parent: Member, child: number): Catch {
+    if (look.known.has(child)) return "known";
+    const pidfd = openChildOf(parent, child);
+    if (pidfd === undefined) {
+      look.missed.add(child);
+      return "gone";
+    }
+    look.known.add(child);
+    const member = this.#hold(pidfd, child, look.signal);
+    if (pidfd.isAlive()) {
+      look.fresh.push(member);
+      return "held";
+    }
+    // As a zombie it can be found each time; a line of those can be longer than there are fds.
+    look.missed.add(child);
+    if (!this.#missed.has(child)) this.#introduce(member);
+    this.#letGo(member);
+    return "gone";
+  }
+
+  /** Last of all: on the way down there is no time to lose. */
+  async #introduceAll({ fresh, signal }: Look): Promise<void> {
+    for (const member of fresh) {
+      if (this.#held.has(member)) this.#introduce(member, signal);
+      if (this.#turns.isOver) await this.#turns.next();
+    }
+  }
+}
+
+/** Gives others their turn of the event loop once ours has taken long enough. */
+class Turns {
+  #began = 0;
+
+  begin(): void {
+    this.#began = performance.now();
+  }
+
+  get isOver(): boolean {
+    return performance.now() - this.#began > SLICE;
+  }
+
+  async next(): Promise<void> {
+    await new Promise((resolve) => setImmediate(resolve));
+    this.begin();
+  }
+}
+
+/** Waits for a promise, and no longer once a signal aborts. */
+function abortable(promise: Promise<unknown>, signal: AbortSignal): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+    promise.then(resolve, reject);
+  });
+}
