@@ -109,11 +109,12 @@ export function spawnAndWaitSync(
   }
   return begin(command, options, (start) => {
     try {
-      return waitSync(start);
+      const output = waitSync(start);
+      start.owner.close();
+      return output;
     } finally {
       closeEnds(start.ends);
       start.cgroup?.[Symbol.dispose]();
-      start.owner.close();
     }
   });
 }
