@@ -44,7 +44,7 @@ const TURN = 8 * 1024 * 1024;
 /** The two directions of an fd, and an early end for both. */
 export interface FdStreams {
   readonly readable: Deno.SubprocessReadableStream;
-  readonly writable: WritableStream<Uint8Array<ArrayBuffer>>;
+  readonly writable: WritableStream<Uint8Array>;
   /** What is pending, and what is tried from then on, fails with BadResource. */
   close(): void;
 }
@@ -139,6 +139,7 @@ const makeReadable: Make<FdStreams["readable"]> = (handle, end, keepAlive) => {
       if (thisTurn > TURN) {
         thisTurn = 0;
         await new Promise((resolve) => setImmediate(resolve));
+        canceled.signal.throwIfAborted();
       }
       const length = tryRead(handle.use(), wanted(controller));
       if (length !== -Errno.EAGAIN) return check("read", length);
@@ -200,12 +201,13 @@ function wanted({ byobRequest }: ReadableByteStreamController): Uint8Array<Array
 const makeWritable: Make<FdStreams["writable"]> = (handle, end, keepAlive) => {
   let enlarged = false;
   let fail: Fail;
-  const stream = new WritableStream<Uint8Array<ArrayBuffer>>({
+  const stream = new WritableStream<Uint8Array>({
     start: (controller) => void (fail = (reason) => controller.error(reason)),
     async write(chunk, { signal }) {
       try {
         checkInstance("chunk", chunk, "bytes", Uint8Array);
-        for (let rest = chunk; rest.length > 0;) {
+        // A call takes shared memory just as well.
+        for (let rest = chunk as Uint8Array<ArrayBuffer>; rest.length > 0;) {
           const length = tryWrite(handle.use(), rest);
           if (length !== -Errno.EAGAIN) {
             rest = rest.subarray(check("write", length));

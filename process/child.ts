@@ -112,7 +112,7 @@ export class Child implements AsyncDisposable {
    *
    * @throws {TypeError} If it isn't piped.
    */
-  get stdin(): WritableStream<Uint8Array<ArrayBuffer>> {
+  get stdin(): WritableStream<Uint8Array> {
     return this.#end("stdin").writable;
   }
 

@@ -33,7 +33,7 @@ export function inputOf({ input, stdin }: InputOptions): Uint8Array | undefined 
 export async function feed(stdin: OwnedFd, input: Uint8Array): Promise<void> {
   const writer = stdin.writable.getWriter();
   try {
-    await writer.write(input as Uint8Array<ArrayBuffer>);
+    await writer.write(input);
     await writer.close();
   } catch (error) {
     // BadResource: the child was disposed of.

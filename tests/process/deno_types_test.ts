@@ -28,6 +28,15 @@ type _Tests = [
   Assignable<typeof spawnAndWaitSync, typeof Deno.spawnAndWaitSync>,
 ];
 
+/** What can be written to a child of either. */
+type Chunk<C extends { stdin: WritableStream }> = C extends { stdin: WritableStream<infer W> } ? W
+  : never;
+
+type _Chunks = [
+  Assignable<Chunk<Deno.ChildProcess>, Chunk<Child>>,
+  Assignable<Uint8Array, Chunk<Child>>,
+];
+
 /** Written for Deno.Command, with its options. */
 async function converse(
   start: (command: string, options: Deno.CommandOptions) => Deno.ChildProcess,
