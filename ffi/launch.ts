@@ -80,9 +80,7 @@ export function launch({ steps, changesUser, cgroup }: Launch): Launched {
 
 /** The exception for what is in the way of a process's start. */
 export function launchFailure(call: string, errno: number, about?: string): Error {
-  const error = failure(call, errno, about === undefined ? {} : { [errno]: about });
-  error.message = `spawn: ${error.message}`;
-  return error;
+  return failure(call, errno, about === undefined ? {} : { [errno]: about });
 }
 
 /**

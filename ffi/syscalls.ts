@@ -248,6 +248,26 @@ export function poll(fd: number, events: number, deadline: number): number {
   }
 }
 
+/**
+ * Blocks this thread until one of several fds has one of its events, and returns what each of them
+ * has; null if the deadline came first. poll(2)
+ *
+ * @param deadline As for `poll`.
+ */
+export function pollAll(
+  wanted: readonly { readonly fd: number; readonly events: number }[],
+  deadline: number,
+): readonly number[] | null {
+  const { bytes, blocks } = pollfd.allocateArray(wanted.length);
+  wanted.forEach((entry, i) => Object.assign(blocks[i].fields, entry));
+  const count = BigInt(wanted.length);
+  for (;;) {
+    const wait = () => libc().poll(bytes, count, remaining(deadline));
+    if (check("poll", attempt(wait)) > 0) return blocks.map(({ fields }) => fields.revents);
+    if (deadline === 0 || performance.now() >= deadline) return null;
+  }
+}
+
 /** Whether the process behind a pidfd ended, reaped or not. */
 export function hasExited(pidfd: number): boolean {
   return poll(pidfd, EPOLLIN, 0) !== 0;

@@ -17,10 +17,10 @@ import {
 } from "../ffi/files.ts";
 import { launchFailure } from "../ffi/launch.ts";
 import type { TerminalSize } from "../ffi/terminals.ts";
-import { checkRecord } from "../pidfd/arguments.ts";
+import { checkRecord, show } from "../pidfd/arguments.ts";
 import { fdNumber } from "../pidfd/fd_number.ts";
-import { type OwnedFd, ownFd } from "../pidfd/owned_fd.ts";
-import type { PidFd } from "../pidfd/pidfd.ts";
+import { OwnedFd, ownFd } from "../pidfd/owned_fd.ts";
+import { PidFd } from "../pidfd/pidfd.ts";
 import { makeTerminal, type TerminalEnds } from "./terminal.ts";
 
 /**
@@ -82,7 +82,7 @@ export function wire(options: StdioOptions, size?: TerminalSize): Wiring {
     // Before anything is opened: a number that isn't open must not come to mean one of the pipes.
     STREAMS.forEach((name, target) => {
       if (size && options[name] === undefined) return;
-      const stdio = options[name] ?? "inherit";
+      const stdio = options[name] === undefined ? "inherit" : options[name];
       if (stdio === "piped" || stdio === "null") return;
       if (stdio === "stdout" && target === STDERR) return;
       // What this program has closed is closed there, too; and the number may have gone to an fd
@@ -157,10 +157,31 @@ export function closeEnds({ terminal, ...pipes }: Ends): void {
 
 function source(name: string, value: OwnedFd | PidFd | number | string): number {
   if (typeof value === "string") {
-    const words = `"piped", "inherit", "null"${name === "options.stderr" ? ', "stdout"' : ""}`;
-    throw new RangeError(`${name} must be ${words} or a descriptor: ${JSON.stringify(value)}`);
+    throw new RangeError(`${name} must be ${words(name)} or a descriptor: ${show(value)}`);
+  }
+  if (typeof value !== "number" && !(value instanceof OwnedFd) && !(value instanceof PidFd)) {
+    throw new TypeError(
+      `${name} must be ${words(name)} or a descriptor (a number, an OwnedFd, a PidFd): ` +
+        `${show(value)}${hint(name, value)}`,
+    );
   }
   const fd = fdNumber(name, value);
   if (isOpen(fd)) return fd;
   throw launchFailure("dup3", Errno.EBADF, `${name}: ${fd} is not open`);
+}
+
+/** The words that stand for a stream. */
+function words(name: string): string {
+  return `"piped", "inherit", "null"${name === "options.stderr" ? ', "stdout"' : ""}`;
+}
+
+/** What to do with something that other libraries take. */
+function hint(name: string, value: unknown): string {
+  if (value instanceof Deno.FsFile || value instanceof URL) {
+    return "; open the file by OwnedFd.open";
+  }
+  if (value instanceof ReadableStream || value instanceof WritableStream) {
+    return `; a stream is connected by pipeTo, with ${name}: "piped"`;
+  }
+  return "";
 }
