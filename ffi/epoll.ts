@@ -21,7 +21,7 @@ import { EPOLLET, epollEventOn, EPOLLIN, EPOLLOUT } from "../structs/epoll_event
 import { attempt, check } from "./call.ts";
 import { closeOnError, discard, tryWrite } from "./files.ts";
 import { arch, libc } from "./libc.ts";
-import { remaining } from "./syscalls.ts";
+import { poll, remaining } from "./syscalls.ts";
 
 const EPOLL_CLOEXEC = 0o2000000;
 const EPOLL_CTL_ADD = 1;
@@ -148,6 +148,11 @@ export class EpollSet {
     const { bytes } = looked;
     const wait = () => libc().epoll_wait(this.#epoll, bytes, BATCH, 0);
     looked.hand(check("epoll_wait", attempt(wait)), take);
+  }
+
+  /** Whether there are events, which stay there for others. */
+  hasEvents(): boolean {
+    return poll(this.#epoll, EPOLLIN, 0) !== 0;
   }
 
   /** Makes the parked call return, also one that begins only now. */

@@ -22,7 +22,7 @@ import {
   tryRead,
   tryWrite,
 } from "../ffi/files.ts";
-import { type KeepAlive, ready, threadReturned } from "../ffi/readiness.ts";
+import { type KeepAlive, ready, settled } from "../ffi/readiness.ts";
 import { shutdownSending } from "../ffi/sockets.ts";
 import { isNearEnd } from "../ffi/terminals.ts";
 import { EPOLLHUP, EPOLLIN, EPOLLOUT } from "../structs/epoll_event.ts";
@@ -196,7 +196,7 @@ const makeReadable: Make<FdStreams["readable"]> = (handle, end, keepAlive) => {
     cancel(reason) {
       canceled.abort(reason);
       end();
-      return threadReturned();
+      return settled();
     },
   };
   const stream = new ReadableStream(source, { highWaterMark: 0 });

@@ -9,7 +9,7 @@
  */
 
 import { denosOwn, SyscallError } from "../ffi/errors.ts";
-import { KeepAlive, threadReturned } from "../ffi/readiness.ts";
+import { KeepAlive, settled } from "../ffi/readiness.ts";
 import type { ExitStatus } from "../pidfd/exit_status.ts";
 import { type OwnedFd, shareKeepAlive } from "../pidfd/owned_fd.ts";
 import { type Parts, partsOf, type PidFd } from "../pidfd/pidfd.ts";
@@ -249,7 +249,7 @@ export class Child implements AsyncDisposable {
       this.#pidfd?.close();
       this.#ending.release();
       this.#release();
-      await threadReturned();
+      await settled();
     }
   }
 
