@@ -133,6 +133,8 @@ const KNOWN: Readonly<Record<keyof SpawnOptions, true>> = {
   windowsRawArguments: true,
 };
 
+const NAMES = Object.keys(KNOWN) as readonly (keyof SpawnOptions)[];
+
 /** The options of a call of either form, once none is unknown. */
 export function optionsOf(
   first: readonly string[] | SpawnOptions | undefined,
@@ -140,27 +142,43 @@ export function optionsOf(
 ): SpawnOptions {
   if (!Array.isArray(first)) {
     if (second !== undefined) checkInstance("args", first, "an array", Array);
-    return checkNames((first === undefined ? {} : first) as SpawnOptions);
+    return read((first === undefined ? {} : first) as SpawnOptions);
   }
-  const options = checkNames(second === undefined ? {} : second);
+  const options = read(second === undefined ? {} : second);
   if (options.args !== undefined) {
     throw new TypeError("options.args must not be given where the arguments stand before");
   }
   return { ...options, args: [...first] };
 }
 
-function checkNames(options: SpawnOptions): SpawnOptions {
+/**
+ * Reads every option once, and returns a record of all. A getter can give another value each time,
+ * and a copy by spreading would lose the options that an object inherits: with `uid` lost, a
+ * command would run as root.
+ */
+function read(options: SpawnOptions): SpawnOptions {
   checkRecord("options", options);
-  // Those that it inherits count as well, as they do where it is read.
   for (const name in options) {
-    if (Object.hasOwn(KNOWN, name)) continue;
+    if (Object.hasOwn(KNOWN, name) || !has(options, name)) continue;
     throw new TypeError(`options.${name} is unknown: the nearest option is "${nearest(name)}"`);
   }
-  return options;
+  const record: Record<string, unknown> = {};
+  for (const name of NAMES) record[name] = has(options, name) ? options[name] : undefined;
+  return record;
+}
+
+/** Whether an object has a property of its own or inherits it, other than from `Object.prototype`. */
+function has(object: object | null, name: string): boolean {
+  // What other code has put there is in every object, and nobody's option.
+  while (object !== null && object !== Object.prototype) {
+    if (Object.hasOwn(object, name)) return true;
+    object = Object.getPrototypeOf(object);
+  }
+  return false;
 }
 
 function nearest(name: string): string {
-  const distances = Object.keys(KNOWN).map((known) => [distance(name, known), known] as const);
+  const distances = NAMES.map((known) => [distance(name, known), known] as const);
   return distances.reduce((least, other) => other[0] < least[0] ? other : least)[1];
 }
 
