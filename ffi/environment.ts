@@ -46,11 +46,19 @@ export function environment(): readonly EnvironmentLine[] {
   if (last && isUnchanged(last.seen)) return last.lines;
   const seen = look();
   const found = linesOf(seen.pointers);
-  const isAllowed = Deno.permissions.querySync({ name: "env" }).state === "granted";
-  const lines = isAllowed ? [...denosLines(), ...found.filter(isHidden)] : found;
+  const lines = canAskDeno() ? [...denosLines(), ...found.filter(isHidden)] : found;
   // What has changed again meanwhile is what was right at one moment, but not what is seen.
   last = isUnchanged(seen) ? { seen, lines } : undefined;
   return lines;
+}
+
+/**
+ * Whether Deno tells of the whole environment. With `--deny-env` or `--ignore-env` for some variables
+ * it leaves those out, which are the child's all the same.
+ */
+function canAskDeno(): boolean {
+  const { state, partial } = Deno.permissions.querySync({ name: "env" });
+  return state === "granted" && !partial;
 }
 
 function isUnchanged({ address, pointers, view }: Snapshot): boolean {

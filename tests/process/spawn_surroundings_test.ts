@@ -48,6 +48,25 @@ for (const flags of [["--allow-ffi"], ["--allow-ffi", "--allow-env"]]) {
   });
 }
 
+for (const option of ["--deny-env", "--ignore-env"]) {
+  for (const allowed of [["--allow-ffi", "--allow-env"], ["--allow-all"]]) {
+    const flags = [...allowed, `${option}=PATH,X`];
+    Deno.test(`spawn() passes on all variables with ${flags.join(" ")}`, async () => {
+      const found = await runForValue(
+        `
+        import { spawn } from "@pidfd/util";
+        const child = spawn("env", { stdout: "piped" });
+        const names = (await child.stdout.text()).split("\\n").map((line) => line.split("=")[0]);
+        console.log(JSON.stringify(["PATH", "X"].filter((name) => names.includes(name))));
+      `,
+        flags,
+        after("export X=1"),
+      );
+      assertEquals(found, ["PATH", "X"]);
+    });
+  }
+}
+
 Deno.test("spawn() doesn't pass on what isn't UTF-8 once it was deleted", async () => {
   const found = await runForValue(
     `
