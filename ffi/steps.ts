@@ -9,7 +9,7 @@ import { checkCString, cStringArray } from "../structs/cstring.ts";
 import { kernelSigaction, RLIM64_INFINITY, rlimit64 } from "../structs/launch.ts";
 import { array, u32, u64 } from "../structs/scalars.ts";
 import type { CText } from "../structs/text_block.ts";
-import { addressOf, libc } from "./libc.ts";
+import { addressOf } from "./libc.ts";
 
 /** The numbers of the calls. */
 export const NUMBERS = {
@@ -51,7 +51,6 @@ const SIG_SETMASK = 2;
 /** How large a set of all signals is, of 1 to 64. */
 export const SIGNAL_SET_SIZE = u64.size;
 const UINT_MAX = 2 ** 32 - 1;
-const ROOT = 0;
 
 const NO_SIGNAL = new Uint8Array(new ArrayBuffer(SIGNAL_SET_SIZE));
 const DEFAULT_ACTION = kernelSigaction.allocate().bytes;
@@ -134,8 +133,7 @@ export function prlimit({ name, soft, hard }: Limit): Step {
 /**
  * Sets the supplementary groups. setgroups(2)
  *
- * @param isOptional Whether it goes on without the right to. For root, who has it, that would be a
- *   child with more rights than it was to have.
+ * @param isOptional Whether it goes on without the right to.
  */
 export function setgroups(groups: readonly number[], { isOptional = false } = {}): Step {
   const list = array(u32, groups.length);
@@ -145,7 +143,7 @@ export function setgroups(groups: readonly number[], { isOptional = false } = {}
     call: "setgroups",
     args: [groups.length, bytes],
     about: `groups: ${groups.join(", ") || "none"}`,
-    passes: isOptional && libc().getuid() !== ROOT ? "any" : undefined,
+    passes: isOptional ? "any" : undefined,
   };
 }
 

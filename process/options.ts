@@ -55,7 +55,8 @@ export interface SpawnOptions {
   cgroup?: string;
   /**
    * The ID of its user: real, effective and saved (setresuid(2)). Without `groups`, its
-   * supplementary groups are dropped; a program that isn't root and may not do that keeps them.
+   * supplementary groups are dropped. A program that may not drop them can give its own `uid` alone:
+   * then they stay.
    */
   uid?: number;
   /** The ID of its group: real, effective and saved (setresgid(2)). */

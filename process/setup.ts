@@ -33,7 +33,7 @@ import {
   unblockSignals,
   write,
 } from "../ffi/steps.ts";
-import { getpid } from "../ffi/syscalls.ts";
+import { getpid, isOwnUser } from "../ffi/syscalls.ts";
 
 /** What a child is to be. */
 export interface ChildPlan {
@@ -54,7 +54,7 @@ export interface ChildPlan {
   readonly cgroup?: number;
   readonly nice?: number;
   readonly limits?: readonly Limit[];
-  /** The supplementary groups; `"drop"`: none, where this program may drop them. */
+  /** The supplementary groups; `"drop"`: none, if a change of user is not to bring them along. */
   readonly groups?: readonly number[] | "drop";
   readonly gid?: number;
   readonly uid?: number;
@@ -87,9 +87,12 @@ export function* setUp(plan: ChildPlan, cgroupProcs?: number): Generator<Step> {
   if (plan.nice !== undefined) yield setpriority(plan.nice);
   for (const limit of plan.limits ?? []) yield prlimit(limit);
 
-  // Its user. Each of the three needs privileges that the next one takes away.
-  if (plan.groups === "drop") yield setgroups([], { isOptional: true });
-  else if (plan.groups !== undefined) yield setgroups(plan.groups);
+  // Its user. Each of the three needs privileges that the next one takes away. Without the right to
+  // drop its groups, a child keeps them only with this program's own user.
+  if (plan.groups === "drop") {
+    yield setgroups([], { isOptional: plan.uid !== undefined && isOwnUser(plan.uid) });
+  }
+  if (Array.isArray(plan.groups)) yield setgroups(plan.groups);
   if (plan.gid !== undefined) yield setresgid(plan.gid);
   if (plan.uid !== undefined) yield setresuid(plan.uid);
 
