@@ -2,7 +2,7 @@
  * The memory that the launcher needs beside JavaScript's: the page with its machine code, and the
  * one in which a child leaves word that doesn't share this program's memory.
  *
- * Memory is never writable and executable at once: the page is written first and made executable
+ * The page is never writable and executable at once: it is written first and made executable
  * then, once and for all. The kernel itself cleans arm64's instruction cache for a page that
  * becomes executable for the first time.
  *
@@ -60,7 +60,7 @@ function makeExecutable(address: bigint): void {
   if (result === 0) return;
   throw new UnsupportedError(
     "executable memory",
-    "a system that lets this program have some, as Deno itself needs it",
+    "a system that lets this program make memory executable",
     `it was refused with ${errnoName(-result)}, and nothing was started`,
   );
 }
