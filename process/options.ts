@@ -23,7 +23,10 @@ export interface SpawnOptions {
    * rights of the child's user.
    */
   cwd?: string | URL;
-  /** Environment variables, in addition to this program's own. */
+  /**
+   * Environment variables, in addition to this program's own. Without `--allow-env` the variables are
+   * read from memory: if a worker sets one at that moment, the child can get a mixture of old and new.
+   */
   env?: Record<string, string>;
   /** Whether it gets `env` alone, and none of this program's own environment variables. */
   clearEnv?: boolean;
