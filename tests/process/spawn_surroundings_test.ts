@@ -67,6 +67,37 @@ for (const option of ["--deny-env", "--ignore-env"]) {
   }
 }
 
+for (const flags of [["--allow-ffi"], ["--allow-ffi", "--allow-env"]]) {
+  Deno.test(`spawn() passes on variables with names of all kinds, with ${flags.join(" ")}`, async () => {
+    const found = await runForValue(
+      `
+      import { spawn } from "@pidfd/util";
+      const { symbols } = Deno.dlopen("libc.so.6", {
+        // int putenv(char *string);
+        putenv: { parameters: ["buffer"], result: "i32" },
+      });
+      const bytes = (text) => Uint8Array.from(text + "\\0", (char) => char.charCodeAt(0));
+      // "\\xef\\xbf\\xbd" is U+FFFD, which stands for what isn't UTF-8 where that is decoded.
+      const lines = ["=X=y", "N\\xe9=1", "N\\xff=2", "N\\xef\\xbf\\xbd=3", "\\xc3\\xa4=4"].map(bytes);
+      for (const line of lines) symbols.putenv(line);
+      const found = [];
+      for (const env of [{}, { A: "a", "N\\ufffd": "5", "\\xe4": "6" }]) {
+        const child = spawn("cat", ["/proc/self/environ"], { env, stdout: "piped" });
+        const text = new TextDecoder("latin1").decode(await child.stdout.bytes());
+        found.push(text.split("\\0").filter((line) => /^(=|A=|N\\W|\\W)/.test(line)).sort());
+      }
+      // The lines are in use as long as the program runs.
+      console.log(JSON.stringify(lines.length && found));
+    `,
+      flags,
+    );
+    const [same, changed] = found as string[][];
+    const fffd = "\xef\xbf\xbd";
+    assertEquals(same, ["=X=y", "N\xe9=1", `N${fffd}=3`, "N\xff=2", "\xc3¤=4"]);
+    assertEquals(changed, ["=X=y", "A=a", "N\xe9=1", `N${fffd}=5`, "N\xff=2", "\xc3¤=6"]);
+  });
+}
+
 Deno.test("spawn() doesn't pass on what isn't UTF-8 once it was deleted", async () => {
   const found = await runForValue(
     `
