@@ -8,7 +8,7 @@
 import { Errno } from "../ffi/errno.ts";
 import { isExecutable, isFile } from "../ffi/files.ts";
 import { launchFailure } from "../ffi/launch.ts";
-import { checkCText, checkInstance, pathText } from "../pidfd/arguments.ts";
+import { checkCText, pathText } from "../pidfd/arguments.ts";
 import { childEnvironment, type EnvironmentOptions } from "./environment.ts";
 
 /** Where programs are looked for if the environment has no PATH: execvp(3)'s own default. */
@@ -16,7 +16,8 @@ const DEFAULT_PATH = "/bin:/usr/bin";
 
 /** The part of the options that the command line depends on. */
 export interface CommandOptions extends EnvironmentOptions {
-  readonly args?: readonly string[];
+  /** Arguments that are checked. */
+  readonly args: readonly string[];
   readonly argv0?: string;
   readonly cwd?: string | URL;
 }
@@ -32,12 +33,9 @@ export interface ResolvedCommand {
 
 /** Checks and completes a command. */
 export function resolveCommand(command: string | URL, options: CommandOptions): ResolvedCommand {
-  const { args = [], argv0 } = options;
+  const { args, argv0 } = options;
   const name = filledPath("command", command);
   const cwd = options.cwd === undefined ? undefined : filledPath("options.cwd", options.cwd);
-  checkInstance("options.args", args, "an array", Array);
-  // By index: a hole is an argument, too, and no string.
-  for (let i = 0; i < args.length; i++) checkCText(`options.args[${i}]`, args[i]);
   if (argv0 !== undefined) checkCText("options.argv0", argv0);
   const { searchPath, strings } = childEnvironment(options);
   const path = name.includes("/") ? name : findProgram(name, cwd, searchPath ?? DEFAULT_PATH);

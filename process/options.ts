@@ -4,7 +4,7 @@
  * @module
  */
 
-import { checkInstance, checkRecord } from "../pidfd/arguments.ts";
+import { checkCText, checkInstance, checkRecord } from "../pidfd/arguments.ts";
 import type { OwnedFd } from "../pidfd/owned_fd.ts";
 import type { PidFd } from "../pidfd/pidfd.ts";
 import type { Signal } from "../pidfd/signals.ts";
@@ -143,16 +143,29 @@ const NAMES = Object.keys(KNOWN) as readonly (keyof SpawnOptions)[];
 export function optionsOf(
   first: readonly string[] | SpawnOptions | undefined,
   second: Omit<SpawnOptions, "args"> | undefined,
-): SpawnOptions {
-  if (!Array.isArray(first)) {
-    if (second !== undefined) checkInstance("args", first, "an array", Array);
-    return read((first === undefined ? {} : first) as SpawnOptions);
+): SpawnOptions & { readonly args: readonly string[] } {
+  if (second === undefined && !Array.isArray(first)) {
+    const options = read((first === undefined ? {} : first) as SpawnOptions);
+    return {
+      ...options,
+      args: argumentsOf("options.args", options.args === undefined ? [] : options.args),
+    };
   }
+  const args = argumentsOf("args", first);
   const options = read(second === undefined ? {} : second);
   if (options.args !== undefined) {
     throw new TypeError("options.args must not be given where the arguments stand before");
   }
-  return { ...options, args: [...first] };
+  return { ...options, args };
+}
+
+/** A copy of the arguments that is checked: what is checked is what the child gets. */
+function argumentsOf(name: string, args: unknown): string[] {
+  checkInstance(name, args, "an array", Array);
+  const copy = [...args as unknown[]];
+  // By index: a hole is an argument, too, and no string.
+  for (let i = 0; i < copy.length; i++) checkCText(`${name}[${i}]`, copy[i]);
+  return copy as string[];
 }
 
 /**
@@ -164,7 +177,9 @@ function read(options: SpawnOptions): SpawnOptions {
   checkRecord("options", options);
   for (const name in options) {
     if (Object.hasOwn(KNOWN, name) || !has(options, name)) continue;
-    throw new TypeError(`options.${name} is unknown: the nearest option is "${nearest(name)}"`);
+    const near = nearest(name);
+    const advice = near === undefined ? "" : `: the nearest option is "${near}"`;
+    throw new TypeError(`options.${name} is unknown${advice}`);
   }
   const record: Record<string, unknown> = {};
   for (const name of NAMES) record[name] = has(options, name) ? options[name] : undefined;
@@ -181,9 +196,11 @@ function has(object: object | null, name: string): boolean {
   return false;
 }
 
-function nearest(name: string): string {
+/** The option with the most similar name, if at least half of that is the same. */
+function nearest(name: string): string | undefined {
   const distances = NAMES.map((known) => [distance(name, known), known] as const);
-  return distances.reduce((least, other) => other[0] < least[0] ? other : least)[1];
+  const [least, known] = distances.reduce((least, other) => other[0] < least[0] ? other : least);
+  return least <= Math.max(name.length, known.length) / 2 ? known : undefined;
 }
 
 /** How many letters have to be inserted, left out or replaced, their case aside (Levenshtein). */

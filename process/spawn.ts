@@ -113,7 +113,7 @@ function rightsOf(options: SpawnOptions): Omit<ChildPlan, "path" | "argv" | "env
     processGroup,
     umask,
     nice,
-    limits: limits && checkLimits(limits),
+    limits: limits === undefined ? undefined : checkLimits(limits),
     noNewPrivileges,
     parentDeathSignal: parentDeathSignal === undefined
       ? undefined

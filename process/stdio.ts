@@ -66,7 +66,7 @@ export function wire(options: StdioOptions): Wiring {
   try {
     // Before anything is opened: a number that isn't open must not come to mean one of the pipes.
     STREAMS.forEach((name, target) => {
-      const stdio = options[name] ?? "inherit";
+      const { [name]: stdio = "inherit" } = options;
       if (stdio === "piped" || stdio === "null") return;
       if (stdio === "stdout" && target === STDERR) return;
       // What this program has closed is closed there, too; and the number may have gone to an fd

@@ -65,3 +65,19 @@ Deno.test({
     await child.status;
   },
 });
+
+Deno.test("spawn() checks those arguments that the child gets", () => {
+  const args = Object.assign(["good"], {
+    *[Symbol.iterator]() {
+      yield 1;
+    },
+  }) as unknown as string[];
+  assertThrows(() => spawn("true", args), TypeError, "args[0] must be a string: 1");
+  assertThrows(() => spawn("true", { args }), TypeError, "options.args[0] must be a string: 1");
+});
+
+Deno.test("spawn() names no option that isn't near an unknown one", () => {
+  const options = { shell: true } as SpawnOptions;
+  const { message } = assertThrows(() => spawn("true", options), TypeError);
+  assertEquals(message, "options.shell is unknown");
+});
