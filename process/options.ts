@@ -43,7 +43,10 @@ export interface SpawnOptions {
   fds?: Record<number, OwnedFd | PidFd | number>;
   /** Whether it leads a session of its own (setsid(2)), away from this program's terminal. */
   detached?: boolean;
-  /** The process group that it joins (setpgid(2)); 0 for one of its own. */
+  /**
+   * The process group that it joins (setpgid(2)); 0 for one of its own, which it has with `detached`
+   * in any case.
+   */
   processGroup?: number;
   /**
    * The folder of the cgroup (version 2) that it is in from the beginning: it is born there from

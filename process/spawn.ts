@@ -104,13 +104,19 @@ function rightsOf(options: SpawnOptions): Omit<ChildPlan, "path" | "argv" | "env
   checkBoolean("options.noNewPrivileges", noNewPrivileges);
   if (processGroup !== undefined) {
     checkInteger("options.processGroup", processGroup, 0, 2 ** 31 - 1);
+    if (detached && processGroup !== 0) {
+      throw new TypeError(
+        "options.processGroup must be 0 with options.detached: a session's leader leads a group, too",
+      );
+    }
   }
   if (umask !== undefined) checkInteger("options.umask", umask, 0, 0o777);
   if (nice !== undefined) checkInteger("options.nice", nice, -20, 19);
   return {
     ...identityOf(options),
     session: detached,
-    processGroup,
+    // A session's leader has a group of its own, and must not ask for one.
+    processGroup: detached ? undefined : processGroup,
     umask,
     nice,
     limits: limits === undefined ? undefined : checkLimits(limits),

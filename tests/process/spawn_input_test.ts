@@ -112,6 +112,7 @@ const WRONG_TYPES: readonly Bad[] = [
   [{ detached: "false" }, "options.detached"],
   [{ processGroup: "0" }, "options.processGroup"],
   [{ processGroup: true }, "options.processGroup"],
+  [{ processGroup: 1, detached: true }, "options.processGroup must be 0 with options.detached"],
   [{ stdin: {} }, "options.stdin"],
   [{ stdout: true }, "options.stdout"],
   [{ stderr: 1n }, "options.stderr"],
