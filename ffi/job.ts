@@ -42,6 +42,8 @@ const ALL_SIGNALS = 2n ** 64n - 1n;
 const P_PID = 1;
 const WEXITED = 0x4;
 const NO_PIDFD = -1;
+/** A system call that no kernel has: it fails with ENOSYS. */
+const NO_CALL = -1;
 
 /** How a child is born. */
 export interface Birth {
@@ -106,8 +108,10 @@ export function carryOut(birth: Birth, list: readonly Step[]): Born | number {
 }
 
 function writeSteps(list: readonly Step[]): number {
-  if (steps.byteLength < list.length * stepStruct.size) {
-    steps = new DataView(new ArrayBuffer(2 * list.length * stepStruct.size));
+  // With the end behind them.
+  const count = list.length + 1;
+  if (steps.byteLength < count * stepStruct.size) {
+    steps = new DataView(new ArrayBuffer(2 * count * stepStruct.size));
     stepsBytes = new Uint8Array(steps.buffer);
   }
   makeRoom(list);
@@ -118,6 +122,8 @@ function writeSteps(list: readonly Step[]): number {
     const most = typeof passes === "number" ? passes : Number.MAX_SAFE_INTEGER;
     writeStep(steps, i, numbers[call], args.map(wordOf), least, most);
   }
+  // A list that ends in no execution must not run on into the steps of another job.
+  writeStep(steps, list.length, NO_CALL, [], 0, Number.MAX_SAFE_INTEGER);
   return point(stepsBytes);
 }
 
@@ -187,7 +193,9 @@ function bornOf(list: readonly Step[], first: number): Born | number {
   if (note.fields.step === 0) return { pid, pidfd };
   const { result, step } = note.fields;
   reap({ pid, pidfd });
-  return { pid, pidfd, failed: { step: list[(step - first) / stepStruct.size], result } };
+  const index = (step - first) / stepStruct.size;
+  if (!(index in list)) throw new Error("the steps of a child must end in an execution or an exit");
+  return { pid, pidfd, failed: { step: list[index], result } };
 }
 
 /** Takes away a child that ends by itself. Until then its PID is nobody else's. */

@@ -88,6 +88,17 @@ Deno.test("launch() takes thousands of steps", () => {
   assertStringIncludes(message, "/nope");
 });
 
+Deno.test("launch() ends a child whose steps have no end, and takes none of another child's", () => {
+  const before = state();
+  for (const changesUser of [false, true]) {
+    for (const list of [[], [steps.umask(0o22)]]) {
+      assertEquals(exitCodeOf(shell("exit 7", steps.umask(0o22), steps.umask(0o22))), 7);
+      assertThrows(() => launch({ steps: list, changesUser }), Error, "must end in an execution");
+    }
+  }
+  assertEquals(state(), before);
+});
+
 Deno.test("launch() has what it points to in its place while the garbage collector works", () => {
   for (let i = 0; i < 50; i++) {
     const text = "x".repeat(i * 100);
