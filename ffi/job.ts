@@ -104,6 +104,7 @@ export function carryOut(birth: Birth, list: readonly Step[]): Born | number {
     return bornOf(list, first);
   } finally {
     memory.length = 0;
+    texts.release();
   }
 }
 
