@@ -16,7 +16,7 @@ import {
   outcome,
   outInt,
   step as stepStruct,
-  writeStep,
+  StepTable,
 } from "../structs/launch.ts";
 import { type CText, TextBlock } from "../structs/text_block.ts";
 import { attempt } from "./call.ts";
@@ -70,8 +70,7 @@ const work = job.allocate();
 const birthArgs = cloneArgs.allocate();
 const note = outcome.allocate();
 const pidfdSlot = outInt.allocate();
-let steps = new DataView(new ArrayBuffer(32 * stepStruct.size));
-let stepsBytes = new Uint8Array(steps.buffer);
+let steps = new StepTable(32);
 
 /** The texts that a job points to. */
 const texts = new TextBlock(addressOf);
@@ -111,21 +110,18 @@ export function carryOut(birth: Birth, list: readonly Step[]): Born | number {
 function writeSteps(list: readonly Step[]): number {
   // With the end behind them.
   const count = list.length + 1;
-  if (steps.byteLength < count * stepStruct.size) {
-    steps = new DataView(new ArrayBuffer(2 * count * stepStruct.size));
-    stepsBytes = new Uint8Array(steps.buffer);
-  }
+  if (steps.length < count) steps = new StepTable(2 * count);
   makeRoom(list);
   const numbers = NUMBERS[arch()];
   for (let i = 0; i < list.length; i++) {
     const { call, args, passes } = list[i];
     const least = passes === undefined ? 0 : passes === "any" ? Number.MIN_SAFE_INTEGER : passes;
     const most = typeof passes === "number" ? passes : Number.MAX_SAFE_INTEGER;
-    writeStep(steps, i, numbers[call], args.map(wordOf), least, most);
+    steps.write(i, numbers[call], args.map(wordOf), least, most);
   }
   // A list that ends in no execution must not run on into the steps of another job.
-  writeStep(steps, list.length, NO_CALL, [], 0, Number.MAX_SAFE_INTEGER);
-  return point(stepsBytes);
+  steps.write(list.length, NO_CALL, [], 0, Number.MAX_SAFE_INTEGER);
+  return point(steps.bytes);
 }
 
 type Argument = Step["args"][number];

@@ -17,7 +17,7 @@ const DEFAULT_PATH = "/bin:/usr/bin";
 /** The part of the options that the command line depends on. */
 export interface CommandOptions extends EnvironmentOptions {
   /** Arguments that are checked. */
-  readonly args: readonly string[];
+  readonly args?: readonly string[];
   readonly argv0?: string;
   readonly cwd?: string | URL;
 }
@@ -33,7 +33,7 @@ export interface ResolvedCommand {
 
 /** Checks and completes a command. */
 export function resolveCommand(command: string | URL, options: CommandOptions): ResolvedCommand {
-  const { args, argv0 } = options;
+  const { args = [], argv0 } = options;
   const name = filledPath("command", command);
   const cwd = options.cwd === undefined ? undefined : filledPath("options.cwd", options.cwd);
   if (argv0 !== undefined) checkCText("options.argv0", argv0);

@@ -11,6 +11,7 @@ import type { Signal } from "../pidfd/signals.ts";
 import type { EndOptions } from "./ending.ts";
 import type { Limits } from "./limits.ts";
 import type { Stdio } from "./stdio.ts";
+import type { TerminalOptions } from "./terminal.ts";
 
 /** Options for {@linkcode spawn}: those of `Deno.Command` for `spawn()`, and more. */
 export interface SpawnOptions {
@@ -30,11 +31,19 @@ export interface SpawnOptions {
   env?: Record<string, string>;
   /** Whether it gets `env` alone, and none of this program's own environment variables. */
   clearEnv?: boolean;
-  /** Its standard input: `"inherit"` unless told otherwise. */
+  /** Its standard input: `"inherit"` unless told otherwise, or the terminal if it has one. */
   stdin?: Stdio;
-  /** Its standard output: `"inherit"` unless told otherwise. */
+  /**
+   * What is written to its standard input, which then ends. Then `stdin` is piped. Bytes are not
+   * copied: they must stay as they are until they are written.
+   */
+  input?: string | Uint8Array;
+  /** Its standard output: `"inherit"` unless told otherwise, or the terminal if it has one. */
   stdout?: Stdio;
-  /** Its standard error: `"inherit"` unless told otherwise; `"stdout"` for wherever that goes. */
+  /**
+   * Its standard error: `"inherit"` unless told otherwise, or the terminal if it has one;
+   * `"stdout"` for wherever that goes.
+   */
   stderr?: Stdio | "stdout";
   /**
    * Further descriptors that it gets, by the number that they have there (3 or more): this is
@@ -48,6 +57,16 @@ export interface SpawnOptions {
    * in any case.
    */
   processGroup?: number;
+  /**
+   * Whether it has a terminal of its own: {@linkcode Child.terminal} is what a person in front of
+   * it sees and types. Those of its standard streams that no other option speaks of are that
+   * terminal. It leads a new session and process group, as with `detached`, which the terminal
+   * controls: Ctrl-C, job control and `/dev/tty` work. It can't join a `processGroup`.
+   *
+   * The environment isn't changed: what can't be displayed by what shows the terminal's output
+   * takes another `TERM` (`env: { TERM: "dumb" }`).
+   */
+  terminal?: boolean | TerminalOptions;
   /**
    * The folder of the cgroup (version 2) that it is in from the beginning: it is born there from
    * Linux 5.7 on, and before it moves there before all else. That takes write access to the cgroup.
@@ -124,6 +143,7 @@ const KNOWN: Readonly<Record<keyof SpawnOptions, true>> = {
   fds: true,
   gid: true,
   groups: true,
+  input: true,
   limits: true,
   nice: true,
   noNewPrivileges: true,
@@ -133,6 +153,7 @@ const KNOWN: Readonly<Record<keyof SpawnOptions, true>> = {
   stderr: true,
   stdin: true,
   stdout: true,
+  terminal: true,
   uid: true,
   timeout: true,
   umask: true,
@@ -146,7 +167,7 @@ const NAMES = Object.keys(KNOWN) as readonly (keyof SpawnOptions)[];
 export function optionsOf(
   first: readonly string[] | SpawnOptions | undefined,
   second: Omit<SpawnOptions, "args"> | undefined,
-): SpawnOptions & { readonly args: readonly string[] } {
+): SpawnOptions {
   if (second === undefined && !Array.isArray(first)) {
     const options = read((first === undefined ? {} : first) as SpawnOptions);
     return {
@@ -157,7 +178,10 @@ export function optionsOf(
   const args = argumentsOf("args", first);
   const options = read(second === undefined ? {} : second);
   if (options.args !== undefined) {
-    throw new TypeError("options.args must not be given where the arguments stand before");
+    // The words are Deno's: programs that come from there may look for them.
+    throw new TypeError(
+      "Passing 'args' in options is not allowed when args are passed as a separate argument",
+    );
   }
   return { ...options, args };
 }

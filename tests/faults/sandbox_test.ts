@@ -33,7 +33,9 @@ interface Forbidden {
 }
 
 const IN_CGROUP = "spawn into a cgroup";
-const SPAWNING = ["spawn", "spawn by name", "spawn with a descriptor"];
+const SPAWNING = [
+  ...["spawn", "spawn by name", "spawn with a descriptor", "spawn with a terminal"],
+];
 
 const FORBIDDEN: readonly Forbidden[] = [
   { call: "clone(CLONE_VFORK)", fails: [], lacks: [] },
@@ -51,6 +53,8 @@ const FORBIDDEN: readonly Forbidden[] = [
     fails: ["wait for a stranger"],
     lacks: ["namespaceIoctls", "info", "exitInfo"],
   },
+  { call: "ioctl(TIOCGPTPEER)", fails: [], lacks: [] },
+  { call: "ioctl(TIOCSCTTY)", fails: ["spawn with a terminal"], lacks: [] },
   { call: "open_by_handle_at", fails: ["fromId"], lacks: ["idHandles"] },
   { call: "pidfd_getfd", fails: ["getRemoteFd"], lacks: ["getfd"] },
   {

@@ -216,7 +216,7 @@ Deno.test("spawn() refuses arguments in both places, and what is neither", async
   await leavesNothing(() => {
     for (
       const [args, message] of [
-        [[["a"], { args: ["b"] }], "options.args must not be given"],
+        [[["a"], { args: ["b"] }], "Passing 'args' in options is not allowed"],
         [[["a", 1]], "args[1] must be a string: 1"],
         // deno-lint-ignore no-sparse-arrays
         [[["a", , "b"]], "args[1] must be a string: undefined"],

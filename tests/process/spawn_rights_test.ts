@@ -146,7 +146,8 @@ Deno.test({
     "spawn() never lets another user have this program's groups",
   ),
   async fn() {
-    const refused = "spawn: setgroups: EPERM: Operation not permitted (groups: none)";
+    const refused =
+      "Failed to spawn 'id': setgroups: EPERM: Operation not permitted (groups: none)";
     assertEquals(await groupsIn(asUserChanger, { uid: NOBODY }), refused);
     assertEquals(await groupsIn(asUserChanger, { uid: 1000 }), "1000 4");
   },
@@ -244,7 +245,7 @@ Deno.test({
       await leavesNothing(() => {
         const start = () => spawn("pwd", { cwd, uid: NOBODY, gid: NOBODY });
         const { message } = assertThrows(start, SyscallError);
-        assertEquals(message, `spawn: chdir: EACCES: Permission denied (${cwd})`);
+        assertEquals(message, `Failed to spawn 'pwd': chdir: EACCES: Permission denied (${cwd})`);
       });
     } finally {
       await Deno.remove(cwd);
@@ -297,7 +298,7 @@ Deno.test({
       powerless,
     ) as [string[], number[]];
     found[0].forEach((message, i) => {
-      assertStringIncludes(message, "spawn: ");
+      assertStringIncludes(message, "Failed to spawn '");
       assertStringIncludes(message, REFUSED[i][1]);
     });
     assertEquals(found[1], []);
