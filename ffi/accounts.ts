@@ -12,7 +12,8 @@ import { Errno } from "./errno.ts";
 import { launchFailure } from "./launch.ts";
 import { libcWith } from "./libc.ts";
 
-const accountLibc = libcWith({
+/** libc with the functions that look users up, opened at first use. */
+export const accountLibc = libcWith({
   // int getpwnam_r(const char *name, struct passwd *pwd, char *buf, size_t buflen,
   //   struct passwd **result);
   getpwnam_r: {
@@ -47,7 +48,7 @@ export interface Account {
 
 /** What getpwnam_r(3) calls a user that there isn't, by system. */
 const NO_USER: ReadonlySet<number> = new Set([
-  ...[0, Errno.ENOENT, Errno.ESRCH, Errno.EBADF, Errno.EPERM],
+  ...[0, Errno.ENOENT, Errno.ESRCH, Errno.EBADF],
 ]);
 
 const FIRST_SIZE = 1024;

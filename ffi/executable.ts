@@ -17,7 +17,7 @@ import { attempt, failure } from "./call.ts";
 import { Errno, errnoName } from "./errno.ts";
 import { UnsupportedError } from "./errors.ts";
 import { launcherLibc } from "./launcher_symbols.ts";
-import { arch, lastErrno, libc } from "./libc.ts";
+import { arch, libc } from "./libc.ts";
 import { machineCode } from "./machine_code.ts";
 
 const PROT_READ = 1;
@@ -77,7 +77,9 @@ function map(size: number, flags: number): bigint {
   const { mmap } = launcherLibc();
   const protection = PROT_READ | PROT_WRITE;
   const address = mmap(0n, BigInt(size), protection, flags | MAP_ANONYMOUS, -1, 0n);
-  if (address === MAP_FAILED) throw failure("mmap", lastErrno());
+  // errno is not asked for: the engine can need memory itself for so large a number, and change it.
+  // New memory is only ever refused for want of memory.
+  if (address === MAP_FAILED) throw failure("mmap", Errno.ENOMEM);
   return address;
 }
 

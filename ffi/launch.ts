@@ -80,7 +80,10 @@ export function launch({ steps, changesUser, cgroup }: Launch): Launched {
 
 /** The exception for what is in the way of a process's start. */
 export function launchFailure(call: string, errno: number, about?: string): Error {
-  return failure(call, errno, about === undefined ? {} : { [errno]: about });
+  if (about === undefined) return failure(call, errno);
+  const error = failure(call, errno, { [errno]: about });
+  if (error instanceof UnsupportedError) error.message += `; nothing was started (${about})`;
+  return error;
 }
 
 /**

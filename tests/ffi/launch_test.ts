@@ -167,7 +167,7 @@ Deno.test("launch() starts nothing if memory can't be made executable", async ()
       return result;
     });
     const facts = [];
-    const refusals = [["mmap", 2n ** 64n - 1n, 12], ["mprotect", -1, 12], ["mprotect", -1, 13]];
+    const refusals = [["mmap", 2n ** 64n - 1n, 0], ["mprotect", -1, 12], ["mprotect", -1, 13]];
     for (const [name, result, errno] of refusals) {
       using _ = refusing(name, result, errno);
       try {
@@ -248,6 +248,34 @@ function startWithout(calls: readonly Call[], errno: number): Promise<unknown> {
     ["--allow-all"],
   );
 }
+
+Deno.test({
+  ...needing("seccomp", canFilter(), "spawn() says what a call was for that there isn't"),
+  async fn() {
+    const messages = await runForValue(
+      `
+      import { spawn } from "@pidfd/util";
+      import { forbid } from "${ROOT}tests/support/seccomp.ts";
+
+      forbid(["prctl"], ${Errno.ENOSYS});
+      const messages = [{ noNewPrivileges: true }, { parentDeathSignal: "SIGTERM" }].map((options) => {
+        try {
+          return String(spawn("true", options).pid);
+        } catch (error) {
+          return error.name + ": " + error.message;
+        }
+      });
+      console.log(JSON.stringify(messages));
+      Deno.exit();
+    `,
+      ["--allow-all"],
+    );
+    const missing =
+      "UnsupportedError: prctl is not available here: it needs a kernel or a sandbox " +
+      "that allows it; nothing was started";
+    assertEquals(messages, [`${missing} (noNewPrivileges)`, `${missing} (parentDeathSignal)`]);
+  },
+});
 
 for (const answer of ["EPERM", "ENOSYS"] as const) {
   Deno.test({
