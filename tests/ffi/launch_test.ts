@@ -9,11 +9,13 @@ import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { Errno } from "../../ffi/errno.ts";
 import { launcherCode, sharedOutcome } from "../../ffi/executable.ts";
 import { type Launch, launch } from "../../ffi/launch.ts";
+import { launcherLibc } from "../../ffi/launcher_symbols.ts";
 import * as steps from "../../ffi/steps.ts";
 import { PidFd, SyscallError } from "../../mod.ts";
 import { isCloseOnExec } from "../support/fds.ts";
 import { isRoot, openFds, ROOT, runForValue, zombies } from "../support/processes.ts";
 import type { Call } from "../support/seccomp.ts";
+import { shadow } from "../support/shadow.ts";
 import { canFilter, needing } from "../support/skip.ts";
 import { childrenOf } from "../support/trees.ts";
 
@@ -100,16 +102,24 @@ Deno.test("launch() ends a child whose steps have no end, and takes none of anot
 });
 
 Deno.test("launch() has what it points to in its place while the garbage collector works", () => {
-  for (let i = 0; i < 50; i++) {
-    const text = "x".repeat(i * 100);
-    const plan = shell(`[ "$0" = "${text}" ]`);
+  const libc = launcherLibc();
+  const { bsearch } = libc;
+  // Between the writing of a job and its being read.
+  using _collecting = shadow(libc, "bsearch", () => (...args) => {
     gc();
+    // What would be freed gets another content.
+    Array.from({ length: 100 }, (_, i) => new Uint8Array(100 * i).fill(0xff));
+    bsearch(...args);
+  });
+  for (let i = 0; i < 20; i++) {
+    const text = "x".repeat(i * 100);
     const execute = steps.execve(
       "/bin/sh",
-      ["sh", "-c", `[ "$0" = "${text}" ]`, text],
-      steps.stringVector([], "env"),
+      ["sh", "-c", `[ "$0" = "${text}" ] && [ "$A" = "${text}" ]`, text],
+      steps.stringVector([`A=${text}`], "env"),
     );
-    assertEquals(exitCodeOf({ ...plan, steps: [execute] }), 0);
+    const limit = steps.prlimit({ name: "core", soft: 0, hard: 0 });
+    assertEquals(exitCodeOf({ steps: [limit, execute], changesUser: i % 2 === 0 }), 0);
   }
 });
 
@@ -358,7 +368,7 @@ Deno.test("launch() passes on what a birth fails with, if that says nothing of t
   const { code, errno } = await runForValue(
     `
     import { launch } from "${ROOT}ffi/launch.ts";
-    import * as steps from "${ROOT}ffi/steps.ts";
+import * as steps from "${ROOT}ffi/steps.ts";
     import { giveBack, takeAll } from "${ROOT}tests/support/scarce_fds.ts";
 
     const plan = { steps: [steps.exitGroup(0)], changesUser: false };

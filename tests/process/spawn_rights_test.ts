@@ -313,6 +313,29 @@ Deno.test("spawn() says when no limit can be what it is to be", async () => {
   });
 });
 
+const libc = Deno.dlopen("libc.so.6", {
+  // int prctl(int op, ...);
+  prctl: { parameters: ["i32"], result: "i32" },
+});
+const PR_GET_DUMPABLE = 3;
+
+for (const options of [{ uid: NOBODY }, { gid: NOBODY }, { user: "nobody" }]) {
+  Deno.test({
+    ...needing(
+      "root",
+      isRoot,
+      `spawn() shares no memory with a child that has ${Deno.inspect(options)}`,
+    ),
+    async fn() {
+      // The kernel makes memory not dumpable in which a process changes its user. PR_GET_DUMPABLE(2const)
+      assertEquals(libc.symbols.prctl(PR_GET_DUMPABLE), 1);
+      const child = spawn("true", options);
+      assertEquals(libc.symbols.prctl(PR_GET_DUMPABLE), 1);
+      assertEquals((await child.status).code, 0);
+    },
+  });
+}
+
 Deno.test("spawn() leaves this program's own rights as they are", async () => {
   const own = () => rightsIn(Deno.readTextFileSync("/proc/thread-self/status"));
   const limits = () => Deno.readTextFileSync("/proc/self/limits");
