@@ -37,7 +37,10 @@ export interface Step {
   readonly args: readonly (number | CText | Uint8Array<ArrayBuffer>)[];
   /** What it is about, for the message of its failure. */
   readonly about?: string;
-  /** The results that the child goes on with, unless 0 and more; `"any"` for a call that may fail. */
+  /**
+   * The child goes on if the result is 0 or more. A number: only if it is exactly that. `"any"`:
+   * always.
+   */
   readonly passes?: number | "any";
   /** What does the same where kernel or sandbox don't have the call. */
   readonly instead?: () => Step[];
@@ -51,7 +54,7 @@ const TIOCSCTTY = 0x540e;
 /** For an ID that stays as it is. */
 const UNCHANGED = 2 ** 32 - 1;
 const SIG_SETMASK = 2;
-/** How large a set of all signals is, of 1 to 64. */
+/** Bytes of a signal set: one bit for each of 64 signals. */
 export const SIGNAL_SET_SIZE = u64.size;
 const UINT_MAX = 2 ** 32 - 1;
 

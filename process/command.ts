@@ -5,9 +5,8 @@
  * @module
  */
 
-import { Errno } from "../ffi/errno.ts";
 import { isExecutable, isFile } from "../ffi/files.ts";
-import { launchFailure } from "../ffi/launch.ts";
+import { notExecutable, notFound } from "../ffi/launch_failure.ts";
 import { checkCText, pathText } from "../pidfd/arguments.ts";
 import { childEnvironment, type EnvironmentOptions } from "./environment.ts";
 
@@ -55,8 +54,8 @@ function findProgram(name: string, cwd: string | undefined, searchPath: string):
   const found = paths.find((path) => isExecutable(fromFolder(cwd, path)));
   if (found !== undefined) return found;
   const refused = paths.find((path) => isFile(fromFolder(cwd, path)));
-  if (refused !== undefined) throw launchFailure("execve", Errno.EACCES, refused);
-  throw launchFailure("execve", Errno.ENOENT, `${name} is not in the PATH`);
+  if (refused !== undefined) throw notExecutable(refused);
+  throw notFound(name);
 }
 
 /** Where a path leads in the child, which reads it from its own folder. */

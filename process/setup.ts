@@ -79,7 +79,7 @@ export interface ChildPlan {
 export function setUp(plan: ChildPlan, cgroupProcs?: number): Step[] {
   const steps: Step[] = [];
 
-  // Its place among others. 0 is whoever writes it.
+  // Its place among others. 0 stands for the process that writes it.
   if (cgroupProcs !== undefined) steps.push(write(cgroupProcs, "0", "cgroup.procs"));
   if (plan.session || plan.terminal !== undefined) steps.push(setsid());
   if (plan.terminal !== undefined) {
@@ -118,7 +118,7 @@ export function setUp(plan: ChildPlan, cgroupProcs?: number): Step[] {
   // set, nobody sends it any more.
   if (plan.parentDeathSignal !== undefined) {
     steps.push(setParentDeathSignal(plan.parentDeathSignal));
-    if (isInOurNamespace()) steps.push(requireParent(getpid()));
+    if (childSeesItsParent()) steps.push(requireParent(getpid()));
   }
   if (plan.noNewPrivileges) steps.push(setNoNewPrivileges());
 
@@ -129,10 +129,10 @@ export function setUp(plan: ChildPlan, cgroupProcs?: number): Step[] {
 }
 
 /**
- * Whether children of this thread are in its own PID namespace. In another one they see no parent,
- * and so can't see either that it has ended.
+ * Whether a child of this thread sees its parent: in another PID namespace it does not, and can't see
+ * either that the parent has ended.
  */
-function isInOurNamespace(): boolean {
+function childSeesItsParent(): boolean {
   const own = namespaceLink("pid");
   return own === undefined || own === namespaceLink("pid_for_children");
 }

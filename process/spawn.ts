@@ -205,7 +205,7 @@ function hold<T>(pidfd: number, use: (owner: PidFd) => T): T {
  * system's init. Then {@linkcode killTree} on {@linkcode PidFd.fromSelf} would find daemons,
  * too: nothing that this program has started can leave its tree.
  *
- * Whoever turns it on has the duty to reap them: such a child's handle comes from
+ * A program that turns it on has the duty to reap them: such a child's handle comes from
  * {@linkcode PidFd.fromPid}, and its `wait({ reap: true })`.
  *
  * See {@link https://man7.org/linux/man-pages/man2/PR_SET_CHILD_SUBREAPER.2const.html |
