@@ -70,12 +70,11 @@ export interface SpawnOptions {
   /**
    * The folder of the cgroup (version 2) that it is in from the beginning: it is born there from
    * Linux 5.7 on, and before it moves there before all else. That takes write access to the cgroup.
-   * Disposal of the child ends all that is in the cgroup, which needs Linux 5.14; until
-   * then a descriptor holds the folder.
+   * Disposal of the child ends all that is in the cgroup, which needs Linux 5.14; until then a descriptor holds the folder.
    *
-   * Best a new one for each: on some kernels (6.18.44; neither 6.12.117 nor 7.3.4) a process
-   * that is born into it gets SIGKILL at once if `cgroup.kill` was used before, as disposal does if any process
-   * is left there once the tree has ended.
+   * Best a new one for each: on some kernels (6.18.44; neither 6.12.117 nor 7.3.4) a process that is
+   * born into it gets SIGKILL at once if `cgroup.kill` was used before, as disposal does if any
+   * process is left there once the tree has ended.
    */
   cgroup?: string;
   /**
@@ -101,7 +100,8 @@ export interface SpawnOptions {
   limits?: Limits;
   /**
    * Whether neither it nor a descendant can gain privileges by what it executes, such as a
-   * set-user-ID program ({@link https://man7.org/linux/man-pages/man2/PR_SET_NO_NEW_PRIVS.2const.html |
+   * set-user-ID program
+   * ({@link https://man7.org/linux/man-pages/man2/PR_SET_NO_NEW_PRIVS.2const.html |
    * PR_SET_NO_NEW_PRIVS(2const)}).
    */
   noNewPrivileges?: boolean;
