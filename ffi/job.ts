@@ -42,6 +42,8 @@ const ALL_SIGNALS = 2n ** 64n - 1n;
 const P_PID = 1;
 const WEXITED = 0x4;
 const NO_PIDFD = -1;
+/** A system call that no kernel has: it fails with ENOSYS. */
+const NO_CALL = -1;
 
 /** How a child is born. */
 export interface Birth {
@@ -66,7 +68,7 @@ export interface Born {
 // Synchronous calls can't overlap, so that one block of each kind serves all jobs.
 const work = job.allocate();
 const birthArgs = cloneArgs.allocate();
-const note = outcome.allocate();
+const outcomeNote = outcome.allocate();
 const pidfdSlot = outInt.allocate();
 let steps = new StepTable(32);
 
@@ -74,13 +76,13 @@ let steps = new StepTable(32);
 const texts = new TextBlock(addressOf);
 
 /** What else the steps point to. The memory stays referenced here until the call has returned. */
-const memory: Uint8Array<ArrayBuffer>[] = [];
+const referenced: Uint8Array<ArrayBuffer>[] = [];
 
 /** Where memory is that was pointed to: it stays there as long as it lives. */
 const addresses = new WeakMap<Uint8Array<ArrayBuffer>, number>();
 
 function point(bytes: Uint8Array<ArrayBuffer>): number {
-  memory.push(bytes);
+  referenced.push(bytes);
   let address = addresses.get(bytes);
   if (address === undefined) addresses.set(bytes, address = Number(addressOf(bytes)));
   return address;
@@ -90,31 +92,44 @@ function point(bytes: Uint8Array<ArrayBuffer>): number {
 export function carryOut(birth: Birth, list: readonly Step[]): Born | number {
   const code = launcherCode();
   try {
-    const first = writeSteps(list);
-    work.fields.steps = first;
+    const stepsAddress = writeSteps(list);
+    work.fields.steps = stepsAddress;
     if (!isSame(birth, written)) writeBirth(birth);
     pidfdSlot.fields.value = NO_PIDFD;
     if (birth.ownMemory) clearSharedOutcome();
-    else note.fields.step = 0;
+    else outcomeNote.fields.step = 0;
     launcherLibc().bsearch(work.bytes, work.bytes, 1n, 1n, code);
-    if (birth.ownMemory) readSharedOutcome(note.bytes);
-    return bornOf(list, first);
+    if (birth.ownMemory) readSharedOutcome(outcomeNote.bytes);
+    return bornOf(list, stepsAddress);
   } finally {
-    memory.length = 0;
+    referenced.length = 0;
+    texts.release();
   }
 }
 
 function writeSteps(list: readonly Step[]): number {
-  if (steps.length < list.length) steps = new StepTable(2 * list.length);
+  // With the end behind them.
+  const count = list.length + 1;
+  if (steps.length < count) steps = new StepTable(2 * count);
   makeRoom(list);
   const numbers = NUMBERS[arch()];
   for (let i = 0; i < list.length; i++) {
     const { call, args, passes } = list[i];
-    const least = passes === undefined ? 0 : passes === "any" ? Number.MIN_SAFE_INTEGER : passes;
-    const most = typeof passes === "number" ? passes : Number.MAX_SAFE_INTEGER;
+    const [least, most] = rangeOf(passes);
     steps.write(i, numbers[call], args.map(wordOf), least, most);
   }
+  // A list that ends in no execution must not run on into the steps of another job.
+  steps.write(list.length, NO_CALL, [], 0, Number.MAX_SAFE_INTEGER);
   return point(steps.bytes);
+}
+
+const SUCCESS = [0, Number.MAX_SAFE_INTEGER] as const;
+const ANY = [Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER] as const;
+
+/** The lowest and the highest result that a child goes on with. */
+function rangeOf(passes: Step["passes"]): readonly [least: number, most: number] {
+  if (passes === undefined) return SUCCESS;
+  return passes === "any" ? ANY : [passes, passes];
 }
 
 type Argument = Step["args"][number];
@@ -159,7 +174,7 @@ function writeBirth(birth: Birth): void {
       : writeCloneArgs(flags, pidfd, cgroup),
   };
   work.fields.blocked = ALL_SIGNALS;
-  work.fields.outcome = ownMemory ? Number(sharedOutcome()) : Number(addressOf(note.bytes));
+  work.fields.outcome = ownMemory ? Number(sharedOutcome()) : Number(addressOf(outcomeNote.bytes));
   written = birth;
 }
 
@@ -175,15 +190,17 @@ function writeCloneArgs(flags: number, pidfd: number, cgroup: number | undefined
 }
 
 /** What came of the job that was carried out. */
-function bornOf(list: readonly Step[], first: number): Born | number {
+function bornOf(list: readonly Step[], stepsAddress: number): Born | number {
   const { blocking, child: pid } = work.fields;
   if (blocking < 0) return blocking;
   if (pid < 0) return pid;
   const pidfd = pidfdSlot.fields.value;
-  if (note.fields.step === 0) return { pid, pidfd };
-  const { result, step } = note.fields;
+  if (outcomeNote.fields.step === 0) return { pid, pidfd };
+  const { result, step } = outcomeNote.fields;
   reap({ pid, pidfd });
-  return { pid, pidfd, failed: { step: list[(step - first) / stepStruct.size], result } };
+  const index = (step - stepsAddress) / stepStruct.size;
+  if (!(index in list)) throw new Error("the steps of a child must end in an execution or an exit");
+  return { pid, pidfd, failed: { step: list[index], result } };
 }
 
 /** Takes away a child that ends by itself. Until then its PID is nobody else's. */

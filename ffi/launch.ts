@@ -14,10 +14,11 @@
  */
 
 import { kernelSigaction } from "../structs/launch.ts";
-import { attempt, check, failure } from "./call.ts";
+import { attempt, check } from "./call.ts";
 import { Errno } from "./errno.ts";
 import { UnsupportedError } from "./errors.ts";
 import { type Birth, type Born, carryOut, reap } from "./job.ts";
+import { launchFailure } from "./launch_failure.ts";
 import { launcherLibc } from "./launcher_symbols.ts";
 import { arch } from "./libc.ts";
 import {
@@ -78,11 +79,6 @@ export function launch({ steps, changesUser, cgroup }: Launch): Launched {
   }
 }
 
-/** The exception for what is in the way of a process's start. */
-export function launchFailure(call: string, errno: number, about?: string): Error {
-  return failure(call, errno, about === undefined ? {} : { [errno]: about });
-}
-
 /**
  * Tries a birth into a cgroup, and returns 0 or −errno. With an fd that is no cgroup's, a kernel
  * that knows of cgroups says EBADF. Should there be a child, it ends at once.
@@ -108,16 +104,16 @@ function possible(steps: readonly Step[]): readonly Step[] {
 }
 
 /** The call that children are born by. */
-let call: Birth["call"] = "clone3";
+let birthCall: Birth["call"] = "clone3";
 
 function bear(birth: Omit<Birth, "call">, steps: readonly Step[]): Born {
-  if (call === "clone3" || birth.cgroup !== undefined) {
+  if (birthCall === "clone3" || birth.cgroup !== undefined) {
     const born = carryOut({ ...birth, call: "clone3" }, [...resets("clone3"), ...steps]);
     if (typeof born === "object") return born;
     if (birth.cgroup !== undefined) throw launchFailure("clone3", -born, "into the cgroup");
     if (!REFUSALS.has(-born)) throw launchFailure("clone3", -born);
     requireClone();
-    call = "clone";
+    birthCall = "clone";
   }
   const born = carryOut({ ...birth, call: "clone" }, [...resets("clone"), ...steps]);
   if (typeof born === "object") return born;
@@ -151,9 +147,9 @@ function keepChildren(): void {
 const made: Partial<Record<Birth["call"], readonly Step[]>> = {};
 
 /**
- * The steps that give all signals their default actions. clone3 leaves those to be reset that this
- * program ignores: Deno's SIGPIPE, and those that it was started with. They are looked for once, as
- * Deno lets no program ignore others.
+ * The steps that give all signals their default actions. clone3 resets handled signals, not ignored
+ * ones. Those need a step each: Deno's SIGPIPE, and the signals that this program was started with as
+ * ignored. They are looked for once, as Deno lets no program ignore others.
  */
 function resets(call: Birth["call"]): readonly Step[] {
   return made[call] ??= SIGNALS.filter((signal) => call === "clone" || isIgnored(signal))

@@ -9,7 +9,7 @@ import { checkCString, cStringArray } from "../structs/cstring.ts";
 import { kernelSigaction, RLIM64_INFINITY, rlimit64 } from "../structs/launch.ts";
 import { array, u32, u64 } from "../structs/scalars.ts";
 import type { CText } from "../structs/text_block.ts";
-import { addressOf, libc } from "./libc.ts";
+import { addressOf } from "./libc.ts";
 
 /** The numbers of the calls. */
 export const NUMBERS = {
@@ -37,7 +37,10 @@ export interface Step {
   readonly args: readonly (number | CText | Uint8Array<ArrayBuffer>)[];
   /** What it is about, for the message of its failure. */
   readonly about?: string;
-  /** The results that the child goes on with, unless 0 and more; `"any"` for a call that may fail. */
+  /**
+   * The child goes on if the result is 0 or more. A number: only if it is exactly that. `"any"`:
+   * always.
+   */
   readonly passes?: number | "any";
   /** What does the same where kernel or sandbox don't have the call. */
   readonly instead?: () => Step[];
@@ -51,10 +54,9 @@ const TIOCSCTTY = 0x540e;
 /** For an ID that stays as it is. */
 const UNCHANGED = 2 ** 32 - 1;
 const SIG_SETMASK = 2;
-/** How large a set of all signals is, of 1 to 64. */
+/** Bytes of a signal set: one bit for each of 64 signals. */
 export const SIGNAL_SET_SIZE = u64.size;
 const UINT_MAX = 2 ** 32 - 1;
-const ROOT = 0;
 
 const NO_SIGNAL = new Uint8Array(new ArrayBuffer(SIGNAL_SET_SIZE));
 const DEFAULT_ACTION = kernelSigaction.allocate().bytes;
@@ -147,8 +149,7 @@ export function prlimit({ name, soft, hard }: Limit): Step {
 /**
  * Sets the supplementary groups. setgroups(2)
  *
- * @param isOptional Whether it goes on without the right to. For root, who has it, that would be a
- *   child with more rights than it was to have.
+ * @param isOptional Whether it goes on without the right to.
  */
 export function setgroups(groups: readonly number[], { isOptional = false } = {}): Step {
   const list = array(u32, groups.length);
@@ -158,7 +159,7 @@ export function setgroups(groups: readonly number[], { isOptional = false } = {}
     call: "setgroups",
     args: [groups.length, bytes],
     about: `groups: ${groups.join(", ") || "none"}`,
-    passes: isOptional && libc().getuid() !== ROOT ? "any" : undefined,
+    passes: isOptional ? "any" : undefined,
   };
 }
 

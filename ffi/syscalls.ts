@@ -24,6 +24,7 @@ import { pollfd } from "../structs/pollfd.ts";
 import { rusage } from "../structs/rusage.ts";
 import { u64 } from "../structs/scalars.ts";
 import { SI_QUEUE, siginfoChild, siginfoQueue } from "../structs/siginfo.ts";
+import { userId } from "../structs/user_id.ts";
 import { attempt, check, failure, type Hints } from "./call.ts";
 import { Errno } from "./errno.ts";
 import { statusFlags } from "./files.ts";
@@ -79,6 +80,15 @@ export function isThreadPidfd(pidfd: number): boolean {
 /** The caller's own PID, in its own PID namespace. */
 export function getpid(): number {
   return libc().getpid();
+}
+
+/** Whether a user ID is this program's real, effective and saved one. getresuid(2) */
+export function isOwnUser(uid: number): boolean {
+  const ids = [userId.allocate(), userId.allocate(), userId.allocate()] as const;
+  const [real, effective, saved] = ids;
+  const { getresuid } = libc();
+  check("getresuid", attempt(() => getresuid(real.bytes, effective.bytes, saved.bytes)));
+  return ids.every(({ fields }) => fields.value === uid);
 }
 
 /** A pidfd for a process, or for a thread with PIDFD_THREAD. pidfd_open(2) */

@@ -35,7 +35,7 @@ import {
   unblockSignals,
   write,
 } from "../ffi/steps.ts";
-import { getpid } from "../ffi/syscalls.ts";
+import { getpid, isOwnUser } from "../ffi/syscalls.ts";
 
 /** What a child is to be. */
 export interface ChildPlan {
@@ -60,7 +60,7 @@ export interface ChildPlan {
   readonly cgroup?: number;
   readonly nice?: number;
   readonly limits?: readonly Limit[];
-  /** The supplementary groups; `"drop"`: none, where this program may drop them. */
+  /** The supplementary groups; `"drop"`: none, if a change of user is not to bring them along. */
   readonly groups?: readonly number[] | "drop";
   readonly gid?: number;
   readonly uid?: number;
@@ -79,7 +79,7 @@ export interface ChildPlan {
 export function setUp(plan: ChildPlan, cgroupProcs?: number): Step[] {
   const steps: Step[] = [];
 
-  // Its place among others. 0 is whoever writes it.
+  // Its place among others. 0 stands for the process that writes it.
   if (cgroupProcs !== undefined) steps.push(write(cgroupProcs, "0", "cgroup.procs"));
   if (plan.session || plan.terminal !== undefined) steps.push(setsid());
   if (plan.terminal !== undefined) {
@@ -101,9 +101,12 @@ export function setUp(plan: ChildPlan, cgroupProcs?: number): Step[] {
   if (plan.nice !== undefined) steps.push(setpriority(plan.nice));
   for (const limit of plan.limits ?? []) steps.push(prlimit(limit));
 
-  // Its user. Each of the three needs privileges that the next one takes away.
-  if (plan.groups === "drop") steps.push(setgroups([], { isOptional: true }));
-  else if (plan.groups !== undefined) steps.push(setgroups(plan.groups));
+  // Its user. Each of the three needs privileges that the next one takes away. Without the right to
+  // drop its groups, a child keeps them only with this program's own user.
+  if (plan.groups === "drop") {
+    steps.push(setgroups([], { isOptional: plan.uid !== undefined && isOwnUser(plan.uid) }));
+  }
+  if (Array.isArray(plan.groups)) steps.push(setgroups(plan.groups));
   if (plan.gid !== undefined) steps.push(setresgid(plan.gid));
   if (plan.uid !== undefined) steps.push(setresuid(plan.uid));
 
@@ -115,7 +118,7 @@ export function setUp(plan: ChildPlan, cgroupProcs?: number): Step[] {
   // set, nobody sends it any more.
   if (plan.parentDeathSignal !== undefined) {
     steps.push(setParentDeathSignal(plan.parentDeathSignal));
-    if (isInOurNamespace()) steps.push(requireParent(getpid()));
+    if (childSeesItsParent()) steps.push(requireParent(getpid()));
   }
   if (plan.noNewPrivileges) steps.push(setNoNewPrivileges());
 
@@ -126,10 +129,10 @@ export function setUp(plan: ChildPlan, cgroupProcs?: number): Step[] {
 }
 
 /**
- * Whether children of this thread are in its own PID namespace. In another one they see no parent,
- * and so can't see either that it has ended.
+ * Whether a child of this thread sees its parent: in another PID namespace it does not, and can't see
+ * either that the parent has ended.
  */
-function isInOurNamespace(): boolean {
+function childSeesItsParent(): boolean {
   const own = namespaceLink("pid");
   return own === undefined || own === namespaceLink("pid_for_children");
 }

@@ -151,6 +151,11 @@ function rightsOf(
   checkBoolean("options.noNewPrivileges", noNewPrivileges);
   if (processGroup !== undefined) {
     checkInteger("options.processGroup", processGroup, 0, 2 ** 31 - 1);
+    if (detached && processGroup !== 0) {
+      throw new TypeError(
+        "options.processGroup must be 0 with options.detached: a session's leader leads a group, too",
+      );
+    }
     if (options.terminal) {
       throw new TypeError("options.processGroup can't go together with options.terminal");
     }
@@ -160,10 +165,11 @@ function rightsOf(
   return {
     ...identityOf(options),
     session: detached,
-    processGroup,
+    // A session's leader has a group of its own, and must not ask for one.
+    processGroup: detached ? undefined : processGroup,
     umask,
     nice,
-    limits: limits && checkLimits(limits),
+    limits: limits === undefined ? undefined : checkLimits(limits),
     noNewPrivileges,
     parentDeathSignal: parentDeathSignal === undefined
       ? undefined
@@ -199,7 +205,7 @@ function hold<T>(pidfd: number, use: (owner: PidFd) => T): T {
  * system's init. Then {@linkcode killTree} on {@linkcode PidFd.fromSelf} would find daemons,
  * too: nothing that this program has started can leave its tree.
  *
- * Whoever turns it on has the duty to reap them: such a child's handle comes from
+ * A program that turns it on has the duty to reap them: such a child's handle comes from
  * {@linkcode PidFd.fromPid}, and its `wait({ reap: true })`.
  *
  * See {@link https://man7.org/linux/man-pages/man2/PR_SET_CHILD_SUBREAPER.2const.html |

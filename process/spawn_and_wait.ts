@@ -137,12 +137,12 @@ function waitSync(start: Start): ChildOutput {
 
 /** The options with the defaults of a child that is waited for. */
 function waitingOptions(options: SpawnOptions): SpawnOptions {
-  const { stdin, stdout = "piped", stderr = "piped" } = options;
+  const { stdin = "null", stdout = "piped", stderr = "piped" } = options;
   if (inputOf(options) !== undefined) return { ...options, stdout, stderr };
   if (stdin === "piped") {
     throw new TypeError(
       "Piped stdin is not supported for this function: give options.input, or use spawn()",
     );
   }
-  return { ...options, stdin: stdin ?? "null", stdout, stderr };
+  return { ...options, stdin, stdout, stderr };
 }

@@ -4,7 +4,6 @@
  * @module
  */
 
-import { Errno } from "../ffi/errno.ts";
 import {
   AT_FDCWD,
   discard,
@@ -15,7 +14,7 @@ import {
   openat,
   pipe,
 } from "../ffi/files.ts";
-import { launchFailure } from "../ffi/launch.ts";
+import { notOpen } from "../ffi/launch_failure.ts";
 import type { TerminalSize } from "../ffi/terminals.ts";
 import { checkRecord, show } from "../pidfd/arguments.ts";
 import { fdNumber } from "../pidfd/fd_number.ts";
@@ -85,8 +84,8 @@ export function wire(options: StdioOptions, size?: TerminalSize): Wiring {
       const stdio = options[name] === undefined ? "inherit" : options[name];
       if (stdio === "piped" || stdio === "null") return;
       if (stdio === "stdout" && target === STDERR) return;
-      // What this program has closed is closed there, too; and the number may have gone to an fd
-      // of Deno's or ours.
+      // A stream that this program has closed stays closed in the child. Its number can belong to
+      // another file by now.
       if (stdio !== "inherit") fds.set(target, source(`options.${name}`, stdio));
       else if (isInherited(target)) {
         fds.set(target, target);
@@ -167,7 +166,7 @@ function source(name: string, value: OwnedFd | PidFd | number | string): number 
   }
   const fd = fdNumber(name, value);
   if (isOpen(fd)) return fd;
-  throw launchFailure("dup3", Errno.EBADF, `${name}: ${fd} is not open`);
+  throw notOpen(`${name}: ${fd}`);
 }
 
 /** The words that stand for a stream. */

@@ -230,6 +230,20 @@ for (const [name, sources] of Object.entries(PERMUTATIONS)) {
   });
 }
 
+Deno.test("spawn() gives the child fds that are swapped, and one under the next free number", async () => {
+  using free = new Pipes(1);
+  using pipes = new Pipes(3);
+  const [one, two, three] = pipes.fds.map(({ fd }) => fd);
+  const [{ fd: next }] = free.fds;
+  free.fds[0].close();
+  // A duplicate that is made for the swap must not have that number: it gets another meaning first.
+  assertEquals(await furtherFdsOf({ [next]: three, [one]: two, [two]: one }), {
+    [next]: openOn(three),
+    [one]: openOn(two),
+    [two]: openOn(one),
+  });
+});
+
 Deno.test("spawn() gives the child this program's streams in another order", async () => {
   const program = `
     import { spawn } from "@pidfd/util";

@@ -31,6 +31,7 @@ import { siginfoChild, siginfoQueue } from "../../structs/siginfo.ts";
 import { cmsghdr, intValue, iovec, msghdr, sockaddrUn, ucred } from "../../structs/socket.ts";
 import { statfs, statx } from "../../structs/stat.ts";
 import { kernelTermios, winsize } from "../../structs/terminal.ts";
+import { userId } from "../../structs/user_id.ts";
 
 /** What a struct has to look like. Unless `arch` says otherwise, on both architectures. */
 export interface Layout {
@@ -447,6 +448,15 @@ export const LAYOUTS: Readonly<Record<string, Layout>> = {
     },
     c: "struct passwd",
     header: "pwd.h",
+  },
+  userId: {
+    type: userId,
+    size: 4,
+    align: 4,
+    offsets: { value: 0 },
+    c: "struct one_user",
+    header: "sys/types.h",
+    declaration: "struct one_user { uid_t value; };",
   },
   winsize: {
     type: winsize,

@@ -162,5 +162,5 @@ export const NOT_OURS: ReadonlySet<string> = new Set([
   ...["epoll_wait", "epoll_pwait"],
   // Deno's own children.
   ...["kill", "wait4"],
-  ...["getpid", "gettid", "getuid", "rt_sigprocmask", "rt_sigreturn"],
+  ...["getpid", "gettid", "getresuid", "getuid", "rt_sigprocmask", "rt_sigreturn"],
 ]);
