@@ -16,6 +16,7 @@ import { endPlanOf } from "./ending.ts";
 import { identityOf } from "./identity.ts";
 import { checkLimits } from "./limits.ts";
 import { optionsOf, type SpawnOptions } from "./options.ts";
+import { unlessGone } from "./relatives.ts";
 import type { ChildPlan } from "./setup.ts";
 import { start } from "./start.ts";
 import { closeEnds, wire } from "./stdio.ts";
@@ -38,7 +39,7 @@ import { closeEnds, wire } from "./stdio.ts";
  *   half of a surrogate pair in it.
  * @throws {RangeError} If an option has a value that it can't have.
  * @throws {UnsupportedError} If a sandbox allows neither of the calls that processes are born by
- *   with a pidfd, or no executable memory.
+ *   with a pidfd, or no executable memory; for `killOnClose` before Linux 7.1.
  *
  * @example
  * ```ts
@@ -98,10 +99,13 @@ export function spawn(
 
 /** Checks what the child is among others, and what it may do. */
 function rightsOf(options: SpawnOptions): Omit<ChildPlan, "path" | "argv" | "environment" | "fds"> {
-  const { detached = false, noNewPrivileges = false } = options;
+  const { detached = false, killOnClose = false, noNewPrivileges } = options;
   const { limits, nice, parentDeathSignal, processGroup, umask } = options;
   checkBoolean("options.detached", detached);
-  checkBoolean("options.noNewPrivileges", noNewPrivileges);
+  checkBoolean("options.killOnClose", killOnClose);
+  if (noNewPrivileges !== undefined) {
+    checkBoolean("options.noNewPrivileges", noNewPrivileges);
+  }
   if (processGroup !== undefined) {
     checkInteger("options.processGroup", processGroup, 0, 2 ** 31 - 1);
   }
@@ -115,6 +119,7 @@ function rightsOf(options: SpawnOptions): Omit<ChildPlan, "path" | "argv" | "env
     nice,
     limits: limits && checkLimits(limits),
     noNewPrivileges,
+    killOnClose,
     parentDeathSignal: parentDeathSignal === undefined
       ? undefined
       : deadlySignal("options.parentDeathSignal", parentDeathSignal),
@@ -135,7 +140,8 @@ function hold(pidfd: number, use: (owner: PidFd) => Child): Child {
     return use(owner);
   } catch (error) {
     try {
-      owner.kill();
+      // One that the kernel reaps can be gone by now.
+      unlessGone(() => owner.kill());
       owner.waitSync();
     } finally {
       owner.close();

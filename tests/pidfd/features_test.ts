@@ -27,6 +27,7 @@ const SOURCES: Record<keyof Features, { readonly available: boolean | undefined 
   idHandles: capabilities.idHandles,
   peerPidfds: capabilities.peerPidfds,
   cgroupSpawn: capabilities.cgroupSpawn,
+  killOnClose: capabilities.killOnCloseSpawn,
 };
 
 Deno.test("features() has an answer for everything that a system may lack", () => {
