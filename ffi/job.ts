@@ -213,7 +213,10 @@ function bornOf(birth: Birth, list: readonly Step[], first: number): Born | numb
  * reaps it.
  */
 export function reap({ killOnClose }: Birth, { pid, pidfd }: Born): void {
-  if (killOnClose) poll(pidfd, NO_EVENTS, Infinity);
-  else attempt(() => libc().waitid(P_PID, pid, null, WEXITED));
-  if (pidfd !== NO_PIDFD) discard(pidfd);
+  try {
+    if (killOnClose) poll(pidfd, NO_EVENTS, Infinity);
+    else attempt(() => libc().waitid(P_PID, pid, null, WEXITED));
+  } finally {
+    if (pidfd !== NO_PIDFD) discard(pidfd);
+  }
 }
