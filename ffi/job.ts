@@ -7,7 +7,7 @@
  * child has a copy, as fork(2) makes it, and leaves its outcome in a page that both share.
  *
  * A child that the kernel kills with its pidfd (CLONE_PIDFD_AUTOKILL, Linux 7.1) is also one that
- * the kernel reaps (CLONE_AUTOREAP): it sends no SIGCHLD, and waitid(2) doesn't know it.
+ * the kernel reaps (CLONE_AUTOREAP): it sends no SIGCHLD, and from its end on waitid(2) says ECHILD.
  *
  * @module
  */

@@ -6,6 +6,9 @@
  * users get, and no child costs an fd once it is gone, but for that of the cgroup that it was
  * born into: whoever disposes of the child ends what is left in there.
  *
+ * Of a child with `killOnClose` the same handle is what keeps it alive, and the kernel reaps it: the
+ * handle is open until the child has ended, whatever becomes of the `Child`.
+ *
  * @module
  */
 

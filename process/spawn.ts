@@ -23,7 +23,8 @@ import { closeEnds, wire } from "./stdio.ts";
 
 /**
  * Starts a process. Its handle is there from the first instant, and reaps it when it has ended,
- * but not in the same turn of the event loop: until then the PID is the process's in any case.
+ * but not in the same turn of the event loop: until then the PID is the process's in any case. One
+ * with `killOnClose` is reaped by the kernel, at its end.
  *
  * It gets default signal actions, no blocked signal, and no descriptor but its standard
  * streams and those in `fds`. This program stands still until the process executes its command:
