@@ -9,7 +9,7 @@
  *
  * 1. **Looks.** Each waiter looks at what happened, at once, and says whether its wait is over.
  * 2. **User code.** Every promise that was resolved runs its reactions.
- * 3. **Tidying up**, in the next turn: leaving the epoll set, closing, parking again.
+ * 3. **Tidying up**: leaving the epoll set, closing, parking again.
  *
  * The reason: whoever waits wants to know first. What costs time comes after.
  *
@@ -39,7 +39,7 @@ import { Errno } from "./errno.ts";
 import { libc } from "./libc.ts";
 import { Visits } from "./visits.ts";
 
-/** How long a call is parked before we make sure that it has begun, in milliseconds. */
+/** How long a call is parked, at least, before we make sure that it has begun, in milliseconds. */
 const DOUBT = 200;
 
 /**
@@ -50,9 +50,9 @@ const DOUBT = 200;
 const LAST_CALL = 200;
 
 /**
- * How many reactions of promises may follow one another before we go on: each `await` and `then`
+ * How many reactions of promises may follow one another before we tidy up: each `await` and `then`
  * between a wait and the code that it was for is one. More of them come all the same, but later
- * by what `setImmediate` takes.
+ * by what tidying up takes.
  */
 const REACTIONS = 16;
 
@@ -102,6 +102,7 @@ export class KeepAlive {
 
 /** One fd's place in the epoll set. */
 interface Registration {
+  readonly fd: number;
   /** Tells a late event of a closed fd from one of a new fd with the same number. */
   readonly generation: number;
   /** Mostly one: an array takes a third of the memory of a Set. */
@@ -127,7 +128,7 @@ class Readiness {
   #visits: Visits | undefined;
 
   /** Registrations that lost a waiter, and waiters whose wait is over: work for `#tidy`. */
-  #changed = new Map<number, Registration>();
+  #changed: Registration[] = [];
   #over: Waiter[] = [];
   #isTidyDue = false;
   #isArrangeDue = false;
@@ -149,13 +150,13 @@ class Readiness {
 
   #add(set: EpollSet, waiter: Waiter): void {
     // 0 is no registration's.
-    const generation = this.#generations = (this.#generations + 1) >>> 0 || 1;
+    const generation = this.#generations = (this.#generations + 1) | 0 || 1;
     const { fd, events } = waiter;
     let result = set.add(fd, events, generation);
     // Other code closed the fd without our knowing, and gave a duplicate the same number.
-    if (result === -Errno.EEXIST) result = set.modify(fd, events, generation);
+    if (result === -Errno.EEXIST && set.modify(fd, events, generation) === 0) result = 0;
     check("epoll_ctl", result);
-    this.#registrations.set(fd, { generation, waiters: [waiter], events });
+    this.#registrations.set(fd, { fd, generation, waiters: [waiter], events });
   }
 
   /** Joins others that wait for the fd. Returns false if the number is another file's by now. */
@@ -164,7 +165,7 @@ class Readiness {
     const events = eventsOf(registration) | waiter.events;
     // Even if the events stay the same: so the newcomer is told what is ready already.
     const result = set.modify(fd, events, registration.generation);
-    if (isLost(result)) this.#failAll(fd, registration, closedByOthers(fd));
+    if (isLost(result)) this.#failAll(registration, closedByOthers(fd));
     if (result === -Errno.ENOENT) return false;
     check("epoll_ctl", result);
     registration.events = events;
@@ -178,7 +179,7 @@ class Readiness {
     if (!registration?.waiters.includes(waiter)) return false;
     registration.waiters = registration.waiters.filter((other) => other !== waiter);
     this.#uncount(waiter);
-    this.#update(waiter.fd, registration);
+    this.#update(registration);
     this.#arrangeSoon();
     return true;
   }
@@ -188,7 +189,7 @@ class Readiness {
     if (registration === undefined) return;
     const { waiters } = registration;
     registration.waiters = [];
-    this.#update(fd, registration);
+    this.#update(registration);
     for (const waiter of waiters) {
       this.#uncount(waiter);
       const error = reason();
@@ -247,28 +248,43 @@ class Readiness {
       this.#visits ??= new Visits(() => this.#visit(set));
     } else {
       this.#stopVisits();
+      this.#stopDoubt();
       this.#set = undefined;
       set.close();
     }
   }
 
   #park(set: EpollSet): void {
-    const call = set.park();
-    this.#call = call.then((count) => this.#returned(set, count));
-    const doubt = this.#doubt = setTimeout(() => this.#ascertain(set), DOUBT);
+    this.#call = set.park().then((count) => {
+      this.#call = undefined;
+      this.#isWoken = false;
+      this.#serve(set, count);
+    });
+    if (this.#doubt === undefined) this.#doubtLater(set, this.#call);
+  }
+
+  /**
+   * Doubts a call that is still parked after a while. One timer serves many calls, one after
+   * another: to make one takes longer than to park.
+   */
+  #doubtLater(set: EpollSet, call: Promise<void>): void {
+    const doubt = this.#doubt = setTimeout(() => {
+      this.#doubt = undefined;
+      if (this.#call === call) this.#ascertain(set);
+      else if (this.#call) this.#doubtLater(set, this.#call);
+    }, DOUBT);
     Deno.unrefTimer(doubt);
+  }
+
+  #stopDoubt(): void {
+    clearTimeout(this.#doubt);
+    this.#doubt = undefined;
   }
 
   #wake(set: EpollSet): void {
     if (this.#isWoken) return;
     this.#isWoken = true;
     set.wake();
-  }
-
-  #returned(set: EpollSet, count: number): void {
-    this.#call = undefined;
-    this.#isWoken = false;
-    this.#serve(set, count);
   }
 
   /**
@@ -306,8 +322,8 @@ class Readiness {
       if (count < 0) set.look(this.#dispatch);
       else set.handParked(count, this.#dispatch);
     } catch (error) {
-      for (const [fd, registration] of [...this.#registrations]) {
-        this.#failAll(fd, registration, error);
+      for (const registration of [...this.#registrations.values()]) {
+        this.#failAll(registration, error);
       }
     }
     if (this.#isTidyDue) return;
@@ -315,12 +331,10 @@ class Readiness {
     this.#tidyLater();
   }
 
+  /** Once user code has run. */
   async #tidyLater(): Promise<void> {
     for (let i = 0; i < REACTIONS; i++) await undefined;
-    if (!this.#call) clearTimeout(this.#doubt);
-    // What a sanitizer could find at a test's end does not stay until the next turn.
-    if (this.#waiting === 0) this.#stopVisits();
-    setImmediate(() => this.#tidy());
+    this.#tidy();
   }
 
   /** Has an event's waiters look. */
@@ -334,7 +348,7 @@ class Readiness {
     }
     if (left.length === registration.waiters.length) return;
     registration.waiters = left;
-    this.#changed.set(fd, registration);
+    this.#changed.push(registration);
   };
 
   #isOver(waiter: Waiter, events: number): boolean {
@@ -353,15 +367,16 @@ class Readiness {
     const over = this.#over;
     const changed = this.#changed;
     this.#over = [];
-    this.#changed = new Map();
+    this.#changed = [];
     for (const waiter of over) waiter.tidy?.();
-    for (const [fd, registration] of changed) this.#update(fd, registration);
+    for (const registration of changed) this.#update(registration);
     this.#isTidyDue = false;
     this.#arrange();
   }
 
   /** Tells epoll what an fd's waiters want now. */
-  #update(fd: number, registration: Registration): void {
+  #update(registration: Registration): void {
+    const { fd } = registration;
     const set = this.#set;
     // The number can be another registration's by now.
     if (set === undefined || this.#registrations.get(fd) !== registration) return;
@@ -375,16 +390,15 @@ class Readiness {
     const result = set.modify(fd, events, registration.generation);
     if (result === 0) registration.events = events;
     // Otherwise more is reported than anybody waits for, and finds nobody.
-    else if (isLost(result)) this.#failAll(fd, registration, closedByOthers(fd));
+    else if (isLost(result)) this.#failAll(registration, closedByOthers(fd));
   }
 
-  #failAll(fd: number, registration: Registration, error: unknown): void {
+  #failAll(registration: Registration, error: unknown): void {
     const { waiters } = registration;
     registration.waiters = [];
-    this.#update(fd, registration);
+    this.#update(registration);
     for (const waiter of waiters) {
       this.#uncount(waiter);
-      this.#over.push(waiter);
       waiter.fail(error);
     }
   }

@@ -15,15 +15,15 @@ import { addressOf, libc } from "./libc.ts";
 export const NUMBERS = {
   x86_64: {
     ...{ write: 1, close: 3, rt_sigaction: 13, rt_sigprocmask: 14, clone: 56, execve: 59 },
-    ...{ fcntl: 72, chdir: 80, umask: 95, setpgid: 109, getppid: 110, setsid: 112 },
-    ...{ setgroups: 116, setresuid: 117, setresgid: 119, setpriority: 141, prctl: 157 },
-    ...{ exit_group: 231, dup3: 292, prlimit64: 302, clone3: 435, close_range: 436 },
+    ...{ ioctl: 16, fcntl: 72, chdir: 80, fchown: 93, umask: 95, setpgid: 109, getppid: 110 },
+    ...{ setsid: 112, setgroups: 116, setresuid: 117, setresgid: 119, setpriority: 141 },
+    ...{ prctl: 157, exit_group: 231, dup3: 292, prlimit64: 302, clone3: 435, close_range: 436 },
   },
   aarch64: {
     ...{ write: 64, close: 57, rt_sigaction: 134, rt_sigprocmask: 135, clone: 220, execve: 221 },
-    ...{ fcntl: 25, chdir: 49, umask: 166, setpgid: 154, getppid: 173, setsid: 157 },
-    ...{ setgroups: 159, setresuid: 147, setresgid: 149, setpriority: 140, prctl: 167 },
-    ...{ exit_group: 94, dup3: 24, prlimit64: 261, clone3: 435, close_range: 436 },
+    ...{ ioctl: 29, fcntl: 25, chdir: 49, fchown: 55, umask: 166, setpgid: 154, getppid: 173 },
+    ...{ setsid: 157, setgroups: 159, setresuid: 147, setresgid: 149, setpriority: 140 },
+    ...{ prctl: 167, exit_group: 94, dup3: 24, prlimit64: 261, clone3: 435, close_range: 436 },
   },
 } as const;
 
@@ -47,6 +47,9 @@ const F_SETFD = 2;
 const PR_SET_PDEATHSIG = 1;
 const PR_SET_NO_NEW_PRIVS = 38;
 const PRIO_PROCESS = 0;
+const TIOCSCTTY = 0x540e;
+/** For an ID that stays as it is. */
+const UNCHANGED = 2 ** 32 - 1;
 const SIG_SETMASK = 2;
 /** How large a set of all signals is, of 1 to 64. */
 export const SIGNAL_SET_SIZE = u64.size;
@@ -65,6 +68,16 @@ export function write(fd: number, text: string, about: string): Step {
 /** Leads a new session. setsid(2) */
 export function setsid(): Step {
   return { call: "setsid", args: [] };
+}
+
+/** Gets a terminal as the one that controls the session that it leads. TIOCSCTTY(2const) */
+export function setControllingTerminal(fd: number): Step {
+  return { call: "ioctl", args: [fd, TIOCSCTTY, 0], about: "terminal" };
+}
+
+/** Gives a file to a user. fchown(2) */
+export function giveTo(uid: number, fd: number, about: string): Step {
+  return { call: "fchown", args: [fd, uid, UNCHANGED], about: `${about} to uid ${uid}` };
 }
 
 /** Joins a process group; 0 for a new one. setpgid(2) */

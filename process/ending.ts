@@ -77,7 +77,7 @@ export class Ending {
     this.#keepAlive = keepAlive;
   }
 
-  /** Whether it was the timeout that ended the child. */
+  /** Whether it was the timeout that ended the child, or that was to. */
   get timedOut(): boolean {
     return this.#timedOut;
   }
@@ -107,36 +107,38 @@ export class Ending {
   begin(): void {
     if (this.#hasBegun) return;
     this.#hasBegun = true;
-    this.#end().catch((error) => {
-      this.#error = error;
-      this.#timedOut = false;
-    });
+    this.#end().catch((error) => this.#error = error);
   }
 
   #expire(): void {
-    if (this.#hasBegun || partsOf(this.#owner).exit.hasEnded()) return;
+    if (this.#hasBegun) return;
     this.#timedOut = true;
     this.begin();
   }
 
   async #end(): Promise<void> {
-    if (this.#how.tree) return await this.endTree();
+    // Its status is about to be told: it has ended by itself.
+    if (partsOf(this.#owner).exit.hasEnded()) {
+      this.#timedOut = false;
+      return;
+    }
+    if (this.#how.tree) return await this.endTree(this.#keepAlive);
     const { signal, grace } = this.#how;
     const { handle, exit } = partsOf(this.#owner);
     await terminate(handle, exit, { signal, grace }, this.#keepAlive);
   }
 
   /** Ends all that is to be ended, or what can be; throws what was in the way of the rest. */
-  async endTree(): Promise<void> {
+  async endTree(keepAlive?: KeepAlive): Promise<void> {
     const { signal, grace } = this.#how;
     const cgroup = this.#cgroup;
     try {
       using root = this.#owner.clone();
       try {
-        await endTree(root, { signal, grace, cgroup });
+        await endTree(root, { signal, grace, cgroup }, keepAlive);
       } catch (error) {
         // Where the cgroup can't be ended, as before Linux 5.14, the tree can.
-        if (cgroup) await endTree(root, { signal, grace });
+        if (cgroup) await endTree(root, { signal, grace }, keepAlive);
         throw error;
       }
     } catch (error) {

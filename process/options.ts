@@ -11,6 +11,7 @@ import type { Signal } from "../pidfd/signals.ts";
 import type { EndOptions } from "./ending.ts";
 import type { Limits } from "./limits.ts";
 import type { Stdio } from "./stdio.ts";
+import type { TerminalOptions } from "./terminal.ts";
 
 /** Options for {@linkcode spawn}: those of `Deno.Command` for `spawn()`, and more. */
 export interface SpawnOptions {
@@ -27,11 +28,19 @@ export interface SpawnOptions {
   env?: Record<string, string>;
   /** Whether it gets `env` alone, and none of this program's own environment variables. */
   clearEnv?: boolean;
-  /** Its standard input: `"inherit"` unless told otherwise. */
+  /** Its standard input: `"inherit"` unless told otherwise, or the terminal if it has one. */
   stdin?: Stdio;
-  /** Its standard output: `"inherit"` unless told otherwise. */
+  /**
+   * What is written to its standard input, which then ends. Then `stdin` is piped. Bytes are not
+   * copied: they must stay as they are until they are written.
+   */
+  input?: string | Uint8Array;
+  /** Its standard output: `"inherit"` unless told otherwise, or the terminal if it has one. */
   stdout?: Stdio;
-  /** Its standard error: `"inherit"` unless told otherwise; `"stdout"` for wherever that goes. */
+  /**
+   * Its standard error: `"inherit"` unless told otherwise, or the terminal if it has one;
+   * `"stdout"` for wherever that goes.
+   */
   stderr?: Stdio | "stdout";
   /**
    * Further descriptors that it gets, by the number that they have there (3 or more): this is
@@ -42,6 +51,16 @@ export interface SpawnOptions {
   detached?: boolean;
   /** The process group that it joins (setpgid(2)); 0 for one of its own. */
   processGroup?: number;
+  /**
+   * Whether it has a terminal of its own: {@linkcode Child.terminal} is what a person in front of
+   * it sees and types. Those of its standard streams that no other option speaks of are that
+   * terminal. It leads a new session and process group, as with `detached`, which the terminal
+   * controls: Ctrl-C, job control and `/dev/tty` work. It can't join a `processGroup`.
+   *
+   * The environment isn't changed: what can't be displayed by what shows the terminal's output
+   * takes another `TERM` (`env: { TERM: "dumb" }`).
+   */
+  terminal?: boolean | TerminalOptions;
   /**
    * The folder of the cgroup (version 2) that it is in from the beginning: it is born there from
    * Linux 5.7 on, and before it moves there before all else. That takes write access to the cgroup.
@@ -120,7 +139,8 @@ export interface SpawnOptions {
   signal?: AbortSignal;
   /**
    * How long it may run, in milliseconds from its start. Then it is ended in the way that `end`
-   * tells, and {@linkcode Child.timedOut} is true.
+   * tells, and {@linkcode Child.timedOut} is true. A descendant can hold its output open for
+   * longer: {@linkcode Child.output} has `waitDelay` for that.
    */
   timeout?: number;
   /** How it is ended: by an abort of `signal`, after `timeout`, and at disposal. */
@@ -142,6 +162,7 @@ const KNOWN: Readonly<Record<keyof SpawnOptions, true>> = {
   fds: true,
   gid: true,
   groups: true,
+  input: true,
   killOnClose: true,
   limits: true,
   nice: true,
@@ -152,6 +173,7 @@ const KNOWN: Readonly<Record<keyof SpawnOptions, true>> = {
   stderr: true,
   stdin: true,
   stdout: true,
+  terminal: true,
   uid: true,
   timeout: true,
   umask: true,
@@ -170,7 +192,10 @@ export function optionsOf(
   }
   const options = checkNames(second === undefined ? {} : second);
   if (options.args !== undefined) {
-    throw new TypeError("options.args must not be given where the arguments stand before");
+    // The words are Deno's: programs that come from there may look for them.
+    throw new TypeError(
+      "Passing 'args' in options is not allowed when args are passed as a separate argument",
+    );
   }
   return { ...options, args: [...first] };
 }

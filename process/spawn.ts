@@ -5,21 +5,25 @@
  */
 
 import { prepare } from "../ffi/readiness.ts";
+import type { TerminalSize } from "../ffi/terminals.ts";
 import { setChildSubreaper } from "../ffi/syscalls.ts";
 import { checkBoolean, checkInteger } from "../pidfd/arguments.ts";
 import { ownChild, type PidFd } from "../pidfd/pidfd.ts";
 import { type Signal, signalNumber } from "../pidfd/signals.ts";
 import { Cgroup } from "./cgroup.ts";
-import { type Child, createChild } from "./child.ts";
-import { resolveCommand } from "./command.ts";
+import { type Child, createChild, type Start } from "./child.ts";
+import { resolveCommand, type ResolvedCommand } from "./command.ts";
 import { endPlanOf } from "./ending.ts";
 import { identityOf } from "./identity.ts";
+import { inputOf } from "./input.ts";
 import { checkLimits } from "./limits.ts";
 import { optionsOf, type SpawnOptions } from "./options.ts";
 import { unlessGone } from "./relatives.ts";
 import type { ChildPlan } from "./setup.ts";
 import { start } from "./start.ts";
+import { startFailure } from "./start_failure.ts";
 import { closeEnds, wire } from "./stdio.ts";
+import { terminalSize } from "./terminal.ts";
 
 /**
  * Starts a process. Its handle is there from the first instant, and reaps it when it has ended,
@@ -33,9 +37,10 @@ import { closeEnds, wire } from "./stdio.ts";
  *
  * @param command A path if it has a slash in it; otherwise a name that is looked up in the PATH
  *   that the process gets.
- * @throws {SyscallError} If it can't be started. The message names the step that failed and what it
- *   was about: `spawn: chdir: ENOENT: No such file or directory (/nope)`. `syscall` is that
- *   step's call. Nothing is left behind.
+ * @throws {SyscallError} If it can't be started. The message names the command, the step that failed and
+ *   what it was about: `Failed to spawn 'ls': No such cwd: chdir: ENOENT: No such file or
+ *   directory (/nope)`. `syscall` is that step's call. It is an instance of the class that Deno
+ *   throws, too: `Deno.errors.NotFound`, `PermissionDenied`, … Nothing is left behind.
  * @throws {TypeError} If an option is unknown or has the wrong type, or a string has a NUL byte or
  *   half of a surrogate pair in it.
  * @throws {RangeError} If an option has a value that it can't have.
@@ -76,22 +81,62 @@ export function spawn(
   argsOrOptions?: readonly string[] | SpawnOptions,
   optionsBehind?: Omit<SpawnOptions, "args">,
 ): Child {
-  const options = optionsOf(argsOrOptions, optionsBehind);
-  const { cgroup } = options;
+  return begin(command, optionsOf(argsOrOptions, optionsBehind), createChild);
+}
+
+/**
+ * Starts a process, and hands it on with all that belongs to it.
+ *
+ * @param use Takes it over. If that fails, the process ends at once.
+ */
+export function begin<T>(
+  command: string | URL,
+  options: SpawnOptions,
+  use: (start: Start) => T,
+): T {
+  const input = inputOf(options);
   const end = endPlanOf(options);
   end.signal?.throwIfAborted();
-  const plan = { ...rightsOf(options), ...resolveCommand(command, options) };
-  const { fds, ends, release } = wire(options);
-  let group: Cgroup | undefined;
+  const child = startChild(command, input ? { ...options, stdin: "piped" } : options);
+  try {
+    return hold(child.pidfd, (owner) => use({ ...child, owner, input, end }));
+  } catch (error) {
+    closeEnds(child.ends);
+    child.cgroup?.[Symbol.dispose]();
+    throw error;
+  }
+}
+
+/** A process that nobody holds so far. */
+type Unheld = Pick<Start, "pid" | "ends" | "cgroup"> & { readonly pidfd: number };
+
+function startChild(command: string | URL, options: SpawnOptions): Unheld {
+  const size = terminalSize(options.terminal);
+  try {
+    return startWired(rightsOf(options), resolveCommand(command, options), options, size);
+  } catch (error) {
+    throw startFailure(command, error);
+  }
+}
+
+function startWired(
+  rights: ReturnType<typeof rightsOf>,
+  resolved: ResolvedCommand,
+  options: SpawnOptions,
+  size: TerminalSize | undefined,
+): Unheld {
+  const { fds, inherited, ends, release } = wire(options, size);
+  let cgroup: Cgroup | undefined;
   try {
     // Whatever can't be had to wait for the child is an error before there is one.
     prepare();
-    group = cgroup === undefined ? undefined : new Cgroup(cgroup);
-    const { pid, pidfd } = start({ ...plan, fds, cgroup: group?.folder });
-    return hold(pidfd, (owner) => createChild({ pid, owner, ends, cgroup: group, end }));
+    cgroup = options.cgroup === undefined ? undefined : new Cgroup(options.cgroup);
+    const plan = { ...rights, ...resolved, fds, inherited, cgroup: cgroup?.folder };
+    const { pid, pidfd } = start({ ...plan, terminal: ends.terminal?.far.fd });
+    return { pid, pidfd, ends, cgroup };
   } catch (error) {
     closeEnds(ends);
-    group?.[Symbol.dispose]();
+    cgroup?.[Symbol.dispose]();
     throw error;
   } finally {
     release();
@@ -99,7 +144,9 @@ export function spawn(
 }
 
 /** Checks what the child is among others, and what it may do. */
-function rightsOf(options: SpawnOptions): Omit<ChildPlan, "path" | "argv" | "environment" | "fds"> {
+function rightsOf(
+  options: SpawnOptions,
+): Omit<ChildPlan, keyof ResolvedCommand | "fds" | "inherited"> {
   const { detached = false, killOnClose = false, noNewPrivileges } = options;
   const { limits, nice, parentDeathSignal, processGroup, umask } = options;
   checkBoolean("options.detached", detached);
@@ -109,6 +156,9 @@ function rightsOf(options: SpawnOptions): Omit<ChildPlan, "path" | "argv" | "env
   }
   if (processGroup !== undefined) {
     checkInteger("options.processGroup", processGroup, 0, 2 ** 31 - 1);
+    if (options.terminal) {
+      throw new TypeError("options.processGroup can't go together with options.terminal");
+    }
   }
   if (umask !== undefined) checkInteger("options.umask", umask, 0, 0o777);
   if (nice !== undefined) checkInteger("options.nice", nice, -20, 19);
@@ -135,7 +185,7 @@ function deadlySignal(name: string, signal: Signal): number {
 }
 
 /** A child that can't be held after all does not stay. */
-function hold(pidfd: number, use: (owner: PidFd) => Child): Child {
+function hold<T>(pidfd: number, use: (owner: PidFd) => T): T {
   const owner = ownChild(pidfd);
   try {
     return use(owner);

@@ -37,12 +37,12 @@ function startFile(plan: ChildPlan): Launched {
   const changesUser = uid !== undefined || gid !== undefined;
   const birth = { changesUser, killOnClose, noNewPrivileges };
   if (cgroup === undefined || cgroupSpawn.available) {
-    return launch({ ...birth, steps: [...setUp(plan)], cgroup });
+    return launch({ ...birth, steps: setUp(plan), cgroup });
   }
   // Before Linux 5.7 the child moves there, before it does anything else.
   const cgroupProcs = openat(cgroup, "cgroup.procs", O_WRONLY);
   try {
-    return launch({ ...birth, steps: [...setUp(plan, cgroupProcs)] });
+    return launch({ ...birth, steps: setUp(plan, cgroupProcs) });
   } finally {
     discard(cgroupProcs);
   }

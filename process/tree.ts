@@ -5,6 +5,7 @@
  * @module
  */
 
+import type { KeepAlive } from "../ffi/readiness.ts";
 import { checkAbortSignal, checkDuration, checkInstance } from "../pidfd/arguments.ts";
 import { PidFd } from "../pidfd/pidfd.ts";
 import { type Signal, signalNumber } from "../pidfd/signals.ts";
@@ -66,10 +67,15 @@ export function killTree(root: PidFd, options: KillTreeOptions = {}): Promise<Ki
   return endTree(root, options);
 }
 
-/** As killTree, and also for a cgroup that is held already. */
+/**
+ * As killTree, and also for a cgroup that is held already.
+ *
+ * @param keepAlive Whether this keeps the program alive. Without this, it does.
+ */
 export async function endTree(
   root: PidFd,
   options: Omit<KillTreeOptions, "cgroup"> & { cgroup?: string | Cgroup },
+  keepAlive?: KeepAlive,
 ): Promise<KilledTree> {
   const { signal = "SIGTERM", grace = DEFAULT_GRACE, cgroup, abort } = options;
   const number = signalNumber("options.signal", signal);
@@ -82,7 +88,7 @@ export async function endTree(
   using opened = isHeld ? undefined : new Cgroup(cgroup);
   const group = isHeld ? cgroup : opened;
   group?.requireKill();
-  using tree = new Tree(root, abort);
+  using tree = new Tree(root, abort, keepAlive);
   try {
     await tree.stop();
     if (number !== SIGKILL && grace > 0) {

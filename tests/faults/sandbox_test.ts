@@ -34,7 +34,9 @@ interface Forbidden {
 
 const KILLED_ON_CLOSE = "spawn with killOnClose";
 const IN_CGROUP = "spawn into a cgroup";
-const SPAWNING = ["spawn", "spawn by name", "spawn with a descriptor"];
+const SPAWNING = [
+  ...["spawn", "spawn by name", "spawn with a descriptor", "spawn with a terminal"],
+];
 
 const FORBIDDEN: readonly Forbidden[] = [
   { call: "clone(CLONE_VFORK)", fails: [], lacks: [] },
@@ -58,6 +60,8 @@ const FORBIDDEN: readonly Forbidden[] = [
     fails: ["wait for a stranger", KILLED_ON_CLOSE],
     lacks: ["namespaceIoctls", "info", "exitInfo", "killOnClose"],
   },
+  { call: "ioctl(TIOCGPTPEER)", fails: [], lacks: [] },
+  { call: "ioctl(TIOCSCTTY)", fails: ["spawn with a terminal"], lacks: [] },
   { call: "open_by_handle_at", fails: ["fromId"], lacks: ["idHandles"] },
   { call: "pidfd_getfd", fails: ["getRemoteFd"], lacks: ["getfd"] },
   {

@@ -30,6 +30,7 @@ import { rusage } from "../../structs/rusage.ts";
 import { siginfoChild, siginfoQueue } from "../../structs/siginfo.ts";
 import { cmsghdr, intValue, iovec, msghdr, sockaddrUn, ucred } from "../../structs/socket.ts";
 import { statfs, statx } from "../../structs/stat.ts";
+import { kernelTermios, winsize } from "../../structs/terminal.ts";
 
 /** What a struct has to look like. Unless `arch` says otherwise, on both architectures. */
 export interface Layout {
@@ -446,5 +447,21 @@ export const LAYOUTS: Readonly<Record<string, Layout>> = {
     },
     c: "struct passwd",
     header: "pwd.h",
+  },
+  winsize: {
+    type: winsize,
+    size: 8,
+    align: 2,
+    offsets: { ws_row: 0, ws_col: 2, ws_xpixel: 4, ws_ypixel: 6 },
+    c: "struct winsize",
+    header: "sys/ioctl.h",
+  },
+  kernelTermios: {
+    type: kernelTermios,
+    size: 36,
+    align: 4,
+    offsets: { c_iflag: 0, c_oflag: 4, c_cflag: 8, c_lflag: 12, c_line: 16, c_cc: 17 },
+    c: "struct termios",
+    header: "asm/termbits.h",
   },
 };

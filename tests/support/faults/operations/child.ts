@@ -5,8 +5,15 @@
  */
 
 import { duplicate } from "../../../../ffi/files.ts";
-import { OwnedFd, PidFd, type SpawnOptions } from "../../../../mod.ts";
+import {
+  OwnedFd,
+  PidFd,
+  spawnAndWait,
+  spawnAndWaitSync,
+  type SpawnOptions,
+} from "../../../../mod.ts";
 import { isRoot } from "../../processes.ts";
+import { hasTerminals, PTMX } from "../../terminal.ts";
 import { type Operation, type Operations, plain } from "../operation.ts";
 import { inCgroup, KILL_ON_CLOSE, start } from "../start.ts";
 
@@ -58,12 +65,38 @@ export const operations: Operations = {
     ),
     needs: { what: "root", isThere: isRoot },
   },
+  "spawn() on a terminal": {
+    ...making(
+      plain((keep) =>
+        start(keep, "/bin/sh", { args: ["-c", "exit 7"], terminal: true, stdin: "null" }).status
+      ),
+      ...["setsid", "dup3"],
+    ),
+    needs: { what: PTMX, isThere: hasTerminals },
+  },
+  "spawn() on a terminal, as another user": {
+    ...making(
+      plain((keep) =>
+        start(keep, "/bin/sh", { args: ["-c", "exit 7"], terminal: true, uid: 65534 }).status
+      ),
+      "fchown",
+    ),
+    needs: { what: `root and ${PTMX}`, isThere: isRoot && hasTerminals },
+  },
   "Child.output()": making(
     plain(async (keep) => {
       const args = ["-c", "echo text"];
       const child = start(keep, "/bin/sh", { args, stdin: "piped", stdout: "piped" });
       return new TextDecoder().decode((await child.output()).stdout);
     }),
+    "dup3",
+  ),
+  "spawnAndWait() with an input": making(
+    plain(async () => (await spawnAndWait("/bin/cat", { input: "text" })).stdoutText),
+    "dup3",
+  ),
+  "spawnAndWaitSync() with an input": making(
+    plain(() => spawnAndWaitSync("/bin/cat", { input: "text" }).stdoutText),
     "dup3",
   ),
 };
