@@ -6,6 +6,9 @@
  * this program, so that the kernel makes the memory "not dumpable", and that would stay. Such a
  * child has a copy, as fork(2) makes it, and leaves its outcome in a page that both share.
  *
+ * A child that the kernel kills with its pidfd (CLONE_PIDFD_AUTOKILL, Linux 7.1) is also one that
+ * the kernel reaps (CLONE_AUTOREAP): it sends no SIGCHLD, and from its end on waitid(2) says ECHILD.
+ *
  * @module
  */
 
@@ -30,17 +33,23 @@ import { discard } from "./files.ts";
 import { launcherLibc } from "./launcher_symbols.ts";
 import { addressOf, arch, libc } from "./libc.ts";
 import { NUMBERS, type Step } from "./steps.ts";
+import { poll } from "./syscalls.ts";
 
 const CLONE_VM = 0x100;
 const CLONE_PIDFD = 0x1000;
 const CLONE_VFORK = 0x4000;
 const CLONE_CLEAR_SIGHAND = 2 ** 32;
 const CLONE_INTO_CGROUP = 2 ** 33;
+const CLONE_AUTOREAP = 2 ** 34;
+const CLONE_NNP = 2 ** 35;
+const CLONE_PIDFD_AUTOKILL = 2 ** 36;
 
 const SIGCHLD = 17;
 const ALL_SIGNALS = 2n ** 64n - 1n;
 const P_PID = 1;
 const WEXITED = 0x4;
+/** Only what poll(2) reports always: of a pidfd EPOLLHUP, once the process was reaped. */
+const NO_EVENTS = 0;
 const NO_PIDFD = -1;
 /** A system call that no kernel has: it fails with ENOSYS. */
 const NO_CALL = -1;
@@ -53,6 +62,10 @@ export interface Birth {
   readonly ownMemory?: boolean;
   /** An fd of the folder of the cgroup that it is born into, by clone3. */
   readonly cgroup?: number;
+  /** Whether the kernel kills it when the last duplicate of its pidfd is closed, by clone3. */
+  readonly killOnClose?: boolean;
+  /** Whether one that is killed so can't gain privileges. Without, this takes CAP_SYS_ADMIN. */
+  readonly noNewPrivileges?: boolean;
 }
 
 /** What came of a birth. */
@@ -100,7 +113,7 @@ export function carryOut(birth: Birth, list: readonly Step[]): Born | number {
     else outcomeNote.fields.step = 0;
     launcherLibc().bsearch(work.bytes, work.bytes, 1n, 1n, code);
     if (birth.ownMemory) readSharedOutcome(outcomeNote.bytes);
-    return bornOf(list, stepsAddress);
+    return bornOf(birth, list, stepsAddress);
   } finally {
     referenced.length = 0;
     texts.release();
@@ -157,13 +170,14 @@ let written: Birth | undefined;
 
 function isSame(one: Birth, other: Birth | undefined): boolean {
   return one.call === other?.call && one.ownMemory === other.ownMemory &&
-    one.cgroup === other.cgroup;
+    one.cgroup === other.cgroup && one.killOnClose === other.killOnClose &&
+    one.noNewPrivileges === other.noNewPrivileges;
 }
 
 function writeBirth(birth: Birth): void {
   // Should there be no memory for it, what is written is none.
   written = undefined;
-  const { call, ownMemory, cgroup } = birth;
+  const { call, ownMemory } = birth;
   const flags = (ownMemory ? 0 : CLONE_VM) + CLONE_VFORK + CLONE_PIDFD;
   const pidfd = Number(addressOf(pidfdSlot.bytes));
   work.fields.birth = {
@@ -171,7 +185,7 @@ function writeBirth(birth: Birth): void {
     // With `stack` 0 the child goes on on this thread's stack, which it doesn't touch.
     args: call === "clone"
       ? [flags + SIGCHLD, 0, pidfd, 0, 0]
-      : writeCloneArgs(flags, pidfd, cgroup),
+      : writeCloneArgs(birth, flags, pidfd),
   };
   work.fields.blocked = ALL_SIGNALS;
   work.fields.outcome = ownMemory ? Number(sharedOutcome()) : Number(addressOf(outcomeNote.bytes));
@@ -179,32 +193,43 @@ function writeBirth(birth: Birth): void {
 }
 
 /** Writes the arguments of clone3, and returns those that tell where they are. */
-function writeCloneArgs(flags: number, pidfd: number, cgroup: number | undefined): number[] {
+function writeCloneArgs(birth: Birth, flags: number, pidfd: number): number[] {
+  const { cgroup, killOnClose, noNewPrivileges } = birth;
   const intoCgroup = cgroup === undefined ? 0 : CLONE_INTO_CGROUP;
-  birthArgs.fields.flags = flags + CLONE_CLEAR_SIGHAND + intoCgroup;
+  const withPidfd = CLONE_PIDFD_AUTOKILL + CLONE_AUTOREAP + (noNewPrivileges ? CLONE_NNP : 0);
+  const killed = killOnClose ? withPidfd : 0;
+  birthArgs.fields.flags = flags + CLONE_CLEAR_SIGHAND + intoCgroup + killed;
   birthArgs.fields.pidfd = pidfd;
-  birthArgs.fields.exit_signal = SIGCHLD;
+  // Nobody is told of the end of a child that the kernel reaps.
+  birthArgs.fields.exit_signal = killOnClose ? 0 : SIGCHLD;
   birthArgs.fields.cgroup = cgroup ?? 0;
   const size = cgroup === undefined ? CLONE_ARGS_SIZE_VER0 : birthArgs.bytes.length;
   return [Number(addressOf(birthArgs.bytes)), size, 0, 0, 0];
 }
 
 /** What came of the job that was carried out. */
-function bornOf(list: readonly Step[], stepsAddress: number): Born | number {
+function bornOf(birth: Birth, list: readonly Step[], stepsAddress: number): Born | number {
   const { blocking, child: pid } = work.fields;
   if (blocking < 0) return blocking;
   if (pid < 0) return pid;
   const pidfd = pidfdSlot.fields.value;
   if (outcomeNote.fields.step === 0) return { pid, pidfd };
   const { result, step } = outcomeNote.fields;
-  reap({ pid, pidfd });
+  reap(birth, { pid, pidfd });
   const index = (step - stepsAddress) / stepStruct.size;
   if (!(index in list)) throw new Error("the steps of a child must end in an execution or an exit");
   return { pid, pidfd, failed: { step: list[index], result } };
 }
 
-/** Takes away a child that ends by itself. Until then its PID is nobody else's. */
-export function reap({ pid, pidfd }: Born): void {
-  attempt(() => libc().waitid(P_PID, pid, null, WEXITED));
-  if (pidfd !== NO_PIDFD) discard(pidfd);
+/**
+ * Takes away a child that ends by itself. Until then its PID is nobody else's, unless the kernel
+ * reaps it.
+ */
+export function reap({ killOnClose }: Birth, { pid, pidfd }: Born): void {
+  try {
+    if (killOnClose) poll(pidfd, NO_EVENTS, Infinity);
+    else attempt(() => libc().waitid(P_PID, pid, null, WEXITED));
+  } finally {
+    if (pidfd !== NO_PIDFD) discard(pidfd);
+  }
 }

@@ -10,6 +10,7 @@ import {
   getfdCall,
   idHandles,
   infoIoctl,
+  killOnCloseSpawn,
   namespaceIoctls,
   peerPidfds,
   pidfdOpenCall,
@@ -59,6 +60,11 @@ export interface Features {
    * Processes that are born into a cgroup: Linux 5.7. Without, the child moves there first.
    */
   cgroupSpawn: boolean;
+  /**
+   * Children that the kernel kills when their last handle is closed: Linux 7.1. Without, no
+   * `killOnClose`; `parentDeathSignal` works.
+   */
+  killOnClose: boolean;
 }
 
 /**
@@ -89,5 +95,6 @@ export function features(): Features {
     idHandles: idHandles.available,
     peerPidfds: peerPidfds.available,
     cgroupSpawn: cgroupSpawn.available,
+    killOnClose: killOnCloseSpawn.available,
   };
 }

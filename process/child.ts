@@ -5,6 +5,9 @@
  * zombie, whatever users do with their handle. An ended child costs no fd but that of the cgroup
  * that it was born into: a disposal ends what is left in there.
  *
+ * Of a child with `killOnClose` the same handle is what keeps it alive, and the kernel reaps it: the
+ * handle is open until the child has ended, whatever becomes of the `Child`.
+ *
  * @module
  */
 

@@ -18,6 +18,7 @@ import { partsOf, type PidFd } from "../pidfd/pidfd.ts";
 import { type Signal, signalNumber } from "../pidfd/signals.ts";
 import { DEFAULT_GRACE, LONGEST_TIMER, terminate } from "../pidfd/terminate.ts";
 import type { Cgroup } from "./cgroup.ts";
+import { unlessGone } from "./relatives.ts";
 import { endTree } from "./tree.ts";
 
 /** How a child is ended. */
@@ -142,7 +143,7 @@ export class Ending {
       }
     } catch (error) {
       // Where the others can't be found, for want of descriptors, say, the child ends at least.
-      if (this.#owner.isAlive()) this.#owner.kill();
+      unlessGone(() => this.#owner.isAlive() && this.#owner.kill());
       throw error;
     }
   }

@@ -114,6 +114,32 @@ export interface SpawnOptions {
    */
   parentDeathSignal?: Signal;
   /**
+   * Whether the kernel kills it by SIGKILL when its last handle is closed, however this program
+   * ends: by its last line, an error, `Deno.exit` or SIGKILL. What the child has started goes on.
+   *
+   * The first of its handles is the library's own, which is open until the child has ended, or the
+   * program. `child.pidfd` is a duplicate of that, and so is each clone, and what another process
+   * gets by `fds`, over a socket or by `getRemoteFd`. The child lives as long as any of them is open
+   * anywhere. So it doesn't end when `child.pidfd` is closed, nor when the `Child` is garbage; and
+   * it outlives this program where another one holds such a duplicate, until that one closes it.
+   * A handle by `PidFd.fromPid`, `fromId`, `fromRef` or `FdSocket.peer` is no duplicate, and keeps
+   * nothing alive.
+   *
+   * A worker's child goes on when the worker is terminated: `parentDeathSignal` ends it then.
+   *
+   * The kernel reaps the child. From its end on, its PID can be another process's, its status has
+   * no `usage`, and no SIGCHLD is sent.
+   *
+   * Without CAP_SYS_ADMIN the child can't gain privileges, as if by `noNewPrivileges`, and with
+   * `noNewPrivileges: false` it is not started (`EPERM`): or else anybody could kill a program that
+   * has more rights.
+   *
+   * Needs Linux 7.1, with PIDFD_GET_INFO and clone3 not forbidden by a sandbox; see
+   * `features().killOnClose`. Without, `spawn` throws an {@linkcode UnsupportedError} and starts
+   * nothing. Source: CLONE_PIDFD_AUTOKILL in `<linux/sched.h>`.
+   */
+  killOnClose?: boolean;
+  /**
    * Ends the process when it aborts, in the way that `end` tells. If the process refuses that, as
    * one with more rights can, it goes on, and {@linkcode Child.endError} tells why.
    */
@@ -144,6 +170,7 @@ const KNOWN: Readonly<Record<keyof SpawnOptions, true>> = {
   gid: true,
   groups: true,
   input: true,
+  killOnClose: true,
   limits: true,
   nice: true,
   noNewPrivileges: true,

@@ -68,6 +68,8 @@ export interface ChildPlan {
   /** The signal that it gets when the thread ends that it was started by. */
   readonly parentDeathSignal?: number;
   readonly noNewPrivileges?: boolean;
+  /** Whether the kernel kills it when its last handle is closed; see `Launch` for privileges. */
+  readonly killOnClose?: boolean;
 }
 
 /**

@@ -18,6 +18,7 @@ import { identityOf } from "./identity.ts";
 import { inputOf } from "./input.ts";
 import { checkLimits } from "./limits.ts";
 import { optionsOf, type SpawnOptions } from "./options.ts";
+import { unlessGone } from "./relatives.ts";
 import type { ChildPlan } from "./setup.ts";
 import { start } from "./start.ts";
 import { startFailure } from "./start_failure.ts";
@@ -26,7 +27,8 @@ import { terminalSize } from "./terminal.ts";
 
 /**
  * Starts a process. Its handle is there from the first instant, and reaps it when it has ended,
- * but not in the same turn of the event loop: until then the PID is the process's in any case.
+ * but not in the same turn of the event loop: until then the PID is the process's in any case. One
+ * with `killOnClose` is reaped by the kernel, at its end.
  *
  * It gets default signal actions, no blocked signal, and no descriptor but its standard
  * streams and those in `fds`. This program stands still until the process executes its command:
@@ -43,7 +45,7 @@ import { terminalSize } from "./terminal.ts";
  *   half of a surrogate pair in it.
  * @throws {RangeError} If an option has a value that it can't have.
  * @throws {UnsupportedError} If a sandbox allows neither of the calls that processes are born by
- *   with a pidfd, or no executable memory.
+ *   with a pidfd, or no executable memory; for `killOnClose` before Linux 7.1.
  *
  * @example
  * ```ts
@@ -145,10 +147,13 @@ function startWired(
 function rightsOf(
   options: SpawnOptions,
 ): Omit<ChildPlan, keyof ResolvedCommand | "fds" | "inherited"> {
-  const { detached = false, noNewPrivileges = false } = options;
+  const { detached = false, killOnClose = false, noNewPrivileges } = options;
   const { limits, nice, parentDeathSignal, processGroup, umask } = options;
   checkBoolean("options.detached", detached);
-  checkBoolean("options.noNewPrivileges", noNewPrivileges);
+  checkBoolean("options.killOnClose", killOnClose);
+  if (noNewPrivileges !== undefined) {
+    checkBoolean("options.noNewPrivileges", noNewPrivileges);
+  }
   if (processGroup !== undefined) {
     checkInteger("options.processGroup", processGroup, 0, 2 ** 31 - 1);
     if (detached && processGroup !== 0) {
@@ -171,6 +176,7 @@ function rightsOf(
     nice,
     limits: limits === undefined ? undefined : checkLimits(limits),
     noNewPrivileges,
+    killOnClose,
     parentDeathSignal: parentDeathSignal === undefined
       ? undefined
       : deadlySignal("options.parentDeathSignal", parentDeathSignal),
@@ -191,7 +197,8 @@ function hold<T>(pidfd: number, use: (owner: PidFd) => T): T {
     return use(owner);
   } catch (error) {
     try {
-      owner.kill();
+      // One that the kernel reaps can be gone by now.
+      unlessGone(() => owner.kill());
       owner.waitSync();
     } finally {
       owner.close();

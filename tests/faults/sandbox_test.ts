@@ -32,6 +32,7 @@ interface Forbidden {
   readonly answers?: readonly (typeof ANSWERS[number])[];
 }
 
+const KILLED_ON_CLOSE = "spawn with killOnClose";
 const IN_CGROUP = "spawn into a cgroup";
 const SPAWNING = [
   ...["spawn", "spawn by name", "spawn with a descriptor", "spawn with a terminal"],
@@ -40,7 +41,12 @@ const SPAWNING = [
 const FORBIDDEN: readonly Forbidden[] = [
   { call: "clone(CLONE_VFORK)", fails: [], lacks: [] },
   // The Deno that the program runs in knows no way around any other answer.
-  { call: "clone3", fails: [], lacks: ["cgroupSpawn"], answers: ["ENOSYS"] },
+  {
+    call: "clone3",
+    fails: [KILLED_ON_CLOSE],
+    lacks: ["cgroupSpawn", "killOnClose"],
+    answers: ["ENOSYS"],
+  },
   { call: "close_range", fails: [], lacks: [] },
   { call: "faccessat2", fails: [], lacks: [] },
   {
@@ -50,8 +56,9 @@ const FORBIDDEN: readonly Forbidden[] = [
   },
   {
     call: "ioctl(pidfd)",
-    fails: ["wait for a stranger"],
-    lacks: ["namespaceIoctls", "info", "exitInfo"],
+    // Nothing but the ioctl tells how a child ended that the kernel reaps.
+    fails: ["wait for a stranger", KILLED_ON_CLOSE],
+    lacks: ["namespaceIoctls", "info", "exitInfo", "killOnClose"],
   },
   { call: "ioctl(TIOCGPTPEER)", fails: [], lacks: [] },
   { call: "ioctl(TIOCSCTTY)", fails: ["spawn with a terminal"], lacks: [] },
@@ -62,12 +69,12 @@ const FORBIDDEN: readonly Forbidden[] = [
     fails: [
       ...["fromSelf", "fromPid", "fromPid with an id", "fromPid for a thread", "fromChild"],
       ...["fromId", "sendSignal to a thread", "wait for a stranger"],
-      ...["peer", "receive with the sender"],
+      ...["peer", "receive with the sender", KILLED_ON_CLOSE],
     ],
     lacks: [
       ...["pidfdOpen", "waitid", "getfd", "setns", "threads", "signalScopes"],
       ...["namespaceIoctls", "info", "exitInfo", "idHandles", "peerPidfds"],
-      "cgroupSpawn",
+      ...["cgroupSpawn", "killOnClose"],
     ],
     mayLack: ["ids"],
   },
@@ -97,7 +104,7 @@ const FORBIDDEN: readonly Forbidden[] = [
     call: "waitid(P_PIDFD)",
     fails: [
       ...["fromChild", "tryWait on a child", "wait for a zombie", "wait for a stranger"],
-      ...["terminate", ...SPAWNING, IN_CGROUP],
+      ...["terminate", ...SPAWNING, IN_CGROUP, KILLED_ON_CLOSE],
     ],
     lacks: ["waitid"],
   },

@@ -13,7 +13,10 @@ import { shadow } from "../support/shadow.ts";
 import { needing } from "../support/skip.ts";
 
 /** What each feature is an answer to. */
-const SOURCES: Record<keyof Features, { readonly available: boolean | undefined }> = {
+const SOURCES: Record<
+  keyof Features,
+  { readonly available: boolean | undefined; readonly since: string }
+> = {
   pidfdOpen: capabilities.pidfdOpenCall,
   waitid: capabilities.waitidCall,
   getfd: capabilities.getfdCall,
@@ -27,6 +30,7 @@ const SOURCES: Record<keyof Features, { readonly available: boolean | undefined 
   idHandles: capabilities.idHandles,
   peerPidfds: capabilities.peerPidfds,
   cgroupSpawn: capabilities.cgroupSpawn,
+  killOnClose: capabilities.killOnCloseSpawn,
 };
 
 Deno.test("features() has an answer for everything that a system may lack", () => {
@@ -61,7 +65,7 @@ Deno.test("features() remembers what it has found out", () => {
 });
 
 const [major, minor] = Deno.osRelease().split(".").map(Number);
-const isNew = major > 6 || (major === 6 && minor >= 16);
+const isNew = isAtLeast(6, 16);
 const isFree = /^Seccomp:\s+0$/m.test(Deno.readTextFileSync("/proc/self/status"));
 
 Deno.test(
@@ -71,9 +75,17 @@ Deno.test(
     "features() finds all that the kernel has",
   ),
   () => {
-    assertEquals(Object.entries(features()).filter(([, isThere]) => isThere !== true), []);
+    const missing = Object.entries(features()).filter(([name, isThere]) => {
+      const [, major, minor] = /^Linux (\d+)\.(\d+)$/.exec(SOURCES[name as keyof Features].since)!;
+      return isThere !== isAtLeast(Number(major), Number(minor));
+    });
+    assertEquals(missing, []);
   },
 );
+
+function isAtLeast(series: number, version: number): boolean {
+  return major > series || (major === series && minor >= version);
+}
 
 Deno.test("features() says which permission it needs", async () => {
   const code = `

@@ -59,7 +59,7 @@ const ANSWERS: readonly Answer[] = [
   {
     calls: ["ioctl"],
     errors: ["EREMOTE", "ESRCH"],
-    operations: /^PidFd\.(tryWait|wait)/,
+    operations: /^(PidFd\.(tryWait|wait)|spawn\(\) with killOnClose$)/,
     accepts: ({ error }) => error?.syscall === "waitid" && error.errno === Errno.ECHILD,
   },
   // The process is gone, and there is nothing to do about it any more.

@@ -15,7 +15,7 @@ import {
 import { isRoot } from "../../processes.ts";
 import { hasTerminals, PTMX } from "../../terminal.ts";
 import { type Operation, type Operations, plain } from "../operation.ts";
-import { inCgroup, start } from "../start.ts";
+import { inCgroup, KILL_ON_CLOSE, start } from "../start.ts";
 
 /** An operation whose child makes these calls for certain, besides the execution. */
 function making(operation: Operation, ...calls: string[]): Operation {
@@ -47,6 +47,10 @@ export const operations: Operations = {
       start(keep, "/bin/sh", { args: ["-c", "exit 7"], cgroup: path }).status
     ),
   ),
+  "spawn() with killOnClose": {
+    ...making(shell("exit 7", { killOnClose: true, cwd: "/" }), "chdir"),
+    needs: KILL_ON_CLOSE,
+  },
   "spawn() with less than this program has": making(
     shell("exit 7", {
       ...{ umask: 0o77, nice: 19, limits: { core: 0 }, noNewPrivileges: true },

@@ -5,12 +5,12 @@
  */
 
 import { duplicate } from "../../../../ffi/files.ts";
-import { OwnedFd, PidFd, type SpawnOptions } from "../../../../mod.ts";
+import { features, OwnedFd, PidFd, type SpawnOptions } from "../../../../mod.ts";
 import { Folder } from "../../sockets.ts";
 import { hasTerminals, PTMX } from "../../terminal.ts";
 import { turn } from "../../turn.ts";
 import { type Keep, on, type Operation, type Operations, plain } from "../operation.ts";
-import { inCgroup, start, UNTRIED_WITH_CGROUPS } from "../start.ts";
+import { inCgroup, KILL_ON_CLOSE, start, UNTRIED_WITH_CGROUPS } from "../start.ts";
 
 /** Runs a shell command, and tells how it ended. */
 function shell(command: string, options: SpawnOptions = {}, ...exempt: string[]): Operation {
@@ -70,6 +70,21 @@ export const operations: Operations = {
   "spawn() into a cgroup": inCgroup(({ path }, keep) =>
     start(keep, "/bin/sh", { args: ["-c", "exit 7"], cgroup: path }).status
   ),
+  "spawn() with killOnClose": {
+    ...on(
+      // Whether there are such children is known from before.
+      () => features().killOnClose,
+      (_, keep) => start(keep, "/bin/sh", { args: ["-c", "exit 7"], killOnClose: true }).status,
+    ),
+    needs: KILL_ON_CLOSE,
+  },
+  "spawn() with killOnClose of what doesn't exist": {
+    ...on(
+      () => features().killOnClose,
+      (_, keep) => start(keep, "/nowhere/program", { killOnClose: true }).status,
+    ),
+    needs: KILL_ON_CLOSE,
+  },
   "Child's disposal with its cgroup": inCgroup(
     async ({ path }, keep) => {
       const child = start(keep, "/bin/sh", { args: ["-c", "sleep 60 & sleep 60"], cgroup: path });
