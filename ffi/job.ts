@@ -16,7 +16,7 @@ import {
   outcome,
   outInt,
   step as stepStruct,
-  writeStep,
+  StepTable,
 } from "../structs/launch.ts";
 import { type CText, TextBlock } from "../structs/text_block.ts";
 import { attempt } from "./call.ts";
@@ -68,8 +68,7 @@ const work = job.allocate();
 const birthArgs = cloneArgs.allocate();
 const note = outcome.allocate();
 const pidfdSlot = outInt.allocate();
-let steps = new DataView(new ArrayBuffer(32 * stepStruct.size));
-let stepsBytes = new Uint8Array(steps.buffer);
+let steps = new StepTable(32);
 
 /** The texts that a job points to. */
 const texts = new TextBlock(addressOf);
@@ -106,19 +105,16 @@ export function carryOut(birth: Birth, list: readonly Step[]): Born | number {
 }
 
 function writeSteps(list: readonly Step[]): number {
-  if (steps.byteLength < list.length * stepStruct.size) {
-    steps = new DataView(new ArrayBuffer(2 * list.length * stepStruct.size));
-    stepsBytes = new Uint8Array(steps.buffer);
-  }
+  if (steps.length < list.length) steps = new StepTable(2 * list.length);
   makeRoom(list);
   const numbers = NUMBERS[arch()];
   for (let i = 0; i < list.length; i++) {
     const { call, args, passes } = list[i];
     const least = passes === undefined ? 0 : passes === "any" ? Number.MIN_SAFE_INTEGER : passes;
     const most = typeof passes === "number" ? passes : Number.MAX_SAFE_INTEGER;
-    writeStep(steps, i, numbers[call], args.map(wordOf), least, most);
+    steps.write(i, numbers[call], args.map(wordOf), least, most);
   }
-  return point(stepsBytes);
+  return point(steps.bytes);
 }
 
 type Argument = Step["args"][number];

@@ -62,7 +62,7 @@ export interface Launched {
  * @throws {UnsupportedError} If no child can be born so that it is held.
  */
 export function launch({ steps, changesUser, cgroup }: Launch): Launched {
-  keepChildren();
+  if (!keepsChildren) keepChildren();
   let list = possible(steps);
   for (;;) {
     const { pid, pidfd, failed } = bear({ ownMemory: changesUser, cgroup }, list);
@@ -80,9 +80,7 @@ export function launch({ steps, changesUser, cgroup }: Launch): Launched {
 
 /** The exception for what is in the way of a process's start. */
 export function launchFailure(call: string, errno: number, about?: string): Error {
-  const error = failure(call, errno, about === undefined ? {} : { [errno]: about });
-  error.message = `spawn: ${error.message}`;
-  return error;
+  return failure(call, errno, about === undefined ? {} : { [errno]: about });
 }
 
 /**
@@ -138,11 +136,16 @@ function requireClone(): void {
   );
 }
 
-/** Has the kernel keep children that have ended until they are reaped. */
+/** Whether the kernel keeps children that have ended until they are reaped. */
+let keepsChildren = false;
+
+/** Has it do so. A program can be started with SIGCHLD ignored; Deno lets none ignore it later. */
 function keepChildren(): void {
-  if (!isIgnored(SIGCHLD)) return;
-  const byDefault = kernelSigaction.allocate().bytes;
-  check("rt_sigaction", rtSigaction(SIGCHLD, byDefault, null));
+  if (isIgnored(SIGCHLD)) {
+    const byDefault = kernelSigaction.allocate().bytes;
+    check("rt_sigaction", rtSigaction(SIGCHLD, byDefault, null));
+  }
+  keepsChildren = true;
 }
 
 const made: Partial<Record<Birth["call"], readonly Step[]>> = {};

@@ -60,8 +60,6 @@ export const SYMBOLS = {
 
   // pid_t getpid(void);
   getpid: { parameters: [], result: "i32" },
-  // The same function, on another thread.
-  getpid_later: { name: "getpid", parameters: [], result: "i32", nonblocking: true },
   // uid_t getuid(void);
   getuid: { parameters: [], result: "u32" },
   // int waitid(idtype_t idtype, id_t id, siginfo_t *infop, int options);

@@ -65,6 +65,8 @@ const PIDFD_GET_INFO = ((3 << 30) | (pidfdInfoVer1.size << 16) |
 const polled = pollfd.allocate();
 const childInfo = siginfoChild.allocate();
 const childUsage = rusage.allocate();
+const childInfoInts = new Int32Array(childInfo.bytes.buffer);
+const { si_pid, si_code, si_status } = siginfoChild.ints;
 const pidfdInfo = pidfdInfoVer1.allocate();
 
 const PR_SET_CHILD_SUBREAPER = 36;
@@ -192,9 +194,13 @@ export function waitidPidfd(pidfd: number, reap: boolean): ChildExit | null | "E
   if (result < 0) {
     throw failure("waitid", -result, { [Errno.EINVAL]: "waiting on a pidfd needs Linux 5.4" });
   }
-  const { si_pid, si_code, si_status } = childInfo.fields;
   // With WNOHANG and nothing to report, Linux fills in zeros (kernel/exit.c, waitid).
-  return si_pid === 0 ? null : { code: si_code, status: si_status, usage: childUsage.fields };
+  if (childInfoInts[si_pid] === 0) return null;
+  return {
+    code: childInfoInts[si_code],
+    status: childInfoInts[si_status],
+    usage: childUsage.fields,
+  };
 }
 
 /**
@@ -239,6 +245,26 @@ export function poll(fd: number, events: number, deadline: number): number {
     const ready = check("poll", attempt(() => libc().poll(polled.bytes, 1n, remaining(deadline))));
     if (ready > 0) return polled.fields.revents;
     if (deadline === 0 || performance.now() >= deadline) return 0;
+  }
+}
+
+/**
+ * Blocks this thread until one of several fds has one of its events, and returns what each of them
+ * has; null if the deadline came first. poll(2)
+ *
+ * @param deadline As for `poll`.
+ */
+export function pollAll(
+  wanted: readonly { readonly fd: number; readonly events: number }[],
+  deadline: number,
+): readonly number[] | null {
+  const { bytes, blocks } = pollfd.allocateArray(wanted.length);
+  wanted.forEach((entry, i) => Object.assign(blocks[i].fields, entry));
+  const count = BigInt(wanted.length);
+  for (;;) {
+    const wait = () => libc().poll(bytes, count, remaining(deadline));
+    if (check("poll", attempt(wait)) > 0) return blocks.map(({ fields }) => fields.revents);
+    if (deadline === 0 || performance.now() >= deadline) return null;
   }
 }
 

@@ -229,11 +229,12 @@ export class ExitWatch {
   }
 
   #look(reap: boolean): Finding {
-    this.#handle.check();
     const known = this.#known;
     const reaping = !known.reaped && (reap || this.#origin.owned === true);
-    if (known.status !== undefined && !reaping) return told(known.status);
-
+    if (known.status !== undefined && !reaping) {
+      this.#handle.check();
+      return told(known.status);
+    }
     const fd = this.#handle.use();
     const child = waitidPidfd(fd, reaping);
     if (child === null) return RUNNING;

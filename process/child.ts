@@ -8,15 +8,18 @@
  * @module
  */
 
-import { KeepAlive, threadReturned } from "../ffi/readiness.ts";
+import { denosOwn, SyscallError } from "../ffi/errors.ts";
+import { KeepAlive, settled } from "../ffi/readiness.ts";
 import type { ExitStatus } from "../pidfd/exit_status.ts";
 import { type OwnedFd, shareKeepAlive } from "../pidfd/owned_fd.ts";
 import { type Parts, partsOf, type PidFd } from "../pidfd/pidfd.ts";
 import { sendSignal } from "../pidfd/send_signal.ts";
 import type { Signal } from "../pidfd/signals.ts";
 import type { Cgroup } from "./cgroup.ts";
+import { type ChildOutput, notPiped } from "./child_output.ts";
 import { Ending, type EndPlan } from "./ending.ts";
-import { type ChildOutput, collectOutput, type OutputOptions } from "./output.ts";
+import { feed } from "./input.ts";
+import { collectOutput, type OutputOptions } from "./output.ts";
 import { closeEnds, type Ends, type PipeEnds } from "./stdio.ts";
 import { createTerminal, type Terminal } from "./terminal.ts";
 
@@ -26,6 +29,8 @@ export interface Start {
   /** The handle that reaps it. */
   readonly owner: PidFd;
   readonly ends: Ends;
+  /** What is written to its standard input, which then ends. */
+  readonly input?: Uint8Array;
   /** The cgroup that it was born into. */
   readonly cgroup?: Cgroup;
   /** What ends it, and how. */
@@ -76,9 +81,10 @@ export class Child implements AsyncDisposable {
   readonly #keepAlive = new KeepAlive();
   readonly #ending: Ending;
   #disposal: Promise<void> | undefined;
+  #inputError: Error | undefined;
   #pidfd: PidFd | undefined;
 
-  private constructor({ pid, owner, ends, cgroup, end }: Start) {
+  private constructor({ pid, owner, ends, input, cgroup, end }: Start) {
     this.pid = pid;
     this.#owner = owner;
     this.#parts = partsOf(owner);
@@ -91,6 +97,7 @@ export class Child implements AsyncDisposable {
     this.status.catch(() => {});
     this.terminal = terminal ? createTerminal(terminal, this.#keepAlive, this.status) : null;
     this.#ending.heed(end, this.status);
+    if (input) feed(this.#end("stdin"), input).catch((error) => this.#inputError = error);
   }
 
   static {
@@ -108,11 +115,12 @@ export class Child implements AsyncDisposable {
   }
 
   /**
-   * Writes to the child's standard input. Closing it is the end of the input.
+   * Writes to the child's standard input. Closing it is the end of the input. With the option
+   * `input` it is locked: the input is written to it.
    *
    * @throws {TypeError} If it isn't piped.
    */
-  get stdin(): WritableStream<Uint8Array<ArrayBuffer>> {
+  get stdin(): WritableStream<Uint8Array> {
     return this.#end("stdin").writable;
   }
 
@@ -136,12 +144,15 @@ export class Child implements AsyncDisposable {
 
   /**
    * Resolves with the child's status and all that it wrote, once it has ended and its pipes have,
-   * too. A stream that isn't piped comes out empty.
+   * too.
    *
    * A descendant that outlives the child holds its pipes open. Then this waits for that one as
    * well, as Deno does, unless `waitDelay` is given.
    *
-   * @throws {TypeError} If a piped stream is being read already.
+   * @throws {TypeError} If a piped stream is being read already, or was collected before. In what
+   *   it resolves with, a stream that isn't piped throws when it is asked for, as Deno's does.
+   * @throws {SyscallError} If the option `input` could not be written. A child that doesn't read
+   *   all of it is no error.
    *
    * @example No longer than a second for what the child has left running
    * ```ts
@@ -155,21 +166,29 @@ export class Child implements AsyncDisposable {
   async output(options: OutputOptions = {}): Promise<ChildOutput> {
     const { status } = this;
     const { stdout, stderr } = this.#ends;
-    return await collectOutput({
+    const output = await collectOutput({
       status,
       stdout: stdout?.readable,
       stderr: stderr?.readable,
       end: () => this.#ending.begin(),
     }, options);
+    if (this.#inputError) throw this.#inputError;
+    return output;
   }
 
   /**
    * Sends a signal: SIGTERM unless told otherwise.
    *
-   * @throws {SyscallError} `ESRCH` once the child has ended and was reaped.
+   * @throws {SyscallError} `ESRCH` once the child has ended and was reaped. It is a TypeError as
+   *   well, as Deno's is.
    */
   kill(signal: Signal = "SIGTERM"): void {
-    sendSignal(this.#parts.handle, signal);
+    try {
+      sendSignal(this.#parts.handle, signal);
+    } catch (error) {
+      if (!(error instanceof SyscallError) || error.code !== "ESRCH") throw error;
+      throw denosOwn(error, TypeError, "Child process has already terminated");
+    }
   }
 
   /** Whether it was its `timeout` that ended the child, or was to: see {@linkcode Child.endError}. */
@@ -230,7 +249,7 @@ export class Child implements AsyncDisposable {
       this.#pidfd?.close();
       this.#ending.release();
       this.#release();
-      await threadReturned();
+      await settled();
     }
   }
 
@@ -247,7 +266,7 @@ export class Child implements AsyncDisposable {
 
   #end(name: keyof PipeEnds): OwnedFd {
     const end = this.#ends[name];
-    if (!end) throw new TypeError(`Cannot get '${name}': '${name}' is not piped`);
+    if (!end) throw notPiped(name);
     return end;
   }
 }

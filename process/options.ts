@@ -30,6 +30,11 @@ export interface SpawnOptions {
   clearEnv?: boolean;
   /** Its standard input: `"inherit"` unless told otherwise, or the terminal if it has one. */
   stdin?: Stdio;
+  /**
+   * What is written to its standard input, which then ends. Then `stdin` is piped. Bytes are not
+   * copied: they must stay as they are until they are written.
+   */
+  input?: string | Uint8Array;
   /** Its standard output: `"inherit"` unless told otherwise, or the terminal if it has one. */
   stdout?: Stdio;
   /**
@@ -131,6 +136,7 @@ const KNOWN: Readonly<Record<keyof SpawnOptions, true>> = {
   fds: true,
   gid: true,
   groups: true,
+  input: true,
   limits: true,
   nice: true,
   noNewPrivileges: true,
@@ -159,7 +165,10 @@ export function optionsOf(
   }
   const options = checkNames(second === undefined ? {} : second);
   if (options.args !== undefined) {
-    throw new TypeError("options.args must not be given where the arguments stand before");
+    // The words are Deno's: programs that come from there may look for them.
+    throw new TypeError(
+      "Passing 'args' in options is not allowed when args are passed as a separate argument",
+    );
   }
   return { ...options, args: [...first] };
 }

@@ -48,6 +48,8 @@ export interface ChildPlan {
   readonly cwd?: string;
   /** Each fd that it gets, and the fd of ours that it is a duplicate of. */
   readonly fds: ReadonlyMap<number, number>;
+  /** Those of them that go on to it by themselves: the same fds of ours, not close-on-exec. */
+  readonly inherited?: ReadonlySet<number>;
   /** Whether it leads a new session. */
   readonly session?: boolean;
   /** An fd of the far end of the terminal that is to control its session, which is a new one. */
@@ -74,49 +76,53 @@ export interface ChildPlan {
  * @param cgroupProcs An fd of `cgroup.procs` of the cgroup that the child moves to, if it isn't
  *   born there.
  */
-export function* setUp(plan: ChildPlan, cgroupProcs?: number): Generator<Step> {
+export function setUp(plan: ChildPlan, cgroupProcs?: number): Step[] {
+  const steps: Step[] = [];
+
   // Its place among others. 0 is whoever writes it.
-  if (cgroupProcs !== undefined) yield write(cgroupProcs, "0", "cgroup.procs");
-  if (plan.session || plan.terminal !== undefined) yield setsid();
+  if (cgroupProcs !== undefined) steps.push(write(cgroupProcs, "0", "cgroup.procs"));
+  if (plan.session || plan.terminal !== undefined) steps.push(setsid());
   if (plan.terminal !== undefined) {
-    yield setControllingTerminal(plan.terminal);
+    steps.push(setControllingTerminal(plan.terminal));
     // So that its user may open it by its path, as programs do that need it for themselves.
-    if (plan.uid !== undefined) yield giveTo(plan.uid, plan.terminal, "terminal");
+    if (plan.uid !== undefined) steps.push(giveTo(plan.uid, plan.terminal, "terminal"));
   }
-  if (plan.processGroup !== undefined) yield setpgid(plan.processGroup);
+  if (plan.processGroup !== undefined) steps.push(setpgid(plan.processGroup));
 
   // Its descriptors, before a limit on them, and nothing beside them: other code can have opened
   // some that aren't close-on-exec.
   for (const [target, fd] of plan.fds) {
-    yield target === fd ? clearCloseOnExec(fd) : dup3(fd, target);
+    if (target !== fd) steps.push(dup3(fd, target));
+    else if (!plan.inherited?.has(fd)) steps.push(clearCloseOnExec(fd));
   }
-  for (const [first, last] of gaps(plan.fds.keys())) yield closeRange(first, last, ownFds);
+  for (const [first, last] of gaps(plan.fds.keys())) steps.push(closeRange(first, last, ownFds));
 
   // What this program may have the privileges for, and the child not any more.
-  if (plan.nice !== undefined) yield setpriority(plan.nice);
-  for (const limit of plan.limits ?? []) yield prlimit(limit);
+  if (plan.nice !== undefined) steps.push(setpriority(plan.nice));
+  for (const limit of plan.limits ?? []) steps.push(prlimit(limit));
 
   // Its user. Each of the three needs privileges that the next one takes away.
-  if (plan.groups === "drop") yield setgroups([], { isOptional: true });
-  else if (plan.groups !== undefined) yield setgroups(plan.groups);
-  if (plan.gid !== undefined) yield setresgid(plan.gid);
-  if (plan.uid !== undefined) yield setresuid(plan.uid);
+  if (plan.groups === "drop") steps.push(setgroups([], { isOptional: true }));
+  else if (plan.groups !== undefined) steps.push(setgroups(plan.groups));
+  if (plan.gid !== undefined) steps.push(setresgid(plan.gid));
+  if (plan.uid !== undefined) steps.push(setresuid(plan.uid));
 
   // With that user's rights.
-  if (plan.umask !== undefined) yield umask(plan.umask);
-  if (plan.cwd !== undefined) yield chdir(plan.cwd);
+  if (plan.umask !== undefined) steps.push(umask(plan.umask));
+  if (plan.cwd !== undefined) steps.push(chdir(plan.cwd));
 
   // The kernel forgets the signal when the user changes. And if this program ended before it was
   // set, nobody sends it any more.
   if (plan.parentDeathSignal !== undefined) {
-    yield setParentDeathSignal(plan.parentDeathSignal);
-    if (isInOurNamespace()) yield requireParent(getpid());
+    steps.push(setParentDeathSignal(plan.parentDeathSignal));
+    if (isInOurNamespace()) steps.push(requireParent(getpid()));
   }
-  if (plan.noNewPrivileges) yield setNoNewPrivileges();
+  if (plan.noNewPrivileges) steps.push(setNoNewPrivileges());
 
   // No handler is left that a signal could call in the memory that this program shares with it.
-  yield unblockSignals();
-  yield execve(plan.path, plan.argv, plan.environment);
+  steps.push(unblockSignals());
+  steps.push(execve(plan.path, plan.argv, plan.environment));
+  return steps;
 }
 
 /**

@@ -5,19 +5,22 @@
  */
 
 import { prepare } from "../ffi/readiness.ts";
+import type { TerminalSize } from "../ffi/terminals.ts";
 import { setChildSubreaper } from "../ffi/syscalls.ts";
 import { checkBoolean, checkInteger } from "../pidfd/arguments.ts";
 import { ownChild, type PidFd } from "../pidfd/pidfd.ts";
 import { type Signal, signalNumber } from "../pidfd/signals.ts";
 import { Cgroup } from "./cgroup.ts";
-import { type Child, createChild } from "./child.ts";
-import { resolveCommand } from "./command.ts";
+import { type Child, createChild, type Start } from "./child.ts";
+import { resolveCommand, type ResolvedCommand } from "./command.ts";
 import { endPlanOf } from "./ending.ts";
 import { identityOf } from "./identity.ts";
+import { inputOf } from "./input.ts";
 import { checkLimits } from "./limits.ts";
 import { optionsOf, type SpawnOptions } from "./options.ts";
 import type { ChildPlan } from "./setup.ts";
 import { start } from "./start.ts";
+import { startFailure } from "./start_failure.ts";
 import { closeEnds, wire } from "./stdio.ts";
 import { terminalSize } from "./terminal.ts";
 
@@ -32,9 +35,10 @@ import { terminalSize } from "./terminal.ts";
  *
  * @param command A path if it has a slash in it; otherwise a name that is looked up in the PATH
  *   that the process gets.
- * @throws {SyscallError} If it can't be started. The message names the step that failed and what it
- *   was about: `spawn: chdir: ENOENT: No such file or directory (/nope)`. `syscall` is that
- *   step's call. Nothing is left behind.
+ * @throws {SyscallError} If it can't be started. The message names the command, the step that failed and
+ *   what it was about: `Failed to spawn 'ls': No such cwd: chdir: ENOENT: No such file or
+ *   directory (/nope)`. `syscall` is that step's call. It is an instance of the class that Deno
+ *   throws, too: `Deno.errors.NotFound`, `PermissionDenied`, … Nothing is left behind.
  * @throws {TypeError} If an option is unknown or has the wrong type, or a string has a NUL byte or
  *   half of a surrogate pair in it.
  * @throws {RangeError} If an option has a value that it can't have.
@@ -75,24 +79,62 @@ export function spawn(
   argsOrOptions?: readonly string[] | SpawnOptions,
   optionsBehind?: Omit<SpawnOptions, "args">,
 ): Child {
-  const options = optionsOf(argsOrOptions, optionsBehind);
-  const { cgroup } = options;
+  return begin(command, optionsOf(argsOrOptions, optionsBehind), createChild);
+}
+
+/**
+ * Starts a process, and hands it on with all that belongs to it.
+ *
+ * @param use Takes it over. If that fails, the process ends at once.
+ */
+export function begin<T>(
+  command: string | URL,
+  options: SpawnOptions,
+  use: (start: Start) => T,
+): T {
+  const input = inputOf(options);
   const end = endPlanOf(options);
   end.signal?.throwIfAborted();
+  const child = startChild(command, input ? { ...options, stdin: "piped" } : options);
+  try {
+    return hold(child.pidfd, (owner) => use({ ...child, owner, input, end }));
+  } catch (error) {
+    closeEnds(child.ends);
+    child.cgroup?.[Symbol.dispose]();
+    throw error;
+  }
+}
+
+/** A process that nobody holds so far. */
+type Unheld = Pick<Start, "pid" | "ends" | "cgroup"> & { readonly pidfd: number };
+
+function startChild(command: string | URL, options: SpawnOptions): Unheld {
   const size = terminalSize(options.terminal);
-  const plan = { ...rightsOf(options), ...resolveCommand(command, options) };
-  const { fds, ends, release } = wire(options, size);
-  let group: Cgroup | undefined;
+  try {
+    return startWired(rightsOf(options), resolveCommand(command, options), options, size);
+  } catch (error) {
+    throw startFailure(command, error);
+  }
+}
+
+function startWired(
+  rights: ReturnType<typeof rightsOf>,
+  resolved: ResolvedCommand,
+  options: SpawnOptions,
+  size: TerminalSize | undefined,
+): Unheld {
+  const { fds, inherited, ends, release } = wire(options, size);
+  let cgroup: Cgroup | undefined;
   try {
     // Whatever can't be had to wait for the child is an error before there is one.
     prepare();
-    group = cgroup === undefined ? undefined : new Cgroup(cgroup);
-    const terminal = ends.terminal?.far.fd;
-    const { pid, pidfd } = start({ ...plan, fds, cgroup: group?.folder, terminal });
-    return hold(pidfd, (owner) => createChild({ pid, owner, ends, cgroup: group, end }));
+    cgroup = options.cgroup === undefined ? undefined : new Cgroup(options.cgroup);
+    const plan = { ...rights, ...resolved, fds, inherited, cgroup: cgroup?.folder };
+    const { pid, pidfd } = start({ ...plan, terminal: ends.terminal?.far.fd });
+    return { pid, pidfd, ends, cgroup };
   } catch (error) {
     closeEnds(ends);
-    group?.[Symbol.dispose]();
+    cgroup?.[Symbol.dispose]();
     throw error;
   } finally {
     release();
@@ -100,7 +142,9 @@ export function spawn(
 }
 
 /** Checks what the child is among others, and what it may do. */
-function rightsOf(options: SpawnOptions): Omit<ChildPlan, "path" | "argv" | "environment" | "fds"> {
+function rightsOf(
+  options: SpawnOptions,
+): Omit<ChildPlan, keyof ResolvedCommand | "fds" | "inherited"> {
   const { detached = false, noNewPrivileges = false } = options;
   const { limits, nice, parentDeathSignal, processGroup, umask } = options;
   checkBoolean("options.detached", detached);
@@ -135,7 +179,7 @@ function deadlySignal(name: string, signal: Signal): number {
 }
 
 /** A child that can't be held after all does not stay. */
-function hold(pidfd: number, use: (owner: PidFd) => Child): Child {
+function hold<T>(pidfd: number, use: (owner: PidFd) => T): T {
   const owner = ownChild(pidfd);
   try {
     return use(owner);

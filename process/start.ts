@@ -32,12 +32,12 @@ function startFile(plan: ChildPlan): Launched {
   const { cgroup, uid, gid } = plan;
   const changesUser = uid !== undefined || gid !== undefined;
   if (cgroup === undefined || cgroupSpawn.available) {
-    return launch({ steps: [...setUp(plan)], changesUser, cgroup });
+    return launch({ steps: setUp(plan), changesUser, cgroup });
   }
   // Before Linux 5.7 the child moves there, before it does anything else.
   const cgroupProcs = openat(cgroup, "cgroup.procs", O_WRONLY);
   try {
-    return launch({ steps: [...setUp(plan, cgroupProcs)], changesUser });
+    return launch({ steps: setUp(plan, cgroupProcs), changesUser });
   } finally {
     discard(cgroupProcs);
   }

@@ -17,10 +17,10 @@ import {
 } from "../ffi/files.ts";
 import { launchFailure } from "../ffi/launch.ts";
 import type { TerminalSize } from "../ffi/terminals.ts";
-import { checkRecord } from "../pidfd/arguments.ts";
+import { checkRecord, show } from "../pidfd/arguments.ts";
 import { fdNumber } from "../pidfd/fd_number.ts";
-import { type OwnedFd, ownFd } from "../pidfd/owned_fd.ts";
-import type { PidFd } from "../pidfd/pidfd.ts";
+import { OwnedFd, ownFd } from "../pidfd/owned_fd.ts";
+import { PidFd } from "../pidfd/pidfd.ts";
 import { makeTerminal, type TerminalEnds } from "./terminal.ts";
 
 /**
@@ -53,6 +53,8 @@ export interface Ends extends PipeEnds {
 export interface Wiring {
   /** Each fd of the process, and the fd of ours that it is a duplicate of. */
   readonly fds: ReadonlyMap<number, number>;
+  /** Those of them that go on to it by themselves. */
+  readonly inherited: ReadonlySet<number>;
   readonly ends: Ends;
   /** Closes what only the process needs, once it has it or can't be started. */
   release(): void;
@@ -72,6 +74,7 @@ const LAST_FD = 2 ** 31 - 1;
  */
 export function wire(options: StdioOptions, size?: TerminalSize): Wiring {
   const fds = new Map<number, number>();
+  const inherited = new Set<number>();
   const ends: Ends = {};
   const temporary: number[] = [];
   const release = () => temporary.splice(0).forEach(discard);
@@ -79,13 +82,16 @@ export function wire(options: StdioOptions, size?: TerminalSize): Wiring {
     // Before anything is opened: a number that isn't open must not come to mean one of the pipes.
     STREAMS.forEach((name, target) => {
       if (size && options[name] === undefined) return;
-      const stdio = options[name] ?? "inherit";
+      const stdio = options[name] === undefined ? "inherit" : options[name];
       if (stdio === "piped" || stdio === "null") return;
       if (stdio === "stdout" && target === STDERR) return;
       // What this program has closed is closed there, too; and the number may have gone to an fd
       // of Deno's or ours.
       if (stdio !== "inherit") fds.set(target, source(`options.${name}`, stdio));
-      else if (isInherited(target)) fds.set(target, target);
+      else if (isInherited(target)) {
+        fds.set(target, target);
+        inherited.add(target);
+      }
     });
     addFurther(fds, options.fds);
     STREAMS.forEach((name, target) => {
@@ -121,7 +127,7 @@ export function wire(options: StdioOptions, size?: TerminalSize): Wiring {
       do temporary.push(moved = duplicate(from)); while (fds.has(moved));
       fds.set(target, moved);
     }
-    return { fds, ends, release };
+    return { fds, inherited, ends, release };
   } catch (error) {
     release();
     closeEnds(ends);
@@ -151,10 +157,31 @@ export function closeEnds({ terminal, ...pipes }: Ends): void {
 
 function source(name: string, value: OwnedFd | PidFd | number | string): number {
   if (typeof value === "string") {
-    const words = `"piped", "inherit", "null"${name === "options.stderr" ? ', "stdout"' : ""}`;
-    throw new RangeError(`${name} must be ${words} or a descriptor: ${JSON.stringify(value)}`);
+    throw new RangeError(`${name} must be ${words(name)} or a descriptor: ${show(value)}`);
+  }
+  if (typeof value !== "number" && !(value instanceof OwnedFd) && !(value instanceof PidFd)) {
+    throw new TypeError(
+      `${name} must be ${words(name)} or a descriptor (a number, an OwnedFd, a PidFd): ` +
+        `${show(value)}${hint(name, value)}`,
+    );
   }
   const fd = fdNumber(name, value);
   if (isOpen(fd)) return fd;
   throw launchFailure("dup3", Errno.EBADF, `${name}: ${fd} is not open`);
+}
+
+/** The words that stand for a stream. */
+function words(name: string): string {
+  return `"piped", "inherit", "null"${name === "options.stderr" ? ', "stdout"' : ""}`;
+}
+
+/** What to do with something that other libraries take. */
+function hint(name: string, value: unknown): string {
+  if (value instanceof Deno.FsFile || value instanceof URL) {
+    return "; open the file by OwnedFd.open";
+  }
+  if (value instanceof ReadableStream || value instanceof WritableStream) {
+    return `; a stream is connected by pipeTo, with ${name}: "piped"`;
+  }
+  return "";
 }

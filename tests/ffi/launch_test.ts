@@ -48,13 +48,13 @@ for (const changesUser of [false, true]) {
     assertEquals(exitCodeOf({ ...shell("exit 7"), changesUser }), 7);
     const before = state();
     const failing: [steps.Step, string, string][] = [
-      [steps.chdir("/nope"), "ENOENT", "spawn: chdir: ENOENT: No such file or directory (/nope)"],
+      [steps.chdir("/nope"), "ENOENT", "chdir: ENOENT: No such file or directory (/nope)"],
       [
         steps.dup3(999_999, 3),
         "EBADF",
-        "spawn: dup3: EBADF: Bad file descriptor (fd 999999 as fd 3)",
+        "dup3: EBADF: Bad file descriptor (fd 999999 as fd 3)",
       ],
-      [steps.requireParent(1), "ESRCH", "spawn: getppid: ESRCH: No such process"],
+      [steps.requireParent(1), "ESRCH", "getppid: ESRCH: No such process"],
     ];
     for (const [step, code, message] of failing) {
       // What was done before counts for nothing, and what comes behind is not done.
@@ -68,7 +68,7 @@ for (const changesUser of [false, true]) {
       () => launch({ steps: [none], changesUser }),
       SyscallError,
     );
-    assertEquals(message, "spawn: execve: ENOENT: No such file or directory (/none)");
+    assertEquals(message, "execve: ENOENT: No such file or directory (/none)");
     assertEquals(state(), before);
     assertEquals(exitCodeOf({ ...shell("exit 7"), changesUser }), 7);
   });

@@ -205,7 +205,7 @@ Deno.test("spawn() refuses arguments in both places, and what is neither", async
   await leavesNothing(() => {
     for (
       const [args, message] of [
-        [[["a"], { args: ["b"] }], "options.args must not be given"],
+        [[["a"], { args: ["b"] }], "Passing 'args' in options is not allowed"],
         [[["a", 1]], "options.args[1]"],
         [["a b", {}], "args must be an array"],
         [["a b"], "options must be an object"],

@@ -187,7 +187,7 @@ Deno.test({
       await leavesNothing(() => {
         const start = () => spawn("pwd", { cwd, uid: NOBODY, gid: NOBODY });
         const { message } = assertThrows(start, SyscallError);
-        assertEquals(message, `spawn: chdir: EACCES: Permission denied (${cwd})`);
+        assertEquals(message, `Failed to spawn 'pwd': chdir: EACCES: Permission denied (${cwd})`);
       });
     } finally {
       await Deno.remove(cwd);
@@ -242,7 +242,7 @@ Deno.test({
     // Root is to drop its groups first, and may not even do that.
     const uid = isRoot ? "setgroups: EPERM" : "setresuid: EPERM";
     found[0].forEach((message, i) => {
-      assertStringIncludes(message, "spawn: ");
+      assertStringIncludes(message, "Failed to spawn '");
       assertStringIncludes(message, i === 0 ? uid : REFUSED[i][1]);
     });
     assertEquals(found[1], []);

@@ -5,7 +5,13 @@
  */
 
 import { duplicate } from "../../../../ffi/files.ts";
-import { OwnedFd, PidFd, type SpawnOptions } from "../../../../mod.ts";
+import {
+  OwnedFd,
+  PidFd,
+  spawnAndWait,
+  spawnAndWaitSync,
+  type SpawnOptions,
+} from "../../../../mod.ts";
 import { isRoot } from "../../processes.ts";
 import { hasTerminals, PTMX } from "../../terminal.ts";
 import { type Operation, type Operations, plain } from "../operation.ts";
@@ -79,6 +85,14 @@ export const operations: Operations = {
       const child = start(keep, "/bin/sh", { args, stdin: "piped", stdout: "piped" });
       return new TextDecoder().decode((await child.output()).stdout);
     }),
+    "dup3",
+  ),
+  "spawnAndWait() with an input": making(
+    plain(async () => (await spawnAndWait("/bin/cat", { input: "text" })).stdoutText),
+    "dup3",
+  ),
+  "spawnAndWaitSync() with an input": making(
+    plain(() => spawnAndWaitSync("/bin/cat", { input: "text" }).stdoutText),
     "dup3",
   ),
 };
