@@ -196,6 +196,7 @@ test("spawn() gives those streams to the terminal that are not given otherwise",
   const pts = "/dev/pts";
   assertEquals(await kinds({}), { 0: pts, 1: pts, 2: pts });
   assertEquals(await kinds({ stdout: "piped" }), { 0: pts, 1: "pipe", 2: pts });
+  assertEquals(await kinds({ input: "" }), { 0: "pipe", 1: pts, 2: pts });
   assertEquals(await kinds({ stdin: "null" }), { 0: "/dev/null", 1: pts, 2: pts });
   assertEquals(await kinds({ stderr: file }), { 0: pts, 1: pts, 2: "/dev/full" });
   assertEquals(await kinds({ stdout: file, stderr: "stdout" }), {
