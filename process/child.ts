@@ -223,8 +223,7 @@ export class Child implements AsyncDisposable {
 
   /**
    * Ends the child and all its descendants, as {@linkcode killTree} does, with the cgroup that it
-   * was born into, and the streams to them. Its terminal is hung up first. Resolves once that is
-   * done.
+   * was born into, the streams to them, and its terminal. Resolves once that is done.
    *
    * @throws {UnsupportedError} Before Linux 5.14 with a cgroup, after the tree has ended.
    * @throws {SyscallError} `EACCES` without the right to end the cgroup, after the tree has ended;
@@ -240,15 +239,11 @@ export class Child implements AsyncDisposable {
     // A program does not end before what it waits for here.
     this.#keepAlive.ref();
     try {
-      // An interactive shell ignores SIGTERM, and ends when its terminal is hung up.
-      try {
-        this.terminal?.close();
-      } finally {
-        await this.#ending.endTree();
-      }
+      await this.#ending.endTree();
       await this.status;
     } finally {
       closeEnds(this.#ends);
+      this.terminal?.close();
       this.#pidfd?.close();
       this.#ending.release();
       this.#release();

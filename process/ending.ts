@@ -18,12 +18,16 @@ import { partsOf, type PidFd } from "../pidfd/pidfd.ts";
 import { type Signal, signalNumber } from "../pidfd/signals.ts";
 import { DEFAULT_GRACE, LONGEST_TIMER, terminate } from "../pidfd/terminate.ts";
 import type { Cgroup } from "./cgroup.ts";
+import type { SpawnOptions } from "./options.ts";
 import { unlessGone } from "./relatives.ts";
 import { endTree } from "./tree.ts";
 
 /** How a child is ended. */
 export interface EndOptions {
-  /** What asks it to end: SIGTERM unless told otherwise. */
+  /**
+   * What asks it to end: SIGTERM unless told otherwise, or SIGHUP if it has a terminal: that is
+   * what a terminal's hanging up sends, and an interactive shell ignores SIGTERM.
+   */
   signal?: Signal;
   /** How long that may take before SIGKILL follows, in milliseconds: 5000 unless told otherwise. */
   grace?: number;
@@ -42,13 +46,12 @@ export interface EndPlan {
 }
 
 /** Checks the options that tell when and how a child is ended. */
-export function endPlanOf(
-  { signal, timeout, end = {} }: { signal?: AbortSignal; timeout?: number; end?: EndOptions },
-): EndPlan {
+export function endPlanOf({ signal, timeout, end = {}, terminal }: SpawnOptions): EndPlan {
   checkAbortSignal("options.signal", signal);
   if (timeout !== undefined) checkDuration("options.timeout", timeout);
   checkOptions("options.end", end, ["signal", "grace", "tree"]);
-  const { signal: asking = "SIGTERM", grace = DEFAULT_GRACE, tree = false } = end;
+  const usual = terminal ? "SIGHUP" : "SIGTERM";
+  const { signal: asking = usual, grace = DEFAULT_GRACE, tree = false } = end;
   signalNumber("options.end.signal", asking);
   checkDuration("options.end.grace", grace);
   checkBoolean("options.end.tree", tree);

@@ -20,7 +20,7 @@ import { closeEnds } from "./stdio.ts";
  * An abort of `signal` ends the process, and the promise resolves with what it wrote until then.
  *
  * @throws {SyscallError} At once, if it can't be started, as {@linkcode spawn} does.
- * @throws {TypeError} If stdin is to be piped: nobody could write to it.
+ * @throws {TypeError} If stdin is to be piped, or with a terminal: nobody could write to it.
  *
  * @example
  * ```ts
@@ -70,8 +70,8 @@ export function spawnAndWait(
  * After `timeout` the process alone is ended, and what others still hold open is cut off.
  *
  * @throws {SyscallError} If it can't be started, as {@linkcode spawn} does.
- * @throws {TypeError} If stdin is to be piped: nobody could write to it; with `end.tree`, which
- *   takes {@linkcode spawnAndWait}.
+ * @throws {TypeError} If stdin is to be piped, or with a terminal: nobody could write to it; with
+ *   `end.tree`, which takes {@linkcode spawnAndWait}.
  *
  * @example
  * ```ts
@@ -137,7 +137,10 @@ function waitSync(start: Start): ChildOutput {
 
 /** The options with the defaults of a child that is waited for. */
 function waitingOptions(options: SpawnOptions): SpawnOptions {
-  const { stdin = "null", stdout = "piped", stderr = "piped" } = options;
+  const { stdin = "null", stdout = "piped", stderr = "piped", terminal } = options;
+  if (terminal) {
+    throw new TypeError("options.terminal must not be given here: it takes spawn()");
+  }
   if (inputOf(options) !== undefined) return { ...options, stdout, stderr };
   if (stdin === "piped") {
     throw new TypeError(

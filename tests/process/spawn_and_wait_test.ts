@@ -110,6 +110,7 @@ for (const [name, run] of Object.entries<Run>({ spawnAndWait, spawnAndWaitSync }
       [{ input: "a", stdin: "null" }, "options.input must not be combined with stdin"],
       [{ input: 1 as never }, "options.input must be a string or a Uint8Array: 1"],
       [{ stdout: {} as never }, "options.stdout must be"],
+      [{ terminal: true }, "options.terminal must not be given here: it takes spawn()"],
     ];
     await leavesNothing(() => {
       for (const [options, message] of refused) {

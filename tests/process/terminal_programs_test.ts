@@ -81,18 +81,22 @@ Deno.test(on("bash", ["-c", "true"], "bash controls its jobs"), async () => {
 
 Deno.test(on("bash", ["-c", "true"], "bash, which ignores SIGTERM, ends at disposal"), async () => {
   const env = { PS1: "ready> ", HISTFILE: "" };
-  const dialog = new Dialog("bash", ["--norc", "--noprofile", "-i"], { env });
+  const options = { env, end: { grace: 100 } };
+  const dialog = new Dialog("bash", ["--norc", "--noprofile", "-i"], options);
   await dialog.shows(/ready> $/);
-  // One job is stopped, and another one runs.
+  // One job is stopped, one runs, and one ignores the hanging up.
   await dialog.type(`sh -c 'echo beg""un; exec sleep 600'${enter}`);
   await dialog.shows(/[\r\n]begun\r\n/);
   await dialog.type(ctrlZ);
   await dialog.shows(/ready> $/);
-  await dialog.type(`sleep 600 & jobs -p${enter}`);
-  const [, ...jobs] = await dialog.shows(/[\r\n](\d+)\r\n(\d+)\r\n/);
+  await dialog.type(`sleep 600 & sh -c 'trap "" HUP; echo deaf""; exec sleep 600' & ${enter}`);
+  await dialog.shows(/deaf\r\n/);
+  await dialog.type(`jobs -p${enter}`);
+  const [, ...jobs] = await dialog.shows(/[\r\n](\d+)\r\n(\d+)\r\n(\d+)\r\n/);
   await dialog[Symbol.asyncDispose]();
   assertEquals((await dialog.child.status).signal, "SIGHUP");
-  assertEquals(jobs.map((pid) => readStat(Number(pid))?.state ?? "Z"), ["Z", "Z"]);
+  assertEquals(jobs.map((pid) => readStat(Number(pid))?.state ?? "Z"), ["Z", "Z", "Z"]);
+  assertEquals(dialog.terminal.closed, true);
   await idle();
 });
 

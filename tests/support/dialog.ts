@@ -8,7 +8,9 @@ import { assert } from "@std/assert";
 import { deadline } from "@std/async";
 import { type Child, type ExitStatus, spawn, type SpawnOptions, type Terminal } from "../../mod.ts";
 import { PATIENCE } from "./processes.ts";
+import { needing } from "./skip.ts";
 import { encode } from "./sockets.ts";
+import { hasTerminals, PTMX } from "./terminal.ts";
 
 /** The keys that mean something. */
 export const KEYS = {
@@ -102,5 +104,34 @@ export class Dialog implements AsyncDisposable {
 
   #missing(pattern: RegExp): Error {
     return new Error(`${pattern} is not shown: ${JSON.stringify(this.#text)}`);
+  }
+}
+
+/** Registers a test that needs a terminal. */
+export function onTerminal(name: string, fn: () => Promise<void> | void): void {
+  Deno.test({ ...needing(PTMX, hasTerminals, name), fn });
+}
+
+/** A shell command on a terminal. */
+export function shell(command: string, options: SpawnOptions = {}): Dialog {
+  return new Dialog("sh", ["-c", command], options);
+}
+
+/** Starts a shell command on a terminal that nobody reads. */
+export function start(command: string, options: SpawnOptions = {}): Child {
+  return spawn("sh", ["-c", command], { terminal: true, ...options });
+}
+
+/** Reads until all that was read matches. */
+export async function readUntil(
+  reader: ReadableStreamDefaultReader<Uint8Array>,
+  pattern: RegExp,
+): Promise<void> {
+  const decoder = new TextDecoder();
+  let text = "";
+  while (!pattern.test(text)) {
+    const { value, done } = await deadline(reader.read(), PATIENCE);
+    if (done) throw new Error(`it ended: ${JSON.stringify(text)}`);
+    text += decoder.decode(value, { stream: true });
   }
 }
