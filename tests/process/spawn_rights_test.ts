@@ -314,10 +314,11 @@ Deno.test("spawn() says when no limit can be what it is to be", async () => {
 });
 
 const libc = Deno.dlopen("libc.so.6", {
-  // int prctl(int op, ...);
-  prctl: { parameters: ["i32"], result: "i32" },
+  // int prctl(int op, ... /* unsigned long arg2 */);
+  prctl: { parameters: ["i32", "usize"], result: "i32" },
 });
 const PR_GET_DUMPABLE = 3;
+const PR_SET_DUMPABLE = 4;
 
 for (const options of [{ uid: NOBODY }, { gid: NOBODY }, { user: "nobody" }]) {
   Deno.test({
@@ -328,9 +329,11 @@ for (const options of [{ uid: NOBODY }, { gid: NOBODY }, { user: "nobody" }]) {
     ),
     async fn() {
       // The kernel makes memory not dumpable in which a process changes its user. PR_GET_DUMPABLE(2const)
-      assertEquals(libc.symbols.prctl(PR_GET_DUMPABLE), 1);
+      // Other tests may have changed this program's own user for a moment.
+      libc.symbols.prctl(PR_SET_DUMPABLE, 1n);
+      assertEquals(libc.symbols.prctl(PR_GET_DUMPABLE, 0n), 1);
       const child = spawn("true", options);
-      assertEquals(libc.symbols.prctl(PR_GET_DUMPABLE), 1);
+      assertEquals(libc.symbols.prctl(PR_GET_DUMPABLE, 0n), 1);
       assertEquals((await child.status).code, 0);
     },
   });
