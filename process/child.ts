@@ -15,8 +15,7 @@ import { type OwnedFd, shareKeepAlive } from "../pidfd/owned_fd.ts";
 import { type Parts, partsOf, type PidFd } from "../pidfd/pidfd.ts";
 import { sendSignal } from "../pidfd/send_signal.ts";
 import type { Signal } from "../pidfd/signals.ts";
-import type { Cgroup } from "./cgroup.ts";
-import { Ending, type EndPlan } from "./ending.ts";
+import { type Bounds, Ending, type EndPlan } from "./ending.ts";
 import { type ChildOutput, collectOutput, type OutputOptions } from "./output.ts";
 import { closeEnds, type PipeEnds } from "./stdio.ts";
 
@@ -26,8 +25,8 @@ export interface Start {
   /** The handle that reaps it. */
   readonly owner: PidFd;
   readonly ends: PipeEnds;
-  /** The cgroup that it was born into. */
-  readonly cgroup?: Cgroup;
+  /** What ends with it. */
+  readonly bounds: Bounds;
   /** What ends it, and how. */
   readonly end: EndPlan;
 }
@@ -73,17 +72,19 @@ export class Child implements AsyncDisposable {
   #disposal: Promise<void> | undefined;
   #pidfd: PidFd | undefined;
 
-  private constructor({ pid, owner, ends, cgroup, end }: Start) {
+  private constructor({ pid, owner, ends, bounds, end }: Start) {
     this.pid = pid;
     this.#owner = owner;
     this.#parts = partsOf(owner);
     this.#ends = ends;
-    this.#ending = new Ending(owner, end.how, cgroup, this.#keepAlive);
+    this.#ending = new Ending(owner, end.how, bounds, this.#keepAlive);
     for (const pipe of Object.values(ends)) shareKeepAlive(pipe, this.#keepAlive);
     this.status = this.#parts.exit.reaped(this.#keepAlive);
     // Those who ask are told. That nobody asks must not end the program.
     this.status.catch(() => {});
     this.#ending.heed(end, this.status);
+    const { containment } = bounds;
+    if (containment) this.status.then(() => containment.childEnded(), () => {});
   }
 
   static {

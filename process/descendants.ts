@@ -11,6 +11,9 @@
  * member as its parent, and that member is seen unreaped *afterwards*: as long as it is,
  * nobody else can have its PID.
  *
+ * Where the tree has a mark (mark.ts), those that have it belong to it, too, whoever their parents
+ * are: see `#takeMarked`.
+ *
  * @module
  */
 
@@ -28,8 +31,17 @@ import {
   type KilledTree,
   type Member,
   openChildOf,
+  openMarked,
 } from "./member.ts";
-import { allProcesses, ancestors, type Glimpse, latestChildren, unlessGone } from "./relatives.ts";
+import type { Mark } from "./mark.ts";
+import {
+  allProcesses,
+  ancestors,
+  type Glimpse,
+  lastPid,
+  latestChildren,
+  unlessGone,
+} from "./relatives.ts";
 
 /** How often in a row we look for a process's youngest child, if it is another one each time. */
 const CHASE = 100;
@@ -48,7 +60,7 @@ const SLICE = 8;
  * for a process to stop, for one that we may not stop to start no others, or for one that was killed
  * to get out of the kernel.
  */
-const STOP_LIMIT = 2000;
+export const STOP_LIMIT = 2000;
 
 export const SIGKILL = signalNumber("signal", "SIGKILL");
 const SIGSTOP = signalNumber("signal", "SIGSTOP");
@@ -91,13 +103,18 @@ export class Tree implements Disposable {
   readonly #held = new Set<Member>();
   readonly #self = getpid();
   readonly #abort: AbortSignal | undefined;
+  readonly #mark: Mark | undefined;
   readonly #turns = new Turns();
   /** The PIDs that the last search saw and could not get hold of. */
   #missed = new Set<number>();
 
-  /** @param abort Rejects what waits for the tree. */
-  constructor(root: PidFd, abort?: AbortSignal) {
+  /**
+   * @param abort Rejects what waits for the tree.
+   * @param mark A mark that its members have.
+   */
+  constructor(root: PidFd, abort?: AbortSignal, mark?: Mark) {
     this.#abort = abort;
+    this.#mark = mark;
     if (!root.isAlive()) return;
     // Nobody else can dispose of one that isn't made.
     using failed = new DisposableStack();
@@ -254,6 +271,7 @@ export class Tree implements Disposable {
   async #search(signal: number): Promise<Found> {
     const look = this.#begin(signal);
     const members = this.members;
+    const newest = this.#mark === undefined ? 0 : lastPid();
     const glimpses = new Map<number, Glimpse>();
     for (const glimpse of allProcesses()) {
       glimpses.set(glimpse.pid, glimpse);
@@ -274,9 +292,11 @@ export class Tree implements Disposable {
         if (this.#turns.isOver) await this.#turns.next();
       }
     }
+    const haveAllMarked = await this.#takeMarked(look, glimpses.values(), newest);
     await this.#introduceAll(look);
     // One that is there each time, and never ours, is a PID of another namespace's /proc.
-    const isComplete = look.fresh.length === 0 && look.missed.isSubsetOf(this.#missed);
+    const isComplete = look.fresh.length === 0 && look.missed.isSubsetOf(this.#missed) &&
+      haveAllMarked;
     this.#missed = look.missed;
     return { isComplete, areStopped };
   }
@@ -325,22 +345,66 @@ export class Tree implements Disposable {
   /** Takes hold of a process that a member names as its child. */
   #take(look: Look, parent: Member, child: number): Catch {
     if (look.known.has(child)) return "known";
-    const pidfd = openChildOf(parent, child);
+    return this.#takeOpened(look, child, openChildOf(parent, child));
+  }
+
+  #takeOpened(look: Look, pid: number, pidfd: PidFd | undefined): Catch {
     if (pidfd === undefined) {
-      look.missed.add(child);
+      look.missed.add(pid);
       return "gone";
     }
-    look.known.add(child);
-    const member = this.#hold(pidfd, child, look.signal);
+    look.known.add(pid);
+    const member = this.#hold(pidfd, pid, look.signal);
     if (pidfd.isAlive()) {
       look.fresh.push(member);
       return "held";
     }
     // As a zombie it can be found each time; a line of those can be longer than there are fds.
-    look.missed.add(child);
-    if (!this.#missed.has(child)) this.#introduce(member);
+    look.missed.add(pid);
+    if (!this.#missed.has(pid)) this.#introduce(member);
     this.#letGo(member);
     return "gone";
+  }
+
+  /**
+   * Takes in all that have the tree's mark. Returns whether those are all.
+   *
+   * Of those that were there when the search began none is left out, as /proc shows them all. One
+   * of them can have ended before we looked at it, and left another, with a PID that was given away
+   * since; that one too, and so on. So we look at what was given away since the look before, until
+   * nobody in there is gone: then each one that was there at the beginning of that last look is
+   * known.
+   */
+  async #takeMarked(look: Look, seen: Iterable<Glimpse>, newest: number): Promise<boolean> {
+    const mark = this.#mark;
+    if (mark === undefined) return true;
+    for (const { pid, isZombie } of seen) {
+      if (isZombie) look.known.add(pid);
+      else if (!look.known.has(pid) && mark.isOn(pid)) this.#takeIfMarked(look, mark, pid);
+      if (this.#turns.isOver) await this.#turns.next();
+    }
+    for (let looks = 0, last = newest; looks < CHASE; looks++) {
+      const next = lastPid();
+      // They have begun anew, at the lowest.
+      if (next < last) return false;
+      let isAnyGone = false;
+      // The youngest first: of those that hand over to one another only that one still runs.
+      for (let pid = next; pid > last; pid--) {
+        if (look.known.has(pid)) continue;
+        const isMarked = mark.isOn(pid);
+        if (isMarked === undefined) isAnyGone = true;
+        else if (isMarked && this.#takeIfMarked(look, mark, pid) === "gone") isAnyGone = true;
+      }
+      if (!isAnyGone) return true;
+      last = next;
+      if (this.#turns.isOver) await this.#turns.next();
+    }
+    return false;
+  }
+
+  #takeIfMarked(look: Look, mark: Mark, pid: number): Catch {
+    const pidfd = openMarked(mark, pid);
+    return pidfd === "a thread" ? "known" : this.#takeOpened(look, pid, pidfd);
   }
 
   /** Last of all: on the way down there is no time to lose. */
@@ -353,7 +417,7 @@ export class Tree implements Disposable {
 }
 
 /** Gives others their turn of the event loop once ours has taken long enough. */
-class Turns {
+export class Turns {
   #began = 0;
 
   begin(): void {

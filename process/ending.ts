@@ -17,8 +17,9 @@ import type { ExitStatus } from "../pidfd/exit_status.ts";
 import { partsOf, type PidFd } from "../pidfd/pidfd.ts";
 import { type Signal, signalNumber } from "../pidfd/signals.ts";
 import { DEFAULT_GRACE, LONGEST_TIMER, terminate } from "../pidfd/terminate.ts";
-import type { Cgroup } from "./cgroup.ts";
-import { endTree } from "./tree.ts";
+import type { CgroupFolder } from "./cgroup_folder.ts";
+import type { Containment } from "./containment.ts";
+import { endContained, endTree } from "./tree.ts";
 
 /** How a child is ended. */
 export interface EndOptions {
@@ -28,7 +29,7 @@ export interface EndOptions {
   grace?: number;
   /**
    * Whether its descendants end, too, as {@linkcode killTree} ends them: not unless told so. A
-   * disposal ends them in any case.
+   * disposal ends them in any case, and so does every end of a contained child.
    */
   tree?: boolean;
 }
@@ -54,26 +55,30 @@ export function endPlanOf(
   return { signal, timeout, how: { signal: asking, grace, tree } };
 }
 
+/** What ends with a child, beside its tree. */
+export interface Bounds {
+  /** The cgroup that it was born into, if that ends with it. */
+  readonly folder?: CgroupFolder;
+  /** What holds it, if it is contained. */
+  readonly containment?: Containment;
+}
+
 /** The ending of one child. */
 export class Ending {
   readonly #owner: PidFd;
   readonly #how: Required<EndOptions>;
   readonly #keepAlive: KeepAlive;
-  #cgroup: Cgroup | undefined;
+  #bounds: Bounds;
   #hasBegun = false;
   #timedOut = false;
   #error: Error | null = null;
 
-  constructor(
-    owner: PidFd,
-    how: Required<EndOptions>,
-    cgroup: Cgroup | undefined,
-    keepAlive: KeepAlive,
-  ) {
+  constructor(owner: PidFd, how: Required<EndOptions>, bounds: Bounds, keepAlive: KeepAlive) {
     this.#owner = owner;
     this.#how = how;
-    this.#cgroup = cgroup;
+    this.#bounds = bounds;
     this.#keepAlive = keepAlive;
+    bounds.containment?.hold(owner);
   }
 
   /** Whether it was the timeout that ended the child. */
@@ -119,7 +124,7 @@ export class Ending {
   }
 
   async #end(): Promise<void> {
-    if (this.#how.tree) return await this.endTree();
+    if (this.#how.tree || this.#bounds.containment) return await this.endTree();
     const { signal, grace } = this.#how;
     const { handle, exit } = partsOf(this.#owner);
     await terminate(handle, exit, { signal, grace }, this.#keepAlive);
@@ -128,14 +133,19 @@ export class Ending {
   /** Ends all that is to be ended, or what can be; throws what was in the way of the rest. */
   async endTree(): Promise<void> {
     const { signal, grace } = this.#how;
-    const cgroup = this.#cgroup;
+    const how = { signal: signalNumber("options.end.signal", signal), grace };
+    const { containment, folder } = this.#bounds;
     try {
       using root = this.#owner.clone();
+      if (containment) {
+        await endContained(root, how, containment);
+        return;
+      }
       try {
-        await endTree(root, { signal, grace, cgroup });
+        await endTree(root, how, folder);
       } catch (error) {
         // Where the cgroup can't be ended, as before Linux 5.14, the tree can.
-        if (cgroup) await endTree(root, { signal, grace });
+        if (folder) await endTree(root, how);
         throw error;
       }
     } catch (error) {
@@ -145,9 +155,10 @@ export class Ending {
     }
   }
 
-  /** Gives up the cgroup's folder. */
+  /** Gives up what ends with the child. */
   release(): void {
-    this.#cgroup?.[Symbol.dispose]();
-    this.#cgroup = undefined;
+    this.#bounds.folder?.[Symbol.dispose]();
+    this.#bounds.containment?.[Symbol.dispose]();
+    this.#bounds = {};
   }
 }

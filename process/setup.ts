@@ -27,6 +27,7 @@ import {
   setpriority,
   setresgid,
   setresuid,
+  setRssLimit,
   setsid,
   type Step,
   umask,
@@ -54,6 +55,8 @@ export interface ChildPlan {
   readonly cgroup?: number;
   readonly nice?: number;
   readonly limits?: readonly Limit[];
+  /** The limit that it is marked with: see mark.ts. */
+  readonly mark?: bigint;
   /** The supplementary groups; `"drop"`: none, where this program may drop them. */
   readonly groups?: readonly number[] | "drop";
   readonly gid?: number;
@@ -86,6 +89,7 @@ export function* setUp(plan: ChildPlan, cgroupProcs?: number): Generator<Step> {
   // What this program may have the privileges for, and the child not any more.
   if (plan.nice !== undefined) yield setpriority(plan.nice);
   for (const limit of plan.limits ?? []) yield prlimit(limit);
+  if (plan.mark !== undefined) yield setRssLimit(plan.mark);
 
   // Its user. Each of the three needs privileges that the next one takes away.
   if (plan.groups === "drop") yield setgroups([], { isOptional: true });

@@ -9,10 +9,11 @@ import { setChildSubreaper } from "../ffi/syscalls.ts";
 import { checkBoolean, checkInteger } from "../pidfd/arguments.ts";
 import { ownChild, type PidFd } from "../pidfd/pidfd.ts";
 import { type Signal, signalNumber } from "../pidfd/signals.ts";
-import { Cgroup } from "./cgroup.ts";
+import { checkCgroup, openFolder } from "./cgroup.ts";
 import { type Child, createChild } from "./child.ts";
 import { resolveCommand } from "./command.ts";
-import { endPlanOf } from "./ending.ts";
+import { Containment } from "./containment.ts";
+import { type Bounds, endPlanOf } from "./ending.ts";
 import { identityOf } from "./identity.ts";
 import { checkLimits } from "./limits.ts";
 import { optionsOf, type SpawnOptions } from "./options.ts";
@@ -75,31 +76,54 @@ export function spawn(
   optionsBehind?: Omit<SpawnOptions, "args">,
 ): Child {
   const options = optionsOf(argsOrOptions, optionsBehind);
-  const { cgroup } = options;
   const end = endPlanOf(options);
   end.signal?.throwIfAborted();
   const plan = { ...rightsOf(options), ...resolveCommand(command, options) };
   const { fds, ends, release } = wire(options);
-  let group: Cgroup | undefined;
-  try {
-    // Whatever can't be had to wait for the child is an error before there is one.
-    prepare();
-    group = cgroup === undefined ? undefined : new Cgroup(cgroup);
-    const { pid, pidfd } = start({ ...plan, fds, cgroup: group?.folder });
-    return hold(pidfd, (owner) => createChild({ pid, owner, ends, cgroup: group, end }));
-  } catch (error) {
-    closeEnds(ends);
-    group?.[Symbol.dispose]();
-    throw error;
-  } finally {
-    release();
+  // Those that are closed in any case, and those that are the child's if there is one.
+  using passing = new DisposableStack();
+  using failed = new DisposableStack();
+  passing.defer(release);
+  failed.defer(() => closeEnds(ends));
+  // Whatever can't be had to wait for the child is an error before there is one.
+  prepare();
+  const { bounds, ...place } = placeOf(options, passing, failed);
+  const { pid, pidfd } = start({ ...plan, ...place, fds });
+  const child = hold(pidfd, (owner) => createChild({ pid, owner, ends, bounds, end }));
+  failed.move();
+  return child;
+}
+
+/** Where the child is born, and what ends with it. */
+function placeOf(
+  { cgroup, contain = false }: SpawnOptions,
+  passing: DisposableStack,
+  failed: DisposableStack,
+): Pick<ChildPlan, "cgroup" | "mark"> & { bounds: Bounds } {
+  if (contain) {
+    const containment = failed.use(Containment.create(cgroup));
+    const { folder, mark } = containment;
+    return { cgroup: folder?.fd, mark: mark?.limit, bounds: { containment } };
   }
+  if (cgroup === undefined) return { bounds: {} };
+  const folder = openFolder("options.cgroup", cgroup);
+  // A Cgroup ends when whoever has it says so.
+  const endsWithChild = typeof cgroup === "string";
+  (endsWithChild ? failed : passing).use(folder);
+  return { cgroup: folder.fd, bounds: endsWithChild ? { folder } : {} };
 }
 
 /** Checks what the child is among others, and what it may do. */
-function rightsOf(options: SpawnOptions): Omit<ChildPlan, "path" | "argv" | "environment" | "fds"> {
-  const { detached = false, noNewPrivileges = false } = options;
+function rightsOf(
+  options: SpawnOptions,
+): Omit<ChildPlan, "path" | "argv" | "environment" | "fds" | "cgroup"> {
+  const { cgroup, contain = false, detached = false, noNewPrivileges = false } = options;
   const { limits, nice, parentDeathSignal, processGroup, umask } = options;
+  if (cgroup !== undefined) checkCgroup("options.cgroup", cgroup);
+  checkBoolean("options.contain", contain);
+  if (contain && limits?.rss !== undefined) {
+    throw new TypeError("options.limits.rss must not be given with contain, which uses it");
+  }
   checkBoolean("options.detached", detached);
   checkBoolean("options.noNewPrivileges", noNewPrivileges);
   if (processGroup !== undefined) {

@@ -9,8 +9,12 @@ import { checkAbortSignal, checkDuration, checkInstance } from "../pidfd/argumen
 import { PidFd } from "../pidfd/pidfd.ts";
 import { type Signal, signalNumber } from "../pidfd/signals.ts";
 import { DEFAULT_GRACE } from "../pidfd/terminate.ts";
-import { Cgroup } from "./cgroup.ts";
+import { type Cgroup, checkCgroup, openFolder } from "./cgroup.ts";
+import type { CgroupFolder } from "./cgroup_folder.ts";
+import { endCgroup } from "./contained.ts";
+import { type Containment, containmentOf } from "./containment.ts";
 import { SIGCONT, SIGKILL, Tree } from "./descendants.ts";
+import type { Mark } from "./mark.ts";
 import type { KilledTree } from "./member.ts";
 
 /** Options for {@linkcode killTree}. */
@@ -20,10 +24,10 @@ export interface KillTreeOptions {
   /** How long that may take before SIGKILL follows, in milliseconds: 5000 unless told otherwise. */
   grace?: number;
   /**
-   * The folder of a cgroup (version 2) that ends with the tree; Linux 5.14. With all who are in it
-   * or below it: with this program as well, if that is there.
+   * A cgroup (version 2), or the path of its folder, that ends with the tree; Linux 5.14. With all
+   * who are in it or below it: with this program as well, if that is there.
    */
-  cgroup?: string;
+  cgroup?: string | Cgroup;
   /**
    * Ends the attempt early: it rejects with the signal's reason. Processes that run by then go on,
    * and none stays stopped.
@@ -62,33 +66,65 @@ export interface KillTreeOptions {
  * console.log(ended.map(({ command }) => command));
  * ```
  */
-export function killTree(root: PidFd, options: KillTreeOptions = {}): Promise<KilledTree> {
-  return endTree(root, options);
+export async function killTree(root: PidFd, options: KillTreeOptions = {}): Promise<KilledTree> {
+  const how = checkKillTree(root, options);
+  const containment = containmentOf(root);
+  const { cgroup } = options;
+  using folder = cgroup === undefined ? undefined : openFolder("options.cgroup", cgroup);
+  folder?.requireKill();
+  if (containment === undefined) return await endTree(root, how, folder);
+  const result = await endContained(root, how, containment);
+  await folder?.kill();
+  return result;
 }
 
-/** As killTree, and also for a cgroup that is held already. */
-export async function endTree(
-  root: PidFd,
-  options: Omit<KillTreeOptions, "cgroup"> & { cgroup?: string | Cgroup },
-): Promise<KilledTree> {
+/** How a tree is ended. */
+export interface TreeEnd {
+  /** The number of the signal that asks its processes to end. */
+  readonly signal: number;
+  readonly grace: number;
+  readonly abort?: AbortSignal;
+}
+
+function checkKillTree(root: PidFd, options: KillTreeOptions): TreeEnd {
   const { signal = "SIGTERM", grace = DEFAULT_GRACE, cgroup, abort } = options;
   const number = signalNumber("options.signal", signal);
   if (number === 0) throw new RangeError("options.signal must be a signal: 0");
   checkDuration("options.grace", grace);
   checkAbortSignal("options.abort", abort);
   checkInstance("root", root, "a PidFd", PidFd);
+  if (cgroup !== undefined) checkCgroup("options.cgroup", cgroup);
   abort?.throwIfAborted();
-  const isHeld = cgroup === undefined || cgroup instanceof Cgroup;
-  using opened = isHeld ? undefined : new Cgroup(cgroup);
-  const group = isHeld ? cgroup : opened;
-  group?.requireKill();
-  using tree = new Tree(root, abort);
+  return { signal: number, grace, abort };
+}
+
+/** Ends all that a contained child has started, and the child. */
+export async function endContained(
+  root: PidFd,
+  how: TreeEnd,
+  { folder, mark }: Containment,
+): Promise<KilledTree> {
+  if (mark !== undefined) return await endTree(root, how, undefined, mark);
+  // Whoever disposes of the child meanwhile lets go of its folder.
+  using held = folder!.clone();
+  return await endCgroup(held, how);
+}
+
+/** Ends a tree, and a cgroup with it; with all that have a mark, if it has one. */
+export async function endTree(
+  root: PidFd,
+  { signal, grace, abort }: TreeEnd,
+  folder?: CgroupFolder,
+  mark?: Mark,
+): Promise<KilledTree> {
+  folder?.requireKill();
+  using tree = new Tree(root, abort, mark);
   try {
     await tree.stop();
-    if (number !== SIGKILL && grace > 0) {
-      await tree.send(number);
+    if (signal !== SIGKILL && grace > 0) {
+      await tree.send(signal);
       await tree.send(SIGCONT);
-      await tree.givenTime(grace, number);
+      await tree.givenTime(grace, signal);
       await tree.stop();
     }
   } catch (error) {
@@ -101,7 +137,7 @@ export async function endTree(
     await tree.ended();
   } finally {
     // Last: it is often empty by now.
-    await group?.kill();
+    await folder?.kill();
   }
   return tree.result();
 }

@@ -19,6 +19,7 @@ import {
   threadPidfds,
   waitidCall,
 } from "../ffi/capabilities.ts";
+import { containmentKind } from "./containment.ts";
 
 /**
  * What the running kernel offers and the sandbox around the program lets through. Where a
@@ -59,6 +60,11 @@ export interface Features {
    * Processes that are born into a cgroup: Linux 5.7. Without, the child moves there first.
    */
   cgroupSpawn: boolean;
+  /**
+   * By which means `contain` holds a child together with all that it starts: a cgroup of its own,
+   * or a mark that all of them have (see {@linkcode SpawnOptions.contain}). False: by none.
+   */
+  containment: "cgroup" | "mark" | false;
 }
 
 /**
@@ -89,5 +95,6 @@ export function features(): Features {
     idHandles: idHandles.available,
     peerPidfds: peerPidfds.available,
     cgroupSpawn: cgroupSpawn.available,
+    containment: containmentKind(),
   };
 }
