@@ -12,9 +12,10 @@ import type { PidFd } from "../pidfd/pidfd.ts";
 import { within } from "../pidfd/terminate.ts";
 import type { CgroupFolder } from "./cgroup_folder.ts";
 import { members } from "./cgroup_members.ts";
-import { SIGCONT, SIGKILL, STOP_LIMIT, Turns } from "./descendants.ts";
+import { SIGCONT, SIGKILL, STOP_LIMIT } from "./descendants.ts";
 import { commandOf, idOf, isRefused, type KilledProcess, type KilledTree } from "./member.ts";
 import { unlessGone } from "./relatives.ts";
+import { Turns } from "./turns.ts";
 
 /** How they are ended. */
 export interface Ending {

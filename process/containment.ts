@@ -24,6 +24,9 @@ import { type Cgroup, openFolder, ownPath } from "./cgroup.ts";
 import { CgroupFolder, uniqueName } from "./cgroup_folder.ts";
 import { Mark } from "./mark.ts";
 
+/** How long the kernel may count a process that has ended, in milliseconds: mostly not at all. */
+const MOMENT = 20;
+
 /** By what children are contained here. */
 export type ContainmentKind = "cgroup" | "mark";
 
@@ -33,6 +36,8 @@ export class Containment implements Disposable {
   readonly folder: CgroupFolder | undefined;
   /** The mark, if it has no cgroup of its own. */
   readonly mark: Mark | undefined;
+  #isOver = false;
+  #retry: ReturnType<typeof setTimeout> | undefined;
 
   private constructor(folder: CgroupFolder | undefined, mark?: Mark) {
     this.folder = folder;
@@ -64,21 +69,54 @@ export class Containment implements Disposable {
     held.set(partsOf(child).exit.process, this);
   }
 
-  /** The child has ended. If nobody is left in its cgroup, there is nothing to hold any more. */
-  childEnded(): void {
-    if (this.mark !== undefined || this.folder === undefined || this.folder.handle.closed) return;
-    try {
-      this.folder.remove();
-    } catch (error) {
-      // Somebody is left, or the kernel is still at it: then disposal removes it.
-      if (!(error instanceof SyscallError)) throw error;
-    }
+  /** Whether there is nothing to hold any more. */
+  get isOver(): boolean {
+    return this.#isOver;
   }
 
-  /** Removes the cgroup, if nobody is left in it, and lets go of it. */
+  /** The child has ended. If nobody is left in its cgroup, there is nothing to hold any more. */
+  childEnded(): void {
+    if (this.#isOver || this.mark !== undefined || this.#tryRemove()) return;
+    // The kernel counts who has ended for a moment longer. Otherwise it is disposal's to end them.
+    this.#retry = setTimeout(() => this.#tryRemove(), MOMENT);
+    Deno.unrefTimer(this.#retry);
+  }
+
+  /** Nobody is left: removes the cgroup, and lets go of it. */
   [Symbol.dispose](): void {
-    this.childEnded();
+    clearTimeout(this.#retry);
+    if (this.#isOver) return;
+    if (this.mark === undefined) removeNow(this.folder!);
+    this.#letGo();
+  }
+
+  #tryRemove(): boolean {
+    if (!isRemovable(this.folder!)) return false;
+    this.#letGo();
+    return true;
+  }
+
+  #letGo(): void {
+    this.#isOver = true;
     this.folder?.[Symbol.dispose]();
+  }
+}
+
+/** Removes a cgroup, if nobody is in it. */
+function isRemovable(folder: CgroupFolder): boolean {
+  try {
+    folder.remove();
+    return true;
+  } catch (error) {
+    if (error instanceof SyscallError && error.code === "EBUSY") return false;
+    throw error;
+  }
+}
+
+/** Removes a cgroup whose last process was reaped, which the kernel counts for a moment longer. */
+function removeNow(folder: CgroupFolder): void {
+  for (const end = performance.now() + MOMENT; !isRemovable(folder);) {
+    if (performance.now() > end) return;
   }
 }
 
@@ -87,7 +125,7 @@ const held = new WeakMap<object, Containment>();
 /** What holds a child, by one of its handles; undefined if nothing does any more. */
 export function containmentOf(child: PidFd): Containment | undefined {
   const containment = held.get(partsOf(child).exit.process);
-  return containment?.folder?.handle.closed ? undefined : containment;
+  return containment?.isOver ? undefined : containment;
 }
 
 /** Whether this program may make cgroups below its own, tried once. */
@@ -135,7 +173,7 @@ function canHaveCgroups(): boolean {
       folder.requireKill();
       return tryCgroupBirth(folder.fd) === 0;
     } finally {
-      folder.remove();
+      removeNow(folder);
       folder[Symbol.dispose]();
     }
   } catch (error) {

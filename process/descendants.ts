@@ -12,7 +12,7 @@
  * nobody else can have its PID.
  *
  * Where the tree has a mark (mark.ts), those that have it belong to it, too, whoever their parents
- * are: see `#takeMarked`.
+ * are: see marked.ts.
  *
  * @module
  */
@@ -34,6 +34,7 @@ import {
   openMarked,
 } from "./member.ts";
 import type { Mark } from "./mark.ts";
+import { type Catch, CHASE, findMarked } from "./marked.ts";
 import {
   allProcesses,
   ancestors,
@@ -42,18 +43,13 @@ import {
   latestChildren,
   unlessGone,
 } from "./relatives.ts";
-
-/** How often in a row we look for a process's youngest child, if it is another one each time. */
-const CHASE = 100;
+import { Turns } from "./turns.ts";
 
 /** How often members are asked for children while they have their grace, in milliseconds. */
 const LOOK_AGAIN = 50;
 
 /** What part of the time those looks may take: in a large tree they are further apart. */
 const LOOKS_SHARE = 1 / 50;
-
-/** How long we keep the event loop from others, in milliseconds. */
-const SLICE = 8;
 
 /**
  * How long to wait for what may never come, in milliseconds, before a tree is taken as it is:
@@ -65,15 +61,6 @@ export const STOP_LIMIT = 2000;
 export const SIGKILL = signalNumber("signal", "SIGKILL");
 const SIGSTOP = signalNumber("signal", "SIGSTOP");
 export const SIGCONT = signalNumber("signal", "SIGCONT");
-
-/** What came of a PID that a parent names as its child's. */
-type Catch =
-  /** We have hold of it, or had, or know that it has ended. */
-  | "known"
-  /** It is held from now on. */
-  | "held"
-  /** It was gone before we had hold of it, or has ended: it may have left another. */
-  | "gone";
 
 /** What a search has found. */
 interface Found {
@@ -292,7 +279,7 @@ export class Tree implements Disposable {
         if (this.#turns.isOver) await this.#turns.next();
       }
     }
-    const haveAllMarked = await this.#takeMarked(look, glimpses.values(), newest);
+    const haveAllMarked = await this.#takeMarked(look, glimpses, newest);
     await this.#introduceAll(look);
     // One that is there each time, and never ours, is a PID of another namespace's /proc.
     const isComplete = look.fresh.length === 0 && look.missed.isSubsetOf(this.#missed) &&
@@ -366,40 +353,22 @@ export class Tree implements Disposable {
     return "gone";
   }
 
-  /**
-   * Takes in all that have the tree's mark. Returns whether those are all.
-   *
-   * Of those that were there when the search began none is left out, as /proc shows them all. One
-   * of them can have ended before we looked at it, and left another, with a PID that was given away
-   * since; that one too, and so on. So we look at what was given away since the look before, until
-   * nobody in there is gone: then each one that was there at the beginning of that last look is
-   * known.
-   */
-  async #takeMarked(look: Look, seen: Iterable<Glimpse>, newest: number): Promise<boolean> {
+  /** Takes in all that have the tree's mark. Returns whether those are all. */
+  async #takeMarked(
+    look: Look,
+    glimpses: ReadonlyMap<number, Glimpse>,
+    newest: number,
+  ): Promise<boolean> {
     const mark = this.#mark;
     if (mark === undefined) return true;
-    for (const { pid, isZombie } of seen) {
-      if (isZombie) look.known.add(pid);
-      else if (!look.known.has(pid) && mark.isOn(pid)) this.#takeIfMarked(look, mark, pid);
-      if (this.#turns.isOver) await this.#turns.next();
-    }
-    for (let looks = 0, last = newest; looks < CHASE; looks++) {
-      const next = lastPid();
-      // They have begun anew, at the lowest.
-      if (next < last) return false;
-      let isAnyGone = false;
-      // The youngest first: of those that hand over to one another only that one still runs.
-      for (let pid = next; pid > last; pid--) {
-        if (look.known.has(pid)) continue;
-        const isMarked = mark.isOn(pid);
-        if (isMarked === undefined) isAnyGone = true;
-        else if (isMarked && this.#takeIfMarked(look, mark, pid) === "gone") isAnyGone = true;
-      }
-      if (!isAnyGone) return true;
-      last = next;
-      if (this.#turns.isOver) await this.#turns.next();
-    }
-    return false;
+    for (const { pid, isZombie } of glimpses.values()) if (isZombie) look.known.add(pid);
+    return await findMarked(mark, {
+      seen: glimpses.keys(),
+      newest,
+      known: look.known,
+      take: (pid) => this.#takeIfMarked(look, mark, pid),
+      turns: this.#turns,
+    });
   }
 
   #takeIfMarked(look: Look, mark: Mark, pid: number): Catch {
@@ -413,24 +382,6 @@ export class Tree implements Disposable {
       if (this.#held.has(member)) this.#introduce(member, signal);
       if (this.#turns.isOver) await this.#turns.next();
     }
-  }
-}
-
-/** Gives others their turn of the event loop once ours has taken long enough. */
-export class Turns {
-  #began = 0;
-
-  begin(): void {
-    this.#began = performance.now();
-  }
-
-  get isOver(): boolean {
-    return performance.now() - this.#began > SLICE;
-  }
-
-  async next(): Promise<void> {
-    await new Promise((resolve) => setImmediate(resolve));
-    this.begin();
   }
 }
 

@@ -70,6 +70,7 @@ export class Ending {
   readonly #keepAlive: KeepAlive;
   #bounds: Bounds;
   #hasBegun = false;
+  #isContainmentOver = false;
   #timedOut = false;
   #error: Error | null = null;
 
@@ -139,6 +140,7 @@ export class Ending {
       using root = this.#owner.clone();
       if (containment) {
         await endContained(root, how, containment);
+        this.#isContainmentOver = true;
         return;
       }
       try {
@@ -155,10 +157,11 @@ export class Ending {
     }
   }
 
-  /** Gives up what ends with the child. */
+  /** Gives up what ends with the child. What couldn't be ended stays held, for another try. */
   release(): void {
-    this.#bounds.folder?.[Symbol.dispose]();
-    this.#bounds.containment?.[Symbol.dispose]();
-    this.#bounds = {};
+    const { folder, containment } = this.#bounds;
+    folder?.[Symbol.dispose]();
+    if (this.#isContainmentOver) containment?.[Symbol.dispose]();
+    this.#bounds = this.#isContainmentOver ? {} : { containment };
   }
 }

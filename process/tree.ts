@@ -6,7 +6,7 @@
  */
 
 import { checkAbortSignal, checkDuration, checkInstance } from "../pidfd/arguments.ts";
-import { PidFd } from "../pidfd/pidfd.ts";
+import { partsOf, PidFd } from "../pidfd/pidfd.ts";
 import { type Signal, signalNumber } from "../pidfd/signals.ts";
 import { DEFAULT_GRACE } from "../pidfd/terminate.ts";
 import { type Cgroup, checkCgroup, openFolder } from "./cgroup.ts";
@@ -93,6 +93,7 @@ function checkKillTree(root: PidFd, options: KillTreeOptions): TreeEnd {
   checkDuration("options.grace", grace);
   checkAbortSignal("options.abort", abort);
   checkInstance("root", root, "a PidFd", PidFd);
+  partsOf(root).handle.check();
   if (cgroup !== undefined) checkCgroup("options.cgroup", cgroup);
   abort?.throwIfAborted();
   return { signal: number, grace, abort };
@@ -102,8 +103,9 @@ function checkKillTree(root: PidFd, options: KillTreeOptions): TreeEnd {
 export async function endContained(
   root: PidFd,
   how: TreeEnd,
-  { folder, mark }: Containment,
+  { folder, mark, isOver }: Containment,
 ): Promise<KilledTree> {
+  if (isOver) return { ended: [], refused: [], stuck: [] };
   if (mark !== undefined) return await endTree(root, how, undefined, mark);
   // Whoever disposes of the child meanwhile lets go of its folder.
   using held = folder!.clone();
