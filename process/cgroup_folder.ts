@@ -224,19 +224,8 @@ export class CgroupFolder implements Disposable {
    */
   remove(): void {
     for (const below of this.#below()) unlessRemoved(() => removeFolder(this.fd, below));
-    const self = `../${this.#name}`;
-    if (this.#isAt(self)) unlessRemoved(() => removeFolder(this.fd, self));
-  }
-
-  /** Whether a path still leads to it, and not to one that was made in its place. */
-  #isAt(path: string): boolean {
-    const other = unlessRemoved(() => openat(this.fd, path, O_PATH));
-    if (other === undefined) return false;
-    try {
-      return inode(other) === this.#handle.inode();
-    } finally {
-      discard(other);
-    }
+    // As long as it is there, nobody else can have its name: cgroups of version 2 keep theirs.
+    if (this.exists()) unlessRemoved(() => removeFolder(this.fd, `../${this.#name}`));
   }
 
   /** The relative paths of those below it, the deepest first. */

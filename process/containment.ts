@@ -77,7 +77,7 @@ export class Containment implements Disposable {
   /** The child has ended. If nobody is left in its cgroup, there is nothing to hold any more. */
   childEnded(): void {
     if (this.#isOver || this.mark !== undefined || this.#tryRemove()) return;
-    // The kernel counts who has ended for a moment longer. Otherwise it is disposal's to end them.
+    // The kernel counts who has ended for a moment longer. Who is really left is disposal's to end.
     this.#retry = setTimeout(() => this.#tryRemove(), MOMENT);
     Deno.unrefTimer(this.#retry);
   }
@@ -90,8 +90,13 @@ export class Containment implements Disposable {
     this.#letGo();
   }
 
+  /** Nobody asked for it: what is in the way is told by disposal. */
   #tryRemove(): boolean {
-    if (!isRemovable(this.folder!)) return false;
+    try {
+      if (!isRemovable(this.folder!)) return false;
+    } catch {
+      return false;
+    }
     this.#letGo();
     return true;
   }

@@ -38,7 +38,14 @@ const SPAWNING = ["spawn", "spawn by name", "spawn with a descriptor"];
 const FORBIDDEN: readonly Forbidden[] = [
   { call: "clone(CLONE_VFORK)", fails: [], lacks: [] },
   // The Deno that the program runs in knows no way around any other answer.
-  { call: "clone3", fails: [], lacks: ["cgroupSpawn"], answers: ["ENOSYS"] },
+  {
+    call: "clone3",
+    fails: [],
+    lacks: ["cgroupSpawn"],
+    // Where it would be by a cgroup, it is by a mark then.
+    mayLack: ["containment"],
+    answers: ["ENOSYS"],
+  },
   { call: "close_range", fails: [], lacks: [] },
   { call: "faccessat2", fails: [], lacks: [] },
   {
@@ -65,7 +72,7 @@ const FORBIDDEN: readonly Forbidden[] = [
       ...["namespaceIoctls", "info", "exitInfo", "idHandles", "peerPidfds"],
       "cgroupSpawn",
     ],
-    mayLack: ["ids"],
+    mayLack: ["ids", "containment"],
   },
   {
     call: "pidfd_send_signal",

@@ -149,9 +149,10 @@ test("Cgroup.setLimits() names the controller, the file, and what doesn't hand i
 
 test("Cgroup.processes() holds all that are in it and below it", async () => {
   await using cgroup = Cgroup.create();
-  await using below = Cgroup.create({ parent: cgroup.path });
   assertEquals(pids(cgroup), []);
+  // First, or it has controllers handed on, and no process can be in it.
   await using one = spawn("sleep", ["60"], { cgroup });
+  await using below = Cgroup.create({ parent: cgroup.path });
   await using other = spawn("sleep", ["60"], { cgroup: below });
   assertEquals(pids(cgroup), [one.pid, other.pid].sort((a, b) => a - b));
   assertEquals(pids(below), [other.pid]);
