@@ -38,7 +38,9 @@ export let createChild: (start: Start) => Child;
  * A process started by {@linkcode spawn}, in the shape of `Deno.ChildProcess`. Until it ends,
  * the program goes on running, unless {@linkcode Child.unref} says otherwise.
  *
- * With `await using`, the child and all its descendants have ended when the block is left.
+ * With `await using`, the child and its descendants have ended when the block is left. A daemon,
+ * which has lost the parent that it was to be found by, ends as well if the child is contained: see
+ * {@linkcode SpawnOptions.contain}.
  *
  * A worker that is terminated can do nothing any more for its children: they go on, nobody reaps
  * them until the program ends, and a thread and three descriptors stay as well.
@@ -194,8 +196,9 @@ export class Child implements AsyncDisposable {
   }
 
   /**
-   * Ends the child and all its descendants, as {@linkcode killTree} does, with the cgroup that it
-   * was born into, and the streams to them. Resolves once that is done.
+   * Ends the child and its descendants, as {@linkcode killTree} does, with the cgroup whose path it
+   * was given, and the streams to them; a contained child with all that it has started. Resolves once
+   * that is done. What couldn't be ended of a contained child can be tried again.
    *
    * @throws {UnsupportedError} Before Linux 5.14 with a cgroup, after the tree has ended.
    * @throws {SyscallError} `EACCES` without the right to end the cgroup, after the tree has ended;

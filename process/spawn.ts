@@ -171,7 +171,8 @@ function hold(pidfd: number, use: (owner: PidFd) => Child): Child {
 /**
  * Whether this program becomes the parent of descendants that lose theirs, in place of the
  * system's init. Then {@linkcode killTree} on {@linkcode PidFd.fromSelf} would find daemons,
- * too: nothing that this program has started can leave its tree.
+ * too: nothing that this program has started can leave its tree. To end one child with all that it
+ * has started it takes no subreaper: see {@linkcode SpawnOptions.contain}.
  *
  * Whoever turns it on has the duty to reap them: such a child's handle comes from
  * {@linkcode PidFd.fromPid}, and its `wait({ reap: true })`.

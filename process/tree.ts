@@ -47,8 +47,10 @@ export interface KillTreeOptions {
  *
  * What can escape: a process that has lost its parent (a daemon) before it was found, as nothing
  * tells whose descendant it was; and one that is started during the grace by a process which ends
- * at once. A `cgroup`, or {@linkcode setSubreaper} with this program as the root, leaves no way
- * out. Processes of other users are left alone without the right to signal them, and reported.
+ * at once. If the root is a contained child (see {@linkcode SpawnOptions.contain}), by its `pidfd` or
+ * a clone of that, all that the child has started ends, daemons as well; so it does with a `cgroup`
+ * that they are all in. {@linkcode setSubreaper} with this program as the root leaves no way out
+ * either. Processes of other users are left alone without the right to signal them, and reported.
  * Where /proc hides processes (`hidepid`, proc(5)), those that this program may not look into are
  * found from Linux 6.13 on; a /proc of another PID namespace shows no descendant at all.
  *
