@@ -50,7 +50,7 @@ export interface SpawnOptions {
    *
    * A {@linkcode Cgroup} ends when its owner says so. A path stands for a cgroup that is the child's
    * own: whoever disposes of the child ends all that is in there, which needs Linux 5.14; until then
-   * a descriptor holds the folder.
+   * a descriptor holds the folder. With `contain` it is only where the child is.
    *
    * Best a new one for each: on some kernels (6.18.44; neither 6.12.117 nor 7.3.4) whoever is born
    * into it gets SIGKILL at once if `cgroup.kill` was used before, as disposal does if any process

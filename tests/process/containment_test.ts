@@ -7,12 +7,14 @@
 import { assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import { deadline } from "@std/async";
 import { Cgroup, killTree, PidFd, spawn, SyscallError } from "../../mod.ts";
+import { compile, hasCompiler } from "../support/c_compiler.ts";
 import { CGROUPS, hasCgroups } from "../support/cgroups.ts";
 import { startHeld } from "../support/children.ts";
 import { collected } from "../support/garbage.ts";
 import { contain, daemon, dispose, END, folders, test } from "../support/containment.ts";
 import { ESCAPES, Runaway } from "../support/escapes.ts";
 import { eventually, idle, openFds, PATIENCE, readStat } from "../support/processes.ts";
+import { Folder } from "../support/sockets.ts";
 import { startTree } from "../support/trees.ts";
 
 for (const { name, script, needs, isThere } of ESCAPES) {
@@ -36,6 +38,29 @@ for (const { name, script, needs, isThere } of ESCAPES) {
     assertEquals((await deadline(held.child.status, PATIENCE)).code, 7);
   }, needs === undefined ? undefined : { what: needs, isThere: isThere! });
 }
+
+/** A program whose child has its memory, and never executes another: until then it can't go on. */
+const VFORKING = `
+  #include <unistd.h>
+  int main(void) {
+    if (vfork() == 0) {
+      write(1, "\\n", 1);
+      for (;;) pause();
+    }
+  }
+`;
+
+test("Disposal ends a contained child that waits for its vfork(2)", async (mark) => {
+  using folder = new Folder();
+  await compile(VFORKING, folder.at("program"));
+  const runaway = new Runaway();
+  // The name is the runaway's, and so it is found by that.
+  const tree = await contain(mark, `exec ${folder.at("program")} ${runaway.command}`);
+  assertEquals(runaway.pids().length, 2);
+  await dispose(tree);
+  assertEquals(runaway.pids(), []);
+  Deno.removeSync(folder.at("program"));
+}, { what: "a C compiler", isThere: hasCompiler });
 
 test("killTree() on a contained child's handle ends all", async (mark) => {
   const runaway = new Runaway();
