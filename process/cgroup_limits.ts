@@ -5,11 +5,15 @@
  * A cgroup has a controller's files if its parent hands the controller on
  * (`cgroup.subtree_control`). A parent can do that with those controllers that it was handed itself,
  * and only as long as no process is in the parent itself, but for the root
- * (`Documentation/admin-guide/cgroup-v2.rst`, "No Internal Process Constraint").
+ * (`Documentation/admin-guide/cgroup-v2.rst`, "No Internal Process Constraint"). `cpu` and `pids` it
+ * would hand on all the same, but then it becomes the root of a threaded subtree, and no process can
+ * get into those below it any more ("Threads"). So we see to that ourselves.
  *
  * @module
  */
 
+import { failure } from "../ffi/call.ts";
+import { Errno } from "../ffi/errno.ts";
 import { SyscallError, UnsupportedError } from "../ffi/errors.ts";
 import { checkInteger, checkOptions, show } from "../pidfd/arguments.ts";
 import type { CgroupFolder } from "./cgroup_folder.ts";
@@ -103,16 +107,23 @@ export function tryHandOn(folder: CgroupFolder, controllers: readonly Controller
   for (const controller of controllers) {
     if (present.includes(controller)) continue;
     try {
-      folder.write("../cgroup.subtree_control", `+${controller}`);
+      writeToParent(folder, controller);
     } catch (error) {
       if (!(error instanceof SyscallError)) throw error;
     }
   }
 }
 
+function writeToParent(folder: CgroupFolder, controller: Controller): void {
+  // The root alone has no type.
+  const isRoot = folder.read("../cgroup.type") === undefined;
+  if (!isRoot && folder.read("../cgroup.procs") !== "") throw failure("write", Errno.EBUSY);
+  folder.write("../cgroup.subtree_control", `+${controller}`);
+}
+
 function handOn(folder: CgroupFolder, path: string, controller: Controller, file: string): void {
   try {
-    folder.write("../cgroup.subtree_control", `+${controller}`);
+    writeToParent(folder, controller);
   } catch (error) {
     if (!(error instanceof SyscallError)) throw error;
     const parent = path.slice(0, path.lastIndexOf("/"));

@@ -16,7 +16,7 @@
  * @module
  */
 
-import { cgroupSpawn } from "../ffi/capabilities.ts";
+import { cgroupSpawn, pidfdOpenCall } from "../ffi/capabilities.ts";
 import { SyscallError, UnsupportedError } from "../ffi/errors.ts";
 import { tryCgroupBirth } from "../ffi/launch.ts";
 import { partsOf, type PidFd } from "../pidfd/pidfd.ts";
@@ -54,12 +54,12 @@ export class Containment implements Disposable {
     if (place === undefined) {
       return ownCgroups.available
         ? new Containment(makeOwn())
-        : new Containment(undefined, Mark.create());
+        : new Containment(undefined, makeMark());
     }
     using opened = new DisposableStack();
     const folder = opened.use(openFolder("options.cgroup", place));
     if (ownCgroups.available) return new Containment(folder.make(uniqueName()));
-    const mark = Mark.create();
+    const mark = makeMark();
     opened.move();
     return new Containment(folder, mark);
   }
@@ -157,11 +157,17 @@ export function containmentKind(): ContainmentKind | false {
 
 function canHaveMarks(): boolean {
   try {
-    return Mark.create() !== undefined;
+    return makeMark() !== undefined;
   } catch (error) {
     if (error instanceof UnsupportedError) return false;
     throw error;
   }
+}
+
+/** Makes a mark. Those who have it are found by their PIDs, and have to be held then. */
+function makeMark(): Mark {
+  pidfdOpenCall.require();
+  return Mark.create();
 }
 
 /** Errors by which the system says that it isn't for this program to make cgroups here. */

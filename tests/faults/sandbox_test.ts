@@ -70,9 +70,9 @@ const FORBIDDEN: readonly Forbidden[] = [
     lacks: [
       ...["pidfdOpen", "waitid", "getfd", "setns", "threads", "signalScopes"],
       ...["namespaceIoctls", "info", "exitInfo", "idHandles", "peerPidfds"],
-      "cgroupSpawn",
+      ...["cgroupSpawn", "containment"],
     ],
-    mayLack: ["ids", "containment"],
+    mayLack: ["ids"],
   },
   {
     call: "pidfd_send_signal",

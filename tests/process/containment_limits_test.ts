@@ -170,7 +170,7 @@ Deno.test({
   ),
   async fn() {
     const runaway = new Runaway();
-    const count = 600;
+    const count = 300;
     const facts = await runForValue(
       `
       import { killTree, spawn } from "@pidfd/util";
