@@ -214,6 +214,7 @@ export class Child implements AsyncDisposable {
     try {
       await this.#ending.endTree();
       await this.status;
+      await this.#ending.settled;
     } finally {
       closeEnds(this.#ends);
       this.#pidfd?.close();

@@ -388,6 +388,7 @@ export class Tree implements Disposable {
 /** Waits for a promise, and no longer once a signal aborts. */
 function abortable(promise: Promise<unknown>, signal: AbortSignal): Promise<unknown> {
   return new Promise((resolve, reject) => {
+    if (signal.aborted) reject(signal.reason);
     signal.addEventListener("abort", () => reject(signal.reason), { once: true });
     promise.then(resolve, reject);
   });

@@ -70,6 +70,7 @@ export class Ending {
   readonly #keepAlive: KeepAlive;
   #bounds: Bounds;
   #hasBegun = false;
+  #settled: Promise<void> = Promise.resolve();
   #isContainmentOver = false;
   #timedOut = false;
   #error: Error | null = null;
@@ -112,10 +113,15 @@ export class Ending {
   begin(): void {
     if (this.#hasBegun) return;
     this.#hasBegun = true;
-    this.#end().catch((error) => {
+    this.#settled = this.#end().catch((error) => {
       this.#error = error;
       this.#timedOut = false;
     });
+  }
+
+  /** Resolves once nothing of what has begun is pending any more. */
+  get settled(): Promise<void> {
+    return this.#settled;
   }
 
   #expire(): void {
