@@ -9,10 +9,11 @@ import { cString } from "../structs/cstring.ts";
 import { passwd } from "../structs/passwd.ts";
 import { array, i32, u32, u64 } from "../structs/scalars.ts";
 import { Errno } from "./errno.ts";
-import { launchFailure } from "./launch.ts";
+import { launchFailure } from "./launch_failure.ts";
 import { libcWith } from "./libc.ts";
 
-const accountLibc = libcWith({
+/** libc with the functions that look users up, opened at first use. */
+export const accountLibc = libcWith({
   // int getpwnam_r(const char *name, struct passwd *pwd, char *buf, size_t buflen,
   //   struct passwd **result);
   getpwnam_r: {
@@ -45,9 +46,9 @@ export interface Account {
   readonly groups: readonly number[];
 }
 
-/** What getpwnam_r(3) calls a user that there isn't, by system. */
+/** Errors that mean "no such user". Systems differ. getpwnam_r(3) */
 const NO_USER: ReadonlySet<number> = new Set([
-  ...[0, Errno.ENOENT, Errno.ESRCH, Errno.EBADF, Errno.EPERM],
+  ...[0, Errno.ENOENT, Errno.ESRCH, Errno.EBADF],
 ]);
 
 const FIRST_SIZE = 1024;

@@ -18,7 +18,7 @@ import { failure } from "./call.ts";
 import { Errno } from "./errno.ts";
 import { SyscallError, UnsupportedError } from "./errors.ts";
 import { discard, fileSystemType, inode } from "./files.ts";
-import { tryCgroupBirth } from "./launch.ts";
+import { tryCgroupBirth, tryKillOnClose } from "./launch.ts";
 import { socketpair, tryPeerPidfd } from "./sockets.ts";
 import {
   getpid,
@@ -199,4 +199,14 @@ export const cgroupSpawn = new Capability(
   "CLONE_INTO_CGROUP",
   "Linux 5.7",
   (self) => known("clone3", tryCgroupBirth(self), Errno.EBADF),
+);
+
+/**
+ * A child that the kernel kills with the last duplicate of its pidfd. As the kernel reaps it as well,
+ * nothing but PIDFD_GET_INFO tells how it ended.
+ */
+export const killOnCloseSpawn = new Capability(
+  "CLONE_PIDFD_AUTOKILL",
+  "Linux 7.1",
+  () => known("clone3", tryKillOnClose()) && exitInfo.available === true,
 );

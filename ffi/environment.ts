@@ -15,7 +15,7 @@
  * @module
  */
 
-import { cString, decodeText } from "../structs/cstring.ts";
+import { cString } from "../structs/cstring.ts";
 import { iovec } from "../structs/socket.ts";
 import { u64 } from "../structs/scalars.ts";
 import { attempt } from "./call.ts";
@@ -46,11 +46,19 @@ export function environment(): readonly EnvironmentLine[] {
   if (last && isUnchanged(last.seen)) return last.lines;
   const seen = look();
   const found = linesOf(seen.pointers);
-  const isAllowed = Deno.permissions.querySync({ name: "env" }).state === "granted";
-  const lines = isAllowed ? [...denosLines(), ...found.filter(isHidden)] : found;
+  const lines = canAskDeno() ? [...denosLines(), ...found.filter(isHidden)] : found;
   // What has changed again meanwhile is what was right at one moment, but not what is seen.
   last = isUnchanged(seen) ? { seen, lines } : undefined;
   return lines;
+}
+
+/**
+ * Whether Deno tells of the whole environment. With `--deny-env` or `--ignore-env` for some variables
+ * it leaves those out, which are the child's all the same.
+ */
+function canAskDeno(): boolean {
+  const { state, partial } = Deno.permissions.querySync({ name: "env" });
+  return state === "granted" && !partial;
 }
 
 function isUnchanged({ address, pointers, view }: Snapshot): boolean {
@@ -82,21 +90,42 @@ function denosLines(): EnvironmentLine[] {
     .map(([name, value]) => cString(`${name}=${value}`, "the environment"));
 }
 
-/** Whether a line is one that Deno doesn't tell of, as its value isn't UTF-8. */
+/** Whether a line is one that Deno doesn't tell of, as its name or its value isn't UTF-8. */
 function isHidden(line: EnvironmentLine): boolean {
+  const name = nameIn(line);
+  if (name.length === 0) return false;
   try {
-    Deno.env.get(nameOf(line));
+    Deno.env.get(strict.decode(name));
     return false;
   } catch (error) {
-    return error instanceof Deno.errors.InvalidData;
+    if (error instanceof Deno.errors.InvalidData) return true;
+    // Deno can't be asked for a name that isn't UTF-8, or begins with "=". Garbage can look like
+    // that, but not twice.
+    return error instanceof TypeError &&
+      linesOf(look().pointers).some((other) => isEqual(line, other));
   }
 }
 
-/** The name of the variable that a line has the value of; "" for a line that is none. */
+function isEqual(one: EnvironmentLine, other: EnvironmentLine): boolean {
+  return byBytes.decode(one) === byBytes.decode(other);
+}
+
+const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** Each byte as a character of its own, so that different names stay different. */
+const byBytes = new TextDecoder("latin1");
+
+/**
+ * What tells the variable that a line has the value of from others: the name, with a character for
+ * each byte, as not all names are UTF-8. "" for a line that has none.
+ */
 export function nameOf(line: EnvironmentLine): string {
+  return byBytes.decode(nameIn(line));
+}
+
+function nameIn(line: EnvironmentLine): EnvironmentLine {
   // A name may begin with "=", as no sane one does.
-  const equals = line.indexOf("=".charCodeAt(0), 1);
-  return equals > 0 ? decodeText(line.subarray(0, equals)) : "";
+  return line.subarray(0, Math.max(line.indexOf("=".charCodeAt(0), 1), 0));
 }
 
 const slot = new Uint8Array(new ArrayBuffer(POINTER));

@@ -21,7 +21,7 @@ import { EPOLLET, epollEventOn, EPOLLIN, EPOLLOUT } from "../structs/epoll_event
 import { attempt, check } from "./call.ts";
 import { closeOnError, discard, tryWrite } from "./files.ts";
 import { arch, libc } from "./libc.ts";
-import { remaining } from "./syscalls.ts";
+import { poll, remaining } from "./syscalls.ts";
 
 const EPOLL_CLOEXEC = 0o2000000;
 const EPOLL_CTL_ADD = 1;
@@ -42,19 +42,33 @@ const ONE = new Uint8Array(new BigUint64Array([1n]).buffer);
 /** Gets one event: the fd and the generation that it was added with, and what it is ready for. */
 export type TakeEvent = (fd: number, generation: number, events: number) => void;
 
-/** Events as epoll_wait fills them in. */
+/** Events in a row, as epoll_wait fills them in and epoll_ctl reads one. */
 class Batch {
-  readonly #array = layout().allocateArray(BATCH);
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly #ints: Int32Array;
+  readonly #places = layout().ints;
 
-  get bytes(): Uint8Array<ArrayBuffer> {
-    return this.#array.bytes;
+  constructor(length: number) {
+    this.bytes = new Uint8Array(new ArrayBuffer(length * layout().size));
+    this.#ints = new Int32Array(this.bytes.buffer);
+  }
+
+  /** Writes the first event. */
+  write(fd: number, generation: number, events: number): void {
+    const { data_fd, data_generation, events: data_events } = this.#places;
+    this.#ints[data_events] = events;
+    this.#ints[data_fd] = fd;
+    this.#ints[data_generation] = generation;
   }
 
   /** Hands out the first `count` events. */
   hand(count: number, take: TakeEvent): void {
+    const ints = this.#ints;
+    const { length, data_fd, data_generation, events } = this.#places;
     for (let i = 0; i < count; i++) {
-      const { data_fd, data_generation, events } = this.#array.blocks[i].fields;
-      if (data_generation !== WAKE_UP) take(data_fd, data_generation, events);
+      const at = i * length;
+      const generation = ints[at + data_generation];
+      if (generation !== WAKE_UP) take(ints[at + data_fd], generation, ints[at + events]);
     }
   }
 }
@@ -69,7 +83,7 @@ let parked: Batch | undefined;
 let looked: Batch | undefined;
 
 /** What epoll_ctl reads. Synchronous calls can't overlap, so one serves them all. */
-let change: ReturnType<ReturnType<typeof layout>["allocate"]> | undefined;
+let change: Batch | undefined;
 
 function layout() {
   return epollEventOn[arch()];
@@ -119,7 +133,7 @@ export class EpollSet {
 
   /** Waits on another thread. Resolves with the number of events for `handParked`, or −1. */
   park(): Promise<number> {
-    parked ??= new Batch();
+    parked ??= new Batch(BATCH);
     return libc().epoll_wait_parked(this.#epoll, parked.bytes, BATCH, -1);
   }
 
@@ -130,10 +144,15 @@ export class EpollSet {
 
   /** Hands out the events that are there now. */
   look(take: TakeEvent): void {
-    looked ??= new Batch();
+    looked ??= new Batch(BATCH);
     const { bytes } = looked;
     const wait = () => libc().epoll_wait(this.#epoll, bytes, BATCH, 0);
     looked.hand(check("epoll_wait", attempt(wait)), take);
+  }
+
+  /** Whether there are events, which stay there for others. */
+  hasEvents(): boolean {
+    return poll(this.#epoll, EPOLLIN, 0) !== 0;
   }
 
   /** Makes the parked call return, also one that begins only now. */
@@ -152,7 +171,7 @@ export class EpollSet {
 /** One fd's changes, for a thread that blocks. */
 export class Edges implements Disposable {
   readonly #epoll: number;
-  readonly #batch = layout().allocate();
+  readonly #batch = new Batch(1);
 
   /** @throws {SyscallError} `EMFILE` if there is no descriptor left. */
   constructor(fd: number, events: number) {
@@ -187,9 +206,8 @@ function create(): number {
 }
 
 function control(epoll: number, op: number, fd: number, events: number, generation: number) {
-  const { bytes, fields } = change ??= layout().allocate();
-  fields.events = (events | EPOLLET) >>> 0;
-  fields.data_fd = fd;
-  fields.data_generation = generation;
+  change ??= new Batch(1);
+  change.write(fd, generation, events | EPOLLET);
+  const { bytes } = change;
   return attempt(() => libc().epoll_ctl(epoll, op, fd, bytes));
 }

@@ -90,16 +90,38 @@ export class SyscallError extends Error {
   }
 }
 
-const prototypes: { [className in keyof typeof Deno.errors]?: SyscallError } = {};
+const prototypes = new Map<ErrorClass, SyscallError>();
+
+/** A class that an error can be an instance of, beside ours. */
+type ErrorClass = { readonly prototype: Error };
 
 /** What an error inherits from: Deno's class for it, as far as there is one, and ours. */
 function prototypeOf(code: ErrnoName): SyscallError {
   const className = DENO_CLASSES[code];
-  if (className === undefined) return SyscallError.prototype;
+  return className === undefined ? SyscallError.prototype : prototypeIn(Deno.errors[className]);
+}
+
+function prototypeIn(errorClass: ErrorClass): SyscallError {
   // An object has one line of ancestors. So Deno's class is in it, and ours is told by a mark.
-  return prototypes[className] ??= Object.create(Deno.errors[className].prototype, {
-    constructor: { value: SyscallError, writable: true, configurable: true },
-  });
+  let prototype = prototypes.get(errorClass);
+  if (prototype === undefined) {
+    prototype = Object.create(errorClass.prototype, {
+      constructor: { value: SyscallError, writable: true, configurable: true },
+    }) as SyscallError;
+    prototypes.set(errorClass, prototype);
+  }
+  return prototype;
+}
+
+/**
+ * Makes an error an instance of another class than that of its errno: where Deno throws that class
+ * in the same place.
+ *
+ * @param words What the message begins with.
+ */
+export function denosOwn(error: SyscallError, errorClass: ErrorClass, words: string): SyscallError {
+  error.message = `${words}: ${error.message}`;
+  return Object.setPrototypeOf(error, prototypeIn(errorClass));
 }
 
 /**

@@ -2,7 +2,7 @@
  * The memory that the launcher needs beside JavaScript's: the page with its machine code, and the
  * one in which a child leaves word that doesn't share this program's memory.
  *
- * Memory is never writable and executable at once: the page is written first and made executable
+ * The page is never writable and executable at once: it is written first and made executable
  * then, once and for all. The kernel itself cleans arm64's instruction cache for a page that
  * becomes executable for the first time.
  *
@@ -17,7 +17,7 @@ import { attempt, failure } from "./call.ts";
 import { Errno, errnoName } from "./errno.ts";
 import { UnsupportedError } from "./errors.ts";
 import { launcherLibc } from "./launcher_symbols.ts";
-import { arch, lastErrno, libc } from "./libc.ts";
+import { arch, libc } from "./libc.ts";
 import { machineCode } from "./machine_code.ts";
 
 const PROT_READ = 1;
@@ -60,7 +60,7 @@ function makeExecutable(address: bigint): void {
   if (result === 0) return;
   throw new UnsupportedError(
     "executable memory",
-    "a system that lets this program have some, as Deno itself needs it",
+    "a system that lets this program make memory executable",
     `it was refused with ${errnoName(-result)}, and nothing was started`,
   );
 }
@@ -77,7 +77,9 @@ function map(size: number, flags: number): bigint {
   const { mmap } = launcherLibc();
   const protection = PROT_READ | PROT_WRITE;
   const address = mmap(0n, BigInt(size), protection, flags | MAP_ANONYMOUS, -1, 0n);
-  if (address === MAP_FAILED) throw failure("mmap", lastErrno());
+  // errno is not asked for: the engine can need memory itself for so large a number, and change it.
+  // New memory is only ever refused for want of memory.
+  if (address === MAP_FAILED) throw failure("mmap", Errno.ENOMEM);
   return address;
 }
 

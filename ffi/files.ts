@@ -29,6 +29,8 @@ const NO_PATH = cString("", "path");
 export const O_RDONLY = 0;
 export const O_WRONLY = 1;
 export const O_RDWR = 2;
+/** A terminal doesn't become the one that controls this program. */
+export const O_NOCTTY = 0o400;
 /** Makes the file if there is none. */
 export const O_CREAT = 0o100;
 /** With O_CREAT: fails if there is one. */
@@ -37,7 +39,8 @@ export const O_TRUNC = 0o1000;
 export const O_APPEND = 0o2000;
 /** A handle on a place in the file tree, which can't be read itself. */
 export const O_PATH = 0o10000000;
-const O_CLOEXEC = 0o2000000;
+/** For calls that don't make what they open close-on-exec by themselves. */
+export const O_CLOEXEC = 0o2000000;
 const O_NONBLOCK = 0o4000;
 
 const F_GETFD = 1;
@@ -85,7 +88,8 @@ export function openPath(path: string, flags: number, mode: number): number {
   return check("openat", result, { [-result]: path || "the path is empty" });
 }
 
-function tryOpenat(dirFd: number, path: string, flags: number, mode: number): number {
+/** As openat, with the permissions of a file that is made; returns the fd or −errno. */
+export function tryOpenat(dirFd: number, path: string, flags: number, mode: number): number {
   const name = cString(path, "path");
   return attempt(() => libc().openat(dirFd, name, flags | O_CLOEXEC, mode));
 }

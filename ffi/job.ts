@@ -6,6 +6,9 @@
  * this program, so that the kernel makes the memory "not dumpable", and that would stay. Such a
  * child has a copy, as fork(2) makes it, and leaves its outcome in a page that both share.
  *
+ * A child that the kernel kills with its pidfd (CLONE_PIDFD_AUTOKILL, Linux 7.1) is also one that
+ * the kernel reaps (CLONE_AUTOREAP): it sends no SIGCHLD, and from its end on waitid(2) says ECHILD.
+ *
  * @module
  */
 
@@ -16,7 +19,7 @@ import {
   outcome,
   outInt,
   step as stepStruct,
-  writeStep,
+  StepTable,
 } from "../structs/launch.ts";
 import { type CText, TextBlock } from "../structs/text_block.ts";
 import { attempt } from "./call.ts";
@@ -30,18 +33,26 @@ import { discard } from "./files.ts";
 import { launcherLibc } from "./launcher_symbols.ts";
 import { addressOf, arch, libc } from "./libc.ts";
 import { NUMBERS, type Step } from "./steps.ts";
+import { poll } from "./syscalls.ts";
 
 const CLONE_VM = 0x100;
 const CLONE_PIDFD = 0x1000;
 const CLONE_VFORK = 0x4000;
 const CLONE_CLEAR_SIGHAND = 2 ** 32;
 const CLONE_INTO_CGROUP = 2 ** 33;
+const CLONE_AUTOREAP = 2 ** 34;
+const CLONE_NNP = 2 ** 35;
+const CLONE_PIDFD_AUTOKILL = 2 ** 36;
 
 const SIGCHLD = 17;
 const ALL_SIGNALS = 2n ** 64n - 1n;
 const P_PID = 1;
 const WEXITED = 0x4;
+/** Only what poll(2) reports always: of a pidfd EPOLLHUP, once the process was reaped. */
+const NO_EVENTS = 0;
 const NO_PIDFD = -1;
+/** A system call that no kernel has: it fails with ENOSYS. */
+const NO_CALL = -1;
 
 /** How a child is born. */
 export interface Birth {
@@ -51,6 +62,10 @@ export interface Birth {
   readonly ownMemory?: boolean;
   /** An fd of the folder of the cgroup that it is born into, by clone3. */
   readonly cgroup?: number;
+  /** Whether the kernel kills it when the last duplicate of its pidfd is closed, by clone3. */
+  readonly killOnClose?: boolean;
+  /** Whether one that is killed so can't gain privileges. Without, this takes CAP_SYS_ADMIN. */
+  readonly noNewPrivileges?: boolean;
 }
 
 /** What came of a birth. */
@@ -66,22 +81,21 @@ export interface Born {
 // Synchronous calls can't overlap, so that one block of each kind serves all jobs.
 const work = job.allocate();
 const birthArgs = cloneArgs.allocate();
-const note = outcome.allocate();
+const outcomeNote = outcome.allocate();
 const pidfdSlot = outInt.allocate();
-let steps = new DataView(new ArrayBuffer(32 * stepStruct.size));
-let stepsBytes = new Uint8Array(steps.buffer);
+let steps = new StepTable(32);
 
 /** The texts that a job points to. */
 const texts = new TextBlock(addressOf);
 
 /** What else the steps point to. The memory stays referenced here until the call has returned. */
-const memory: Uint8Array<ArrayBuffer>[] = [];
+const referenced: Uint8Array<ArrayBuffer>[] = [];
 
 /** Where memory is that was pointed to: it stays there as long as it lives. */
 const addresses = new WeakMap<Uint8Array<ArrayBuffer>, number>();
 
 function point(bytes: Uint8Array<ArrayBuffer>): number {
-  memory.push(bytes);
+  referenced.push(bytes);
   let address = addresses.get(bytes);
   if (address === undefined) addresses.set(bytes, address = Number(addressOf(bytes)));
   return address;
@@ -91,34 +105,44 @@ function point(bytes: Uint8Array<ArrayBuffer>): number {
 export function carryOut(birth: Birth, list: readonly Step[]): Born | number {
   const code = launcherCode();
   try {
-    const first = writeSteps(list);
-    work.fields.steps = first;
+    const stepsAddress = writeSteps(list);
+    work.fields.steps = stepsAddress;
     if (!isSame(birth, written)) writeBirth(birth);
     pidfdSlot.fields.value = NO_PIDFD;
     if (birth.ownMemory) clearSharedOutcome();
-    else note.fields.step = 0;
+    else outcomeNote.fields.step = 0;
     launcherLibc().bsearch(work.bytes, work.bytes, 1n, 1n, code);
-    if (birth.ownMemory) readSharedOutcome(note.bytes);
-    return bornOf(list, first);
+    if (birth.ownMemory) readSharedOutcome(outcomeNote.bytes);
+    return bornOf(birth, list, stepsAddress);
   } finally {
-    memory.length = 0;
+    referenced.length = 0;
+    texts.release();
   }
 }
 
 function writeSteps(list: readonly Step[]): number {
-  if (steps.byteLength < list.length * stepStruct.size) {
-    steps = new DataView(new ArrayBuffer(2 * list.length * stepStruct.size));
-    stepsBytes = new Uint8Array(steps.buffer);
-  }
+  // With the end behind them.
+  const count = list.length + 1;
+  if (steps.length < count) steps = new StepTable(2 * count);
   makeRoom(list);
   const numbers = NUMBERS[arch()];
   for (let i = 0; i < list.length; i++) {
     const { call, args, passes } = list[i];
-    const least = passes === undefined ? 0 : passes === "any" ? Number.MIN_SAFE_INTEGER : passes;
-    const most = typeof passes === "number" ? passes : Number.MAX_SAFE_INTEGER;
-    writeStep(steps, i, numbers[call], args.map(wordOf), least, most);
+    const [least, most] = rangeOf(passes);
+    steps.write(i, numbers[call], args.map(wordOf), least, most);
   }
-  return point(stepsBytes);
+  // A list that ends in no execution must not run on into the steps of another job.
+  steps.write(list.length, NO_CALL, [], 0, Number.MAX_SAFE_INTEGER);
+  return point(steps.bytes);
+}
+
+const SUCCESS = [0, Number.MAX_SAFE_INTEGER] as const;
+const ANY = [Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER] as const;
+
+/** The lowest and the highest result that a child goes on with. */
+function rangeOf(passes: Step["passes"]): readonly [least: number, most: number] {
+  if (passes === undefined) return SUCCESS;
+  return passes === "any" ? ANY : [passes, passes];
 }
 
 type Argument = Step["args"][number];
@@ -146,13 +170,14 @@ let written: Birth | undefined;
 
 function isSame(one: Birth, other: Birth | undefined): boolean {
   return one.call === other?.call && one.ownMemory === other.ownMemory &&
-    one.cgroup === other.cgroup;
+    one.cgroup === other.cgroup && one.killOnClose === other.killOnClose &&
+    one.noNewPrivileges === other.noNewPrivileges;
 }
 
 function writeBirth(birth: Birth): void {
   // Should there be no memory for it, what is written is none.
   written = undefined;
-  const { call, ownMemory, cgroup } = birth;
+  const { call, ownMemory } = birth;
   const flags = (ownMemory ? 0 : CLONE_VM) + CLONE_VFORK + CLONE_PIDFD;
   const pidfd = Number(addressOf(pidfdSlot.bytes));
   work.fields.birth = {
@@ -160,38 +185,51 @@ function writeBirth(birth: Birth): void {
     // With `stack` 0 the child goes on on this thread's stack, which it doesn't touch.
     args: call === "clone"
       ? [flags + SIGCHLD, 0, pidfd, 0, 0]
-      : writeCloneArgs(flags, pidfd, cgroup),
+      : writeCloneArgs(birth, flags, pidfd),
   };
   work.fields.blocked = ALL_SIGNALS;
-  work.fields.outcome = ownMemory ? Number(sharedOutcome()) : Number(addressOf(note.bytes));
+  work.fields.outcome = ownMemory ? Number(sharedOutcome()) : Number(addressOf(outcomeNote.bytes));
   written = birth;
 }
 
 /** Writes the arguments of clone3, and returns those that tell where they are. */
-function writeCloneArgs(flags: number, pidfd: number, cgroup: number | undefined): number[] {
+function writeCloneArgs(birth: Birth, flags: number, pidfd: number): number[] {
+  const { cgroup, killOnClose, noNewPrivileges } = birth;
   const intoCgroup = cgroup === undefined ? 0 : CLONE_INTO_CGROUP;
-  birthArgs.fields.flags = flags + CLONE_CLEAR_SIGHAND + intoCgroup;
+  const withPidfd = CLONE_PIDFD_AUTOKILL + CLONE_AUTOREAP + (noNewPrivileges ? CLONE_NNP : 0);
+  const killed = killOnClose ? withPidfd : 0;
+  birthArgs.fields.flags = flags + CLONE_CLEAR_SIGHAND + intoCgroup + killed;
   birthArgs.fields.pidfd = pidfd;
-  birthArgs.fields.exit_signal = SIGCHLD;
+  // Nobody is told of the end of a child that the kernel reaps.
+  birthArgs.fields.exit_signal = killOnClose ? 0 : SIGCHLD;
   birthArgs.fields.cgroup = cgroup ?? 0;
   const size = cgroup === undefined ? CLONE_ARGS_SIZE_VER0 : birthArgs.bytes.length;
   return [Number(addressOf(birthArgs.bytes)), size, 0, 0, 0];
 }
 
 /** What came of the job that was carried out. */
-function bornOf(list: readonly Step[], first: number): Born | number {
+function bornOf(birth: Birth, list: readonly Step[], stepsAddress: number): Born | number {
   const { blocking, child: pid } = work.fields;
   if (blocking < 0) return blocking;
   if (pid < 0) return pid;
   const pidfd = pidfdSlot.fields.value;
-  if (note.fields.step === 0) return { pid, pidfd };
-  const { result, step } = note.fields;
-  reap({ pid, pidfd });
-  return { pid, pidfd, failed: { step: list[(step - first) / stepStruct.size], result } };
+  if (outcomeNote.fields.step === 0) return { pid, pidfd };
+  const { result, step } = outcomeNote.fields;
+  reap(birth, { pid, pidfd });
+  const index = (step - stepsAddress) / stepStruct.size;
+  if (!(index in list)) throw new Error("the steps of a child must end in an execution or an exit");
+  return { pid, pidfd, failed: { step: list[index], result } };
 }
 
-/** Takes away a child that ends by itself. Until then its PID is nobody else's. */
-export function reap({ pid, pidfd }: Born): void {
-  attempt(() => libc().waitid(P_PID, pid, null, WEXITED));
-  if (pidfd !== NO_PIDFD) discard(pidfd);
+/**
+ * Takes away a child that ends by itself. Until then its PID is nobody else's, unless the kernel
+ * reaps it.
+ */
+export function reap({ killOnClose }: Birth, { pid, pidfd }: Born): void {
+  try {
+    if (killOnClose) poll(pidfd, NO_EVENTS, Infinity);
+    else attempt(() => libc().waitid(P_PID, pid, null, WEXITED));
+  } finally {
+    if (pidfd !== NO_PIDFD) discard(pidfd);
+  }
 }

@@ -6,6 +6,9 @@
  * - Linux 5.5: CLONE_CLEAR_SIGHAND resets the signals that this program handles. What it ignores
  *   stays ignored.
  * - Linux 5.7: CLONE_INTO_CGROUP.
+ * - Linux 7.1: CLONE_PIDFD_AUTOKILL kills a child when the last duplicate of its pidfd is closed.
+ *   That takes CAP_SYS_ADMIN, or a child that can't gain privileges (CLONE_NNP): or else anybody
+ *   could kill a set-user-ID program.
  *
  * Container runtimes refuse clone3, whose arguments their filters can't see. clone does the same
  * then, with a step for each signal. What was refused is remembered.
@@ -14,10 +17,11 @@
  */
 
 import { kernelSigaction } from "../structs/launch.ts";
-import { attempt, check, failure } from "./call.ts";
+import { attempt, check } from "./call.ts";
 import { Errno } from "./errno.ts";
 import { UnsupportedError } from "./errors.ts";
 import { type Birth, type Born, carryOut, reap } from "./job.ts";
+import { launchFailure } from "./launch_failure.ts";
 import { launcherLibc } from "./launcher_symbols.ts";
 import { arch } from "./libc.ts";
 import {
@@ -46,6 +50,13 @@ export interface Launch {
   readonly changesUser: boolean;
   /** An fd of the folder of the cgroup that it is born into: from Linux 5.7 on. */
   readonly cgroup?: number;
+  /** Whether the kernel kills it when its last handle is closed: from Linux 7.1 on. */
+  readonly killOnClose?: boolean;
+  /**
+   * Whether one that is killed so can't gain privileges from its birth on. Unless told, it can if
+   * this program has CAP_SYS_ADMIN.
+   */
+  readonly noNewPrivileges?: boolean;
 }
 
 /** A process that was started, and executes its program. */
@@ -61,11 +72,14 @@ export interface Launched {
  * @throws {SyscallError} If a step failed. The message names the step and what it was about.
  * @throws {UnsupportedError} If no child can be born so that it is held.
  */
-export function launch({ steps, changesUser, cgroup }: Launch): Launched {
-  keepChildren();
+export function launch(
+  { steps, changesUser, cgroup, killOnClose, noNewPrivileges }: Launch,
+): Launched {
+  if (!keepsChildren) keepChildren();
   let list = possible(steps);
+  const birth = { ownMemory: changesUser, cgroup, killOnClose, noNewPrivileges };
   for (;;) {
-    const { pid, pidfd, failed } = bear({ ownMemory: changesUser, cgroup }, list);
+    const { pid, pidfd, failed } = bear(birth, list);
     if (failed === undefined) return { pid, pidfd };
     const { step, result } = failed;
     if (step.instead && REFUSALS.has(-result)) {
@@ -78,13 +92,6 @@ export function launch({ steps, changesUser, cgroup }: Launch): Launched {
   }
 }
 
-/** The exception for what is in the way of a process's start. */
-export function launchFailure(call: string, errno: number, about?: string): Error {
-  const error = failure(call, errno, about === undefined ? {} : { [errno]: about });
-  error.message = `spawn: ${error.message}`;
-  return error;
-}
-
 /**
  * Tries a birth into a cgroup, and returns 0 or −errno. With an fd that is no cgroup's, a kernel
  * that knows of cgroups says EBADF. Should there be a child, it ends at once.
@@ -93,10 +100,18 @@ export function tryCgroupBirth(fd: number): number {
   return tryBirth({ call: "clone3", cgroup: fd });
 }
 
+/**
+ * Tries the birth of a child that is killed with its pidfd, and returns 0 or −errno. It ends at
+ * once. Every user may have one that can't gain privileges.
+ */
+export function tryKillOnClose(): number {
+  return tryBirth({ call: "clone3", killOnClose: true, noNewPrivileges: true });
+}
+
 function tryBirth(birth: Birth): number {
   const born = carryOut(birth, [exitGroup(0)]);
   if (typeof born === "number") return born;
-  reap(born);
+  reap(birth, born);
   return born.pidfd < 0 ? -Errno.ENOSYS : 0;
 }
 
@@ -110,20 +125,43 @@ function possible(steps: readonly Step[]): readonly Step[] {
 }
 
 /** The call that children are born by. */
-let call: Birth["call"] = "clone3";
+let birthCall: Birth["call"] = "clone3";
 
 function bear(birth: Omit<Birth, "call">, steps: readonly Step[]): Born {
-  if (call === "clone3" || birth.cgroup !== undefined) {
+  if (birth.killOnClose) return bearKilledOnClose(birth, steps);
+  if (birthCall === "clone3" || birth.cgroup !== undefined) {
     const born = carryOut({ ...birth, call: "clone3" }, [...resets("clone3"), ...steps]);
     if (typeof born === "object") return born;
     if (birth.cgroup !== undefined) throw launchFailure("clone3", -born, "into the cgroup");
     if (!REFUSALS.has(-born)) throw launchFailure("clone3", -born);
     requireClone();
-    call = "clone";
+    birthCall = "clone";
   }
   const born = carryOut({ ...birth, call: "clone" }, [...resets("clone"), ...steps]);
   if (typeof born === "object") return born;
   throw launchFailure("clone", -born);
+}
+
+/** Whether a child that is killed with its pidfd may gain privileges, as far as is known. */
+let mayGainPrivileges = true;
+
+/** As `bear`, for a child that is killed with its pidfd. No other call does the same. */
+function bearKilledOnClose(birth: Omit<Birth, "call">, steps: readonly Step[]): Born {
+  const list = [...resets("clone3"), ...steps];
+  const tryIt = (noNewPrivileges: boolean) =>
+    carryOut({ ...birth, call: "clone3", noNewPrivileges }, list);
+  const isUntold = birth.noNewPrivileges === undefined;
+  let born = tryIt(birth.noNewPrivileges ?? !mayGainPrivileges);
+  if (born === -Errno.EPERM && isUntold && mayGainPrivileges) {
+    born = tryIt(true);
+    mayGainPrivileges = typeof born === "number";
+  }
+  if (typeof born === "object") return born;
+  const needsCapability = born === -Errno.EPERM && birth.noNewPrivileges === false;
+  const about = needsCapability
+    ? "killOnClose with noNewPrivileges: false needs CAP_SYS_ADMIN"
+    : "killOnClose";
+  throw launchFailure("clone3", -born, about);
 }
 
 /** Tries clone with no command: one that doesn't know CLONE_PIDFD has a child that can't be held. */
@@ -138,19 +176,24 @@ function requireClone(): void {
   );
 }
 
-/** Has the kernel keep children that have ended until they are reaped. */
+/** Whether the kernel keeps children that have ended until they are reaped. */
+let keepsChildren = false;
+
+/** Has it do so. A program can be started with SIGCHLD ignored; Deno lets none ignore it later. */
 function keepChildren(): void {
-  if (!isIgnored(SIGCHLD)) return;
-  const byDefault = kernelSigaction.allocate().bytes;
-  check("rt_sigaction", rtSigaction(SIGCHLD, byDefault, null));
+  if (isIgnored(SIGCHLD)) {
+    const byDefault = kernelSigaction.allocate().bytes;
+    check("rt_sigaction", rtSigaction(SIGCHLD, byDefault, null));
+  }
+  keepsChildren = true;
 }
 
 const made: Partial<Record<Birth["call"], readonly Step[]>> = {};
 
 /**
- * The steps that give all signals their default actions. clone3 leaves those to be reset that this
- * program ignores: Deno's SIGPIPE, and those that it was started with. They are looked for once, as
- * Deno lets no program ignore others.
+ * The steps that give all signals their default actions. clone3 resets handled signals, not ignored
+ * ones. Those need a step each: Deno's SIGPIPE, and the signals that this program was started with as
+ * ignored. They are looked for once, as Deno lets no program ignore others.
  */
 function resets(call: Birth["call"]): readonly Step[] {
   return made[call] ??= SIGNALS.filter((signal) => call === "clone" || isIgnored(signal))

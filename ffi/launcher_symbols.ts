@@ -1,6 +1,7 @@
 /**
- * The table of libc's functions that put the launcher's machine code into memory and call it.
- * Starting a process needs no other: all else is done by system calls that the code makes.
+ * The table of libc's functions that starting a process takes: those that put the launcher's machine
+ * code into memory and call it, and those that read signal actions and the environment before. What
+ * a child does is done by system calls that the code makes.
  *
  * @module
  */

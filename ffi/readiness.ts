@@ -9,9 +9,9 @@
  *
  * 1. **Looks.** Each waiter looks at what happened, at once, and says whether its wait is over.
  * 2. **User code.** Every promise that was resolved runs its reactions.
- * 3. **Tidying up**, in the next turn: leaving the epoll set, closing, parking again.
+ * 3. **Tidying up**: leaving the epoll set, closing, parking again.
  *
- * The reason: whoever waits wants to know first. What costs time comes after.
+ * The reason: the waiting code comes first. Costly work comes after.
  *
  * What serves the waits depends on whether any of them keeps the program alive, as a pending FFI
  * call always does:
@@ -19,12 +19,12 @@
  * | state   | there are               | served by                                  | descriptors |
  * | ------- | ----------------------- | ------------------------------------------ | ----------- |
  * | idle    | no waiters              | nothing                                    | none        |
- * | parked  | some that keep it alive | one parked call; see also `#doubt`         | two         |
+ * | parked  | some that keep it alive | one parked call                            | two         |
+ * | doubted | the same                | that call, once it begins; SIGCHLD, timers | two         |
  * | visited | only others             | SIGCHLD and timers that let a program end  | two         |
  *
- * `#arrange` is the one place that goes from state to state. It runs after each change, once no
- * more code of the same turn can change things again: so one wait that follows another finds all
- * that it needs.
+ * `#arrange` is the one place that goes from state to state. It runs as a microtask, behind the code
+ * that made the change. So the set stays open if one wait follows another.
  *
  * One failure fails one: a look that throws, or an fd that can't be waited for any more, fails
  * its own waiters, and all others go on.
@@ -36,23 +36,24 @@ import { EPOLLERR, EPOLLHUP } from "../structs/epoll_event.ts";
 import { check, failure } from "./call.ts";
 import { EpollSet } from "./epoll.ts";
 import { Errno } from "./errno.ts";
-import { libc } from "./libc.ts";
 import { Visits } from "./visits.ts";
 
-/** How long a call is parked before we make sure that it has begun, in milliseconds. */
-const DOUBT = 200;
+// Tests replace these, to have a clock of their own. Waits go on by the real one.
+const { clearTimeout, queueMicrotask, setTimeout } = globalThis;
+
+/** When a parked call is doubted first, and how far apart later doubts are at most, in ms. */
+const FIRST_DOUBT = 200;
+const LONGEST_DOUBT = 800;
+
+/** How long a call that has found something may take to return, in ms. */
+const SECOND_LOOK = 50;
+
+/** How long an end of waits is held back at most for the thread to return, in ms. */
+const RETURNED_BY = 200;
 
 /**
- * How long an end of waits is held back for the thread to return, in milliseconds. It is back at
- * once, unless all threads of Deno's pool are taken: then the call has not begun, and returns
- * when it can.
- */
-const LAST_CALL = 200;
-
-/**
- * How many reactions of promises may follow one another before we go on: each `await` and `then`
- * between a wait and the code that it was for is one. More of them come all the same, but later
- * by what `setImmediate` takes.
+ * How many reactions of promises may follow one another before we tidy up: each `await` and `then`
+ * between a wait and the code that it was for is one. Code behind more of them runs after that.
  */
 const REACTIONS = 16;
 
@@ -96,12 +97,13 @@ export class KeepAlive {
   #set(on: boolean): void {
     if (on === this.#isOn) return;
     this.#isOn = on;
-    readiness.count(on ? this.pending : -this.pending);
+    readiness.addKeeping(on ? this.pending : -this.pending);
   }
 }
 
 /** One fd's place in the epoll set. */
 interface Registration {
+  readonly fd: number;
   /** Tells a late event of a closed fd from one of a new fd with the same number. */
   readonly generation: number;
   /** Mostly one: an array takes a third of the memory of a Set. */
@@ -121,13 +123,16 @@ class Readiness {
   /** Pending while a call is parked. */
   #call: Promise<void> | undefined;
   #isWoken = false;
+  /** The timer of the next look although a call is parked. */
   #doubt: ReturnType<typeof setTimeout> | undefined;
-  /** Pending while we make sure that the parked call has begun. */
-  #laterCall: Promise<void> | undefined;
+  /** The parked call, if there is something that it should have found. */
+  #suspect: Promise<void> | undefined;
+  /** Whether there still was, a moment later. */
+  #isDoubted = false;
   #visits: Visits | undefined;
 
   /** Registrations that lost a waiter, and waiters whose wait is over: work for `#tidy`. */
-  #changed = new Map<number, Registration>();
+  #changed: Registration[] = [];
   #over: Waiter[] = [];
   #isTidyDue = false;
   #isArrangeDue = false;
@@ -145,17 +150,18 @@ class Readiness {
     this.#waiting++;
     if (waiter.keepAlive) waiter.keepAlive.pending++;
     if (waiter.keepAlive?.isOn !== false) this.#keeping++;
+    this.#visits?.hurry();
   }
 
   #add(set: EpollSet, waiter: Waiter): void {
     // 0 is no registration's.
-    const generation = this.#generations = (this.#generations + 1) >>> 0 || 1;
+    const generation = this.#generations = (this.#generations + 1) | 0 || 1;
     const { fd, events } = waiter;
     let result = set.add(fd, events, generation);
     // Other code closed the fd without our knowing, and gave a duplicate the same number.
-    if (result === -Errno.EEXIST) result = set.modify(fd, events, generation);
+    if (result === -Errno.EEXIST && set.modify(fd, events, generation) === 0) result = 0;
     check("epoll_ctl", result);
-    this.#registrations.set(fd, { generation, waiters: [waiter], events });
+    this.#registrations.set(fd, { fd, generation, waiters: [waiter], events });
   }
 
   /** Joins others that wait for the fd. Returns false if the number is another file's by now. */
@@ -164,7 +170,7 @@ class Readiness {
     const events = eventsOf(registration) | waiter.events;
     // Even if the events stay the same: so the newcomer is told what is ready already.
     const result = set.modify(fd, events, registration.generation);
-    if (isLost(result)) this.#failAll(fd, registration, closedByOthers(fd));
+    if (isLost(result)) this.#failAll(registration, closedByOthers(fd));
     if (result === -Errno.ENOENT) return false;
     check("epoll_ctl", result);
     registration.events = events;
@@ -178,7 +184,7 @@ class Readiness {
     if (!registration?.waiters.includes(waiter)) return false;
     registration.waiters = registration.waiters.filter((other) => other !== waiter);
     this.#uncount(waiter);
-    this.#update(waiter.fd, registration);
+    this.#update(registration);
     this.#arrangeSoon();
     return true;
   }
@@ -188,29 +194,29 @@ class Readiness {
     if (registration === undefined) return;
     const { waiters } = registration;
     registration.waiters = [];
-    this.#update(fd, registration);
+    this.#update(registration);
     for (const waiter of waiters) {
       this.#uncount(waiter);
       const error = reason();
-      this.threadReturned().then(() => waiter.fail(error));
+      this.settled().then(() => waiter.fail(error));
     }
     this.#arrangeSoon();
   }
 
-  /** Changes how many waiters keep the program alive. */
-  count(keeping: number): void {
-    this.#keeping += keeping;
+  /** More waiters keep the program alive than before, or fewer. */
+  addKeeping(difference: number): void {
+    this.#keeping += difference;
     this.#arrangeSoon();
   }
 
-  async threadReturned(): Promise<void> {
+  async settled(): Promise<void> {
     // One abort can end many waits, and the first of them is told when the last one has left.
     await undefined;
-    if (this.#call === undefined || this.#keeping > 0) return;
-    const calls = Promise.all([this.#call, this.#laterCall]);
+    const call = this.#call;
+    if (call === undefined || this.#keeping > 0) return;
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, LAST_CALL);
-      calls.then(() => {
+      const timer = setTimeout(resolve, RETURNED_BY);
+      call.then(() => {
         clearTimeout(timer);
         resolve();
       });
@@ -237,9 +243,11 @@ class Readiness {
   #arrange(): void {
     const set = this.#set;
     if (set === undefined) return;
-    if (this.#call) {
-      if (this.#keeping === 0) this.#wake(set);
-      else if (this.#laterCall) this.#visits ??= new Visits(() => this.#visit(set));
+    if (this.#call && this.#keeping === 0) {
+      this.#stopVisits();
+      this.#wake(set);
+    } else if (this.#call) {
+      if (this.#isDoubted) this.#visits ??= new Visits(() => this.#visit(set));
     } else if (this.#keeping > 0) {
       this.#stopVisits();
       this.#park(set);
@@ -247,42 +255,56 @@ class Readiness {
       this.#visits ??= new Visits(() => this.#visit(set));
     } else {
       this.#stopVisits();
+      this.#stopDoubt();
       this.#set = undefined;
       set.close();
     }
   }
 
   #park(set: EpollSet): void {
-    const call = set.park();
-    this.#call = call.then((count) => this.#returned(set, count));
-    const doubt = this.#doubt = setTimeout(() => this.#ascertain(set), DOUBT);
+    this.#call = set.park().then((count) => {
+      this.#call = undefined;
+      this.#isWoken = false;
+      this.#isDoubted = false;
+      this.#serve(set, count);
+    });
+    if (this.#doubt === undefined) this.#doubtLater(set, FIRST_DOUBT);
+  }
+
+  /**
+   * Asks after a while whether there is something that the parked call should have found. If so
+   * twice in a row, it has not begun: all threads of Deno's pool are taken. To ask takes nothing
+   * away from it.
+   *
+   * One timer serves many calls, one after another: to make one takes longer than to park.
+   */
+  #doubtLater(set: EpollSet, delay: number): void {
+    const doubt = this.#doubt = setTimeout(() => {
+      this.#doubt = undefined;
+      const call = this.#call;
+      if (call === undefined) return;
+      if (!set.hasEvents()) {
+        this.#doubtLater(set, Math.min(2 * delay, LONGEST_DOUBT));
+      } else if (this.#suspect !== call) {
+        this.#suspect = call;
+        this.#doubtLater(set, SECOND_LOOK);
+      } else {
+        this.#isDoubted = true;
+        this.#arrange();
+      }
+    }, delay);
     Deno.unrefTimer(doubt);
+  }
+
+  #stopDoubt(): void {
+    clearTimeout(this.#doubt);
+    this.#doubt = undefined;
   }
 
   #wake(set: EpollSet): void {
     if (this.#isWoken) return;
     this.#isWoken = true;
     set.wake();
-  }
-
-  #returned(set: EpollSet, count: number): void {
-    this.#call = undefined;
-    this.#isWoken = false;
-    this.#serve(set, count);
-  }
-
-  /**
-   * Makes sure that the parked call has begun, as it doesn't while all threads of Deno's pool are
-   * taken. The pool begins calls in their order: so it has, once a later one returns. Until then
-   * the waits are visited.
-   */
-  #ascertain(set: EpollSet): void {
-    const call = this.#call;
-    this.#visits ??= new Visits(() => this.#visit(set));
-    const laterCall = this.#laterCall = libc().getpid_later().then(() => {
-      if (this.#laterCall === laterCall) this.#laterCall = undefined;
-      if (this.#call === call) this.#stopVisits();
-    });
   }
 
   #visit(set: EpollSet): void {
@@ -306,8 +328,8 @@ class Readiness {
       if (count < 0) set.look(this.#dispatch);
       else set.handParked(count, this.#dispatch);
     } catch (error) {
-      for (const [fd, registration] of [...this.#registrations]) {
-        this.#failAll(fd, registration, error);
+      for (const registration of [...this.#registrations.values()]) {
+        this.#failAll(registration, error);
       }
     }
     if (this.#isTidyDue) return;
@@ -315,12 +337,10 @@ class Readiness {
     this.#tidyLater();
   }
 
+  /** Once user code has run. */
   async #tidyLater(): Promise<void> {
     for (let i = 0; i < REACTIONS; i++) await undefined;
-    if (!this.#call) clearTimeout(this.#doubt);
-    // What a sanitizer could find at a test's end does not stay until the next turn.
-    if (this.#waiting === 0) this.#stopVisits();
-    setImmediate(() => this.#tidy());
+    this.#tidy();
   }
 
   /** Has an event's waiters look. */
@@ -334,7 +354,7 @@ class Readiness {
     }
     if (left.length === registration.waiters.length) return;
     registration.waiters = left;
-    this.#changed.set(fd, registration);
+    this.#changed.push(registration);
   };
 
   #isOver(waiter: Waiter, events: number): boolean {
@@ -353,15 +373,16 @@ class Readiness {
     const over = this.#over;
     const changed = this.#changed;
     this.#over = [];
-    this.#changed = new Map();
+    this.#changed = [];
     for (const waiter of over) waiter.tidy?.();
-    for (const [fd, registration] of changed) this.#update(fd, registration);
+    for (const registration of changed) this.#update(registration);
     this.#isTidyDue = false;
     this.#arrange();
   }
 
   /** Tells epoll what an fd's waiters want now. */
-  #update(fd: number, registration: Registration): void {
+  #update(registration: Registration): void {
+    const { fd } = registration;
     const set = this.#set;
     // The number can be another registration's by now.
     if (set === undefined || this.#registrations.get(fd) !== registration) return;
@@ -375,16 +396,15 @@ class Readiness {
     const result = set.modify(fd, events, registration.generation);
     if (result === 0) registration.events = events;
     // Otherwise more is reported than anybody waits for, and finds nobody.
-    else if (isLost(result)) this.#failAll(fd, registration, closedByOthers(fd));
+    else if (isLost(result)) this.#failAll(registration, closedByOthers(fd));
   }
 
-  #failAll(fd: number, registration: Registration, error: unknown): void {
+  #failAll(registration: Registration, error: unknown): void {
     const { waiters } = registration;
     registration.waiters = [];
-    this.#update(fd, registration);
+    this.#update(registration);
     for (const waiter of waiters) {
       this.#uncount(waiter);
-      this.#over.push(waiter);
       waiter.fail(error);
     }
   }
@@ -416,7 +436,7 @@ const readiness = new Readiness();
 export function watch(waiter: Waiter, signal?: AbortSignal): void {
   if (signal === undefined) return readiness.join(waiter);
   const abort = () => {
-    if (readiness.leave(heedful)) threadReturned().then(() => waiter.fail(signal.reason));
+    if (readiness.leave(heedful)) settled().then(() => waiter.fail(signal.reason));
   };
   const stop = () => signal.removeEventListener("abort", abort);
   const heedful: Waiter = {
@@ -481,10 +501,13 @@ export function forget(fd: number, reason: () => unknown): void {
 }
 
 /**
- * Resolves once no call is parked that nobody needs: at once if there is none, or others wait.
- * An end of waits that is awaited itself awaits this, too: then nothing of it is pending any
- * more, as a test runner's sanitizers expect.
+ * Resolves once nothing of a wait that has ended is pending any more: the parked call, if nobody
+ * needs it, has returned. Functions that end waits and return a promise await this. So a test
+ * runner's sanitizers find nothing.
+ *
+ * After 200 ms it resolves anyway: then all of Deno's threads are taken, and the call returns when
+ * it can.
  */
-export function threadReturned(): Promise<void> {
-  return readiness.threadReturned();
+export function settled(): Promise<void> {
+  return readiness.settled();
 }

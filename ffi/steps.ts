@@ -9,21 +9,21 @@ import { checkCString, cStringArray } from "../structs/cstring.ts";
 import { kernelSigaction, RLIM64_INFINITY, rlimit64 } from "../structs/launch.ts";
 import { array, u32, u64 } from "../structs/scalars.ts";
 import type { CText } from "../structs/text_block.ts";
-import { addressOf, libc } from "./libc.ts";
+import { addressOf } from "./libc.ts";
 
 /** The numbers of the calls. */
 export const NUMBERS = {
   x86_64: {
     ...{ write: 1, close: 3, rt_sigaction: 13, rt_sigprocmask: 14, clone: 56, execve: 59 },
-    ...{ fcntl: 72, chdir: 80, umask: 95, setpgid: 109, getppid: 110, setsid: 112 },
-    ...{ setgroups: 116, setresuid: 117, setresgid: 119, setpriority: 141, prctl: 157 },
-    ...{ exit_group: 231, dup3: 292, prlimit64: 302, clone3: 435, close_range: 436 },
+    ...{ ioctl: 16, fcntl: 72, chdir: 80, fchown: 93, umask: 95, setpgid: 109, getppid: 110 },
+    ...{ setsid: 112, setgroups: 116, setresuid: 117, setresgid: 119, setpriority: 141 },
+    ...{ prctl: 157, exit_group: 231, dup3: 292, prlimit64: 302, clone3: 435, close_range: 436 },
   },
   aarch64: {
     ...{ write: 64, close: 57, rt_sigaction: 134, rt_sigprocmask: 135, clone: 220, execve: 221 },
-    ...{ fcntl: 25, chdir: 49, umask: 166, setpgid: 154, getppid: 173, setsid: 157 },
-    ...{ setgroups: 159, setresuid: 147, setresgid: 149, setpriority: 140, prctl: 167 },
-    ...{ exit_group: 94, dup3: 24, prlimit64: 261, clone3: 435, close_range: 436 },
+    ...{ ioctl: 29, fcntl: 25, chdir: 49, fchown: 55, umask: 166, setpgid: 154, getppid: 173 },
+    ...{ setsid: 157, setgroups: 159, setresuid: 147, setresgid: 149, setpriority: 140 },
+    ...{ prctl: 167, exit_group: 94, dup3: 24, prlimit64: 261, clone3: 435, close_range: 436 },
   },
 } as const;
 
@@ -37,7 +37,10 @@ export interface Step {
   readonly args: readonly (number | CText | Uint8Array<ArrayBuffer>)[];
   /** What it is about, for the message of its failure. */
   readonly about?: string;
-  /** The results that the child goes on with, unless 0 and more; `"any"` for a call that may fail. */
+  /**
+   * The child goes on if the result is 0 or more. A number: only if it is exactly that. `"any"`:
+   * always.
+   */
   readonly passes?: number | "any";
   /** What does the same where kernel or sandbox don't have the call. */
   readonly instead?: () => Step[];
@@ -47,11 +50,13 @@ const F_SETFD = 2;
 const PR_SET_PDEATHSIG = 1;
 const PR_SET_NO_NEW_PRIVS = 38;
 const PRIO_PROCESS = 0;
+const TIOCSCTTY = 0x540e;
+/** For an ID that stays as it is. */
+const UNCHANGED = 2 ** 32 - 1;
 const SIG_SETMASK = 2;
-/** How large a set of all signals is, of 1 to 64. */
+/** Bytes of a signal set: one bit for each of 64 signals. */
 export const SIGNAL_SET_SIZE = u64.size;
 const UINT_MAX = 2 ** 32 - 1;
-const ROOT = 0;
 
 const NO_SIGNAL = new Uint8Array(new ArrayBuffer(SIGNAL_SET_SIZE));
 const DEFAULT_ACTION = kernelSigaction.allocate().bytes;
@@ -65,6 +70,16 @@ export function write(fd: number, text: string, about: string): Step {
 /** Leads a new session. setsid(2) */
 export function setsid(): Step {
   return { call: "setsid", args: [] };
+}
+
+/** Gets a terminal as the one that controls the session that it leads. TIOCSCTTY(2const) */
+export function setControllingTerminal(fd: number): Step {
+  return { call: "ioctl", args: [fd, TIOCSCTTY, 0], about: "terminal" };
+}
+
+/** Gives a file to a user. fchown(2) */
+export function giveTo(uid: number, fd: number, about: string): Step {
+  return { call: "fchown", args: [fd, uid, UNCHANGED], about: `${about} to uid ${uid}` };
 }
 
 /** Joins a process group; 0 for a new one. setpgid(2) */
@@ -140,8 +155,7 @@ export function setRssLimit(value: bigint): Step {
 /**
  * Sets the supplementary groups. setgroups(2)
  *
- * @param isOptional Whether it goes on without the right to. For root, who has it, that would be a
- *   child with more rights than it was to have.
+ * @param isOptional Whether it goes on without the right to.
  */
 export function setgroups(groups: readonly number[], { isOptional = false } = {}): Step {
   const list = array(u32, groups.length);
@@ -151,7 +165,7 @@ export function setgroups(groups: readonly number[], { isOptional = false } = {}
     call: "setgroups",
     args: [groups.length, bytes],
     about: `groups: ${groups.join(", ") || "none"}`,
-    passes: isOptional && libc().getuid() !== ROOT ? "any" : undefined,
+    passes: isOptional ? "any" : undefined,
   };
 }
 

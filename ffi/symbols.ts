@@ -60,10 +60,17 @@ export const SYMBOLS = {
 
   // pid_t getpid(void);
   getpid: { parameters: [], result: "i32" },
-  // The same function, on another thread.
-  getpid_later: { name: "getpid", parameters: [], result: "i32", nonblocking: true },
   // uid_t getuid(void);
   getuid: { parameters: [], result: "u32" },
+  // int getresuid(uid_t *ruid, uid_t *euid, uid_t *suid);
+  getresuid: {
+    parameters: [
+      "buffer", // uid_t *ruid
+      "buffer", // uid_t *euid
+      "buffer", // uid_t *suid
+    ],
+    result: "i32",
+  },
   // int waitid(idtype_t idtype, id_t id, siginfo_t *infop, int options);
   waitid: {
     parameters: [

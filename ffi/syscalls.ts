@@ -24,6 +24,7 @@ import { pollfd } from "../structs/pollfd.ts";
 import { rusage } from "../structs/rusage.ts";
 import { u64 } from "../structs/scalars.ts";
 import { SI_QUEUE, siginfoChild, siginfoQueue } from "../structs/siginfo.ts";
+import { userId } from "../structs/user_id.ts";
 import { attempt, check, failure, type Hints } from "./call.ts";
 import { Errno } from "./errno.ts";
 import { statusFlags } from "./files.ts";
@@ -65,6 +66,8 @@ const PIDFD_GET_INFO = ((3 << 30) | (pidfdInfoVer1.size << 16) |
 const polled = pollfd.allocate();
 const childInfo = siginfoChild.allocate();
 const childUsage = rusage.allocate();
+const childInfoInts = new Int32Array(childInfo.bytes.buffer);
+const { si_pid, si_code, si_status } = siginfoChild.ints;
 const pidfdInfo = pidfdInfoVer1.allocate();
 
 const PR_SET_CHILD_SUBREAPER = 36;
@@ -77,6 +80,15 @@ export function isThreadPidfd(pidfd: number): boolean {
 /** The caller's own PID, in its own PID namespace. */
 export function getpid(): number {
   return libc().getpid();
+}
+
+/** Whether a user ID is this program's real, effective and saved one. getresuid(2) */
+export function isOwnUser(uid: number): boolean {
+  const ids = [userId.allocate(), userId.allocate(), userId.allocate()] as const;
+  const [real, effective, saved] = ids;
+  const { getresuid } = libc();
+  check("getresuid", attempt(() => getresuid(real.bytes, effective.bytes, saved.bytes)));
+  return ids.every(({ fields }) => fields.value === uid);
 }
 
 /** A pidfd for a process, or for a thread with PIDFD_THREAD. pidfd_open(2) */
@@ -192,9 +204,13 @@ export function waitidPidfd(pidfd: number, reap: boolean): ChildExit | null | "E
   if (result < 0) {
     throw failure("waitid", -result, { [Errno.EINVAL]: "waiting on a pidfd needs Linux 5.4" });
   }
-  const { si_pid, si_code, si_status } = childInfo.fields;
   // With WNOHANG and nothing to report, Linux fills in zeros (kernel/exit.c, waitid).
-  return si_pid === 0 ? null : { code: si_code, status: si_status, usage: childUsage.fields };
+  if (childInfoInts[si_pid] === 0) return null;
+  return {
+    code: childInfoInts[si_code],
+    status: childInfoInts[si_status],
+    usage: childUsage.fields,
+  };
 }
 
 /**
@@ -239,6 +255,26 @@ export function poll(fd: number, events: number, deadline: number): number {
     const ready = check("poll", attempt(() => libc().poll(polled.bytes, 1n, remaining(deadline))));
     if (ready > 0) return polled.fields.revents;
     if (deadline === 0 || performance.now() >= deadline) return 0;
+  }
+}
+
+/**
+ * Blocks this thread until one of several fds has one of its events, and returns what each of them
+ * has; null if the deadline came first. poll(2)
+ *
+ * @param deadline As for `poll`.
+ */
+export function pollAll(
+  wanted: readonly { readonly fd: number; readonly events: number }[],
+  deadline: number,
+): readonly number[] | null {
+  const { bytes, blocks } = pollfd.allocateArray(wanted.length);
+  wanted.forEach((entry, i) => Object.assign(blocks[i].fields, entry));
+  const count = BigInt(wanted.length);
+  for (;;) {
+    const wait = () => libc().poll(bytes, count, remaining(deadline));
+    if (check("poll", attempt(wait)) > 0) return blocks.map(({ fields }) => fields.revents);
+    if (deadline === 0 || performance.now() >= deadline) return null;
   }
 }
 

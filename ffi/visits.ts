@@ -1,8 +1,8 @@
 /**
- * Looking now and then, by nothing that keeps the program alive.
+ * Looks now and then while no thread does. They keep no program alive.
  *
- * Two things of Deno's can call us while no thread is parked, and both let the program end
- * meanwhile: a signal listener and an unref'd timer. SIGCHLD comes at once when a child ends.
+ * Two things of Deno's can call us then, and both let the program end meanwhile: a signal listener
+ * and an unref'd timer. SIGCHLD comes at once when a child ends.
  * Everything else (strangers, pipes, sockets) is found by the timer, whose steps double as long
  * as nothing happens.
  *
@@ -15,6 +15,9 @@ const SHORTEST = 4;
 /** The longest step between two visits, in milliseconds. */
 const LONGEST = 256;
 
+// Tests replace these, to have a clock of their own. Waits go on by the real one.
+const { clearTimeout, setTimeout } = globalThis;
+
 type Timer = ReturnType<typeof setTimeout>;
 
 /** Calls a function now and then, until it is stopped. */
@@ -26,7 +29,11 @@ export class Visits {
 
   constructor(visit: () => void) {
     this.#visit = visit;
-    Deno.addSignalListener("SIGCHLD", this.#atSignal);
+    try {
+      Deno.addSignalListener("SIGCHLD", this.#atSignal);
+    } catch {
+      // The timer does without, only later.
+    }
     this.#timer = this.#wait();
   }
 

@@ -11,7 +11,7 @@
  */
 
 import { accessMode, setCloseOnExec } from "../ffi/files.ts";
-import { threadReturned } from "../ffi/readiness.ts";
+import { settled } from "../ffi/readiness.ts";
 import {
   peerCredentials,
   socket,
@@ -164,7 +164,7 @@ export class FdSocket implements Disposable, AsyncDisposable {
   /** As {@linkcode FdSocket.close}, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     this.close();
-    return threadReturned();
+    return settled();
   }
 
   /** Gives the descriptor away: whoever takes the number closes it. Pending calls reject. */
@@ -322,7 +322,7 @@ export class FdListener implements AsyncIterable<FdSocket>, Disposable, AsyncDis
   /** As {@linkcode FdListener.close}, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     this.close();
-    return threadReturned();
+    return settled();
   }
 
   /**

@@ -119,6 +119,10 @@ export function checkRecord(name: string, value: unknown): asserts value is obje
   if (typeof value !== "object" || value === null) {
     throw new TypeError(`${name} must be an object: ${show(value)}`);
   }
+  // A Map or an array has properties, too, but they are not its entries.
+  if (Symbol.iterator in value) {
+    throw new TypeError(`${name} must be an object, and none to iterate over: ${show(value)}`);
+  }
 }
 
 /** An object with properties that are all known: an option that nobody reads is a trap. */

@@ -62,9 +62,9 @@ export class FdHandle {
 
   /** The fd for a call. */
   use(): number {
+    if (this.#fd !== NONE) return this.#fd;
     this.check();
-    if (this.#fd === NONE) throw reaped();
-    return this.#fd;
+    throw reaped();
   }
 
   /** The inode number of the open file, which stays the same as long as that is open. */

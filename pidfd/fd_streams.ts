@@ -11,7 +11,7 @@
  * @module
  */
 
-import { check } from "../ffi/call.ts";
+import { check, failure } from "../ffi/call.ts";
 import { Errno } from "../ffi/errno.ts";
 import {
   accessMode,
@@ -22,10 +22,12 @@ import {
   tryRead,
   tryWrite,
 } from "../ffi/files.ts";
-import { type KeepAlive, ready, threadReturned } from "../ffi/readiness.ts";
+import { type KeepAlive, ready, settled } from "../ffi/readiness.ts";
 import { shutdownSending } from "../ffi/sockets.ts";
-import { EPOLLIN, EPOLLOUT } from "../structs/epoll_event.ts";
+import { isNearEnd } from "../ffi/terminals.ts";
+import { EPOLLHUP, EPOLLIN, EPOLLOUT } from "../structs/epoll_event.ts";
 import { checkInstance } from "./arguments.ts";
+import { collect, decodeUtf8 } from "./collect.ts";
 import { FdHandle } from "./fd_handle.ts";
 
 /** How much is read at a time: what a pipe holds by default. */
@@ -43,7 +45,9 @@ const TURN = 8 * 1024 * 1024;
 /** The two directions of an fd, and an early end for both. */
 export interface FdStreams {
   readonly readable: Deno.SubprocessReadableStream;
-  readonly writable: WritableStream<Uint8Array<ArrayBuffer>>;
+  readonly writable: WritableStream<Uint8Array>;
+  /** The fd, or −1 once it is closed. */
+  readonly fd: number;
   /** What is pending, and what is tried from then on, fails with BadResource. */
   close(): void;
 }
@@ -66,8 +70,13 @@ function isOpenFor(mode: number, direction: Direction): boolean {
  * Makes streams of an fd, which is theirs from then on: closed when both directions ended.
  *
  * @param keepAlive Whether what they wait for keeps the program alive. Without this, it does.
+ * @param options.endsWithReading Whether the end of reading is that of both directions.
  */
-export function openStreams(given: FdHandle, keepAlive?: KeepAlive): FdStreams {
+export function openStreams(
+  given: FdHandle,
+  keepAlive?: KeepAlive,
+  { endsWithReading = false }: { endsWithReading?: boolean } = {},
+): FdStreams {
   const fd = given.use();
   const mode = accessMode(fd);
   const open = new Set((["reading", "writing"] as const).filter((one) => isOpenFor(mode, one)));
@@ -78,7 +87,7 @@ export function openStreams(given: FdHandle, keepAlive?: KeepAlive): FdStreams {
     checkOpenFor(mode, direction);
     const end = () => {
       open.delete(direction);
-      if (open.size === 0) handle.close();
+      if (open.size === 0 || (endsWithReading && direction === "reading")) handle.close();
     };
     const { stream, fail } = make(handle, end, keepAlive);
     fails.push(fail);
@@ -92,6 +101,9 @@ export function openStreams(given: FdHandle, keepAlive?: KeepAlive): FdStreams {
     },
     get writable() {
       return writable ??= begin("writing", makeWritable);
+    },
+    get fd() {
+      return handle.fd;
     },
     close() {
       handle.close();
@@ -115,52 +127,67 @@ function readableAtOnce(
   stream: ReadableStream<Uint8Array<ArrayBuffer>>,
 ): Deno.SubprocessReadableStream {
   return Object.assign(stream, {
-    arrayBuffer: () => new Response(stream).arrayBuffer(),
-    bytes: () => new Response(stream).bytes(),
-    json: () => new Response(stream).json(),
-    text: () => new Response(stream).text(),
+    arrayBuffer: async () => exactBuffer(await collect(stream)),
+    bytes: () => collect(stream),
+    json: async () => JSON.parse(decodeUtf8(await collect(stream))),
+    text: async () => decodeUtf8(await collect(stream)),
   });
+}
+
+/** Memory with these bytes and no others. */
+function exactBuffer(bytes: Uint8Array<ArrayBuffer>): ArrayBuffer {
+  return (bytes.length === bytes.buffer.byteLength ? bytes : bytes.slice()).buffer;
 }
 
 const makeReadable: Make<FdStreams["readable"]> = (handle, end, keepAlive) => {
   const canceled = new AbortController();
-  let buffer = new Uint8Array(new ArrayBuffer(CHUNK));
   let thisTurn = 0;
   let enlarged = false;
 
-  async function read(): Promise<number> {
+  /** Reads what there is once there is something, and returns how much that was. */
+  async function read(controller: ReadableByteStreamController): Promise<number> {
     for (;;) {
       if (thisTurn > TURN) {
         thisTurn = 0;
         await new Promise((resolve) => setImmediate(resolve));
+        canceled.signal.throwIfAborted();
       }
-      const length = tryRead(handle.use(), buffer);
+      const length = tryRead(handle.use(), wanted(controller));
+      // What a terminal says once nobody has the other end open.
+      if (length === -Errno.EIO && isNearEnd(handle.use())) return 0;
       if (length !== -Errno.EAGAIN) return check("read", length);
       thisTurn = 0;
       await ready(handle.use(), EPOLLIN, canceled.signal, keepAlive);
     }
   }
 
-  function take(length: number): Uint8Array<ArrayBuffer> {
+  function pass(controller: ReadableByteStreamController, length: number): void {
     thisTurn += length;
-    // A little is copied, so that it doesn't hold a whole buffer.
-    if (length < buffer.length / 2) return buffer.slice(0, length);
-    if (!enlarged) tryEnlargePipe(handle.use(), LARGE_PIPE);
-    enlarged = true;
-    const full = buffer.subarray(0, length);
-    buffer = new Uint8Array(new ArrayBuffer(CHUNK));
-    return full;
+    if (length >= CHUNK / 2 && !enlarged) {
+      tryEnlargePipe(handle.use(), LARGE_PIPE);
+      enlarged = true;
+    }
+    const view = wanted(controller);
+    // A little is copied, so that it doesn't hold memory that was made for much.
+    if (length < CHUNK / 2 && view.buffer.byteLength === CHUNK) {
+      controller.enqueue(view.slice(0, length));
+    } else controller.byobRequest!.respond(length);
   }
 
   let fail: Fail;
-  const stream = new ReadableStream<Uint8Array<ArrayBuffer>>({
+  const source: UnderlyingByteSource = {
+    type: "bytes",
+    // For readers that bring no memory. So there is some in any case, and one way to read.
+    autoAllocateChunkSize: CHUNK,
     start: (controller) => void (fail = (reason) => controller.error(reason)),
     async pull(controller) {
       try {
-        const length = await read();
-        if (length > 0) return controller.enqueue(take(length));
+        const length = await read(controller);
+        if (length > 0) return pass(controller, length);
         end();
         controller.close();
+        // Gives the memory back.
+        controller.byobRequest!.respond(0);
       } catch (error) {
         end();
         throw error;
@@ -169,29 +196,43 @@ const makeReadable: Make<FdStreams["readable"]> = (handle, end, keepAlive) => {
     cancel(reason) {
       canceled.abort(reason);
       end();
-      return threadReturned();
+      return settled();
     },
-  }, { highWaterMark: 0 });
+  };
+  const stream = new ReadableStream(source, { highWaterMark: 0 });
   return { stream: readableAtOnce(stream), fail: fail! };
 };
+
+/**
+ * The memory for what comes next. It is asked for anew each time: while we wait, readers can take
+ * turns. The standard makes it a view of bytes, whatever the reader gave.
+ */
+function wanted({ byobRequest }: ReadableByteStreamController): Uint8Array<ArrayBuffer> {
+  return byobRequest!.view as Uint8Array<ArrayBuffer>;
+}
 
 const makeWritable: Make<FdStreams["writable"]> = (handle, end, keepAlive) => {
   let enlarged = false;
   let fail: Fail;
-  const stream = new WritableStream<Uint8Array<ArrayBuffer>>({
+  const stream = new WritableStream<Uint8Array>({
     start: (controller) => void (fail = (reason) => controller.error(reason)),
     async write(chunk, { signal }) {
       try {
         checkInstance("chunk", chunk, "bytes", Uint8Array);
-        for (let rest = chunk; rest.length > 0;) {
+        let events = 0;
+        // A call takes shared memory just as well.
+        for (let rest = chunk as Uint8Array<ArrayBuffer>; rest.length > 0;) {
           const length = tryWrite(handle.use(), rest);
           if (length !== -Errno.EAGAIN) {
             rest = rest.subarray(check("write", length));
+          } else if (events & EPOLLHUP) {
+            // A terminal that nobody reads any more: there will never be room again.
+            throw failure("write", Errno.EIO, { [Errno.EIO]: "nobody has the other end open" });
           } else if (!enlarged) {
             tryEnlargePipe(handle.use(), LARGE_PIPE);
             enlarged = true;
           } else {
-            await ready(handle.use(), EPOLLOUT, signal, keepAlive);
+            events = await ready(handle.use(), EPOLLOUT, signal, keepAlive);
           }
         }
       } catch (error) {
@@ -202,7 +243,7 @@ const makeWritable: Make<FdStreams["writable"]> = (handle, end, keepAlive) => {
     close() {
       try {
         // The other end of a socket learns of it even while this one still reads.
-        shutdownSending(handle.use());
+        if (!handle.closed) shutdownSending(handle.use());
       } finally {
         end();
       }

@@ -190,7 +190,7 @@ export class OwnedFd implements Disposable {
    *
    * @throws {TypeError} If the descriptor is not open for writing.
    */
-  get writable(): WritableStream<Uint8Array<ArrayBuffer>> {
+  get writable(): WritableStream<Uint8Array> {
     return this.#open("writing").writable;
   }
 

@@ -201,7 +201,8 @@ export class PidFd implements Disposable {
 
   /**
    * Closes the descriptor. Pending waits reject with `Deno.errors.BadResource`. The process
-   * itself goes on. A second call does nothing.
+   * itself goes on, unless this was the last handle of one that was started with `killOnClose`. A
+   * second call does nothing.
    */
   close(): void {
     this.#handle.close();

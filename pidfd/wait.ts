@@ -7,7 +7,8 @@
  * - **ended**, but not told yet: the kernel will tell how, but not now. That is a stranger's zombie
  *   until its parent has reaped it.
  * - **told**, with its status. A child's zombie tells it to waitid(2) until it is reaped; from
- *   Linux 6.15 on PIDFD_GET_INFO tells it of every process that was reaped.
+ *   Linux 6.15 on PIDFD_GET_INFO tells it of every process that was reaped: so it does of a child
+ *   that the kernel itself reaps (`killOnClose`), which is no zombie for long.
  * - **untold**: it ended, and the kernel will not tell how. That is a stranger on an older kernel,
  *   or a child that something else in this program has reaped there.
  *
@@ -234,11 +235,12 @@ export class ExitWatch {
   }
 
   #look(reap: boolean): Finding {
-    this.#handle.check();
     const known = this.#known;
     const reaping = !known.reaped && (reap || this.#origin.owned === true);
-    if (known.status !== undefined && !reaping) return told(known.status);
-
+    if (known.status !== undefined && !reaping) {
+      this.#handle.check();
+      return told(known.status);
+    }
     const fd = this.#handle.use();
     const child = waitidPidfd(fd, reaping);
     if (child === null) return RUNNING;

@@ -28,7 +28,7 @@ import {
   write,
 } from "../ffi/files.ts";
 import { mkdirat, removeFolder } from "../ffi/folders.ts";
-import { ready } from "../ffi/readiness.ts";
+import { type KeepAlive, ready } from "../ffi/readiness.ts";
 import { FdHandle } from "../pidfd/fd_handle.ts";
 import { within } from "../pidfd/terminate.ts";
 import { decodeText } from "../structs/cstring.ts";
@@ -125,9 +125,15 @@ export class CgroupFolder implements Disposable {
    * Resolves once `cgroup.events` has a line such as `populated 0`, or the cgroup was removed.
    *
    * @param abort Ends the wait early: the promise rejects with its reason.
+   * @param keepAlive Whether this keeps the program alive. Without this, it does.
    * @param act What to do each time that it is not so.
    */
-  async until(line: string, abort?: AbortSignal, act?: () => void): Promise<void> {
+  async until(
+    line: string,
+    abort?: AbortSignal,
+    keepAlive?: KeepAlive,
+    act?: () => void,
+  ): Promise<void> {
     const longest = act ? LAST_ACT : LAST_LOOK;
     for (let pause = FIRST_LOOK;; pause = Math.min(2 * pause, longest)) {
       abort?.throwIfAborted();
@@ -142,7 +148,7 @@ export class CgroupFolder implements Disposable {
         const events = unlessRemoved(() => decodeText(readAll(fd)));
         if (events === undefined || events.split("\n").includes(line)) return;
         act?.();
-        await within(pause, (late) => ready(fd, EPOLLPRI, late), abort);
+        await within(pause, (late) => ready(fd, EPOLLPRI, late, keepAlive), abort, keepAlive);
       } finally {
         discard(fd);
       }
@@ -163,9 +169,9 @@ export class CgroupFolder implements Disposable {
    * Kills every process in the cgroup and below it, and whoever is moved there meanwhile; resolves
    * once there is none.
    */
-  kill(abort?: AbortSignal): Promise<void> {
+  kill(abort?: AbortSignal, keepAlive?: KeepAlive): Promise<void> {
     // Not without need: some kernels kill whoever is born into the cgroup later, too.
-    return this.until("populated 0", abort, () => {
+    return this.until("populated 0", abort, keepAlive, () => {
       this.#unlessGone("cgroup.kill", "Linux 5.14", () => this.write("cgroup.kill", "1"));
     });
   }

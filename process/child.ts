@@ -1,30 +1,38 @@
 /**
  * A process that this program started: its handle, its pipes, and its end.
  *
- * The child is reaped by a handle of its own, which nobody else sees and which is given up
- * as soon as that is done: no child becomes a zombie, whatever becomes of the handle that
- * users get, and no child costs an fd once it is gone, but for that of the cgroup that it was
- * born into: whoever disposes of the child ends what is left in there.
+ * A handle of its own reaps the child, and is closed as soon as that is done. So no child stays a
+ * zombie, whatever users do with their handle. An ended child costs no fd but that of the cgroup
+ * that it was born into: a disposal ends what is left in there.
+ *
+ * Of a child with `killOnClose` the same handle is what keeps it alive, and the kernel reaps it: the
+ * handle is open until the child has ended, whatever becomes of the `Child`.
  *
  * @module
  */
 
-import { KeepAlive, threadReturned } from "../ffi/readiness.ts";
+import { denosOwn, SyscallError } from "../ffi/errors.ts";
+import { KeepAlive, settled } from "../ffi/readiness.ts";
 import type { ExitStatus } from "../pidfd/exit_status.ts";
 import { type OwnedFd, shareKeepAlive } from "../pidfd/owned_fd.ts";
 import { type Parts, partsOf, type PidFd } from "../pidfd/pidfd.ts";
 import { sendSignal } from "../pidfd/send_signal.ts";
 import type { Signal } from "../pidfd/signals.ts";
+import { type ChildOutput, notPiped } from "./child_output.ts";
 import { type Bounds, Ending, type EndPlan } from "./ending.ts";
-import { type ChildOutput, collectOutput, type OutputOptions } from "./output.ts";
-import { closeEnds, type PipeEnds } from "./stdio.ts";
+import { feed } from "./input.ts";
+import { collectOutput, type OutputOptions } from "./output.ts";
+import { closeEnds, type Ends, type PipeEnds } from "./stdio.ts";
+import { createTerminal, type Terminal } from "./terminal.ts";
 
 /** A process that was just started, and what belongs to it. */
 export interface Start {
   readonly pid: number;
   /** The handle that reaps it. */
   readonly owner: PidFd;
-  readonly ends: PipeEnds;
+  readonly ends: Ends;
+  /** What is written to its standard input, which then ends. */
+  readonly input?: Uint8Array;
   /** What ends with it. */
   readonly bounds: Bounds;
   /** What ends it, and how. */
@@ -66,27 +74,36 @@ export class Child implements AsyncDisposable {
    * While a tracer holds the child's zombie it waits, at no cost, until the tracer lets go.
    */
   readonly status: Promise<ExitStatus>;
+  /**
+   * Its own terminal, or null without the option `terminal`. The child gets SIGHUP if this program
+   * ends before it, as the terminal ends then.
+   */
+  readonly terminal: Terminal | null;
   readonly #owner: PidFd;
   readonly #parts: Parts;
-  readonly #ends: PipeEnds;
+  readonly #ends: Ends;
   readonly #keepAlive = new KeepAlive();
   readonly #ending: Ending;
   #disposal: Promise<void> | undefined;
+  #inputError: Error | undefined;
   #pidfd: PidFd | undefined;
 
-  private constructor({ pid, owner, ends, bounds, end }: Start) {
+  private constructor({ pid, owner, ends, input, bounds, end }: Start) {
     this.pid = pid;
     this.#owner = owner;
     this.#parts = partsOf(owner);
     this.#ends = ends;
     this.#ending = new Ending(owner, end.how, bounds, this.#keepAlive);
-    for (const pipe of Object.values(ends)) shareKeepAlive(pipe, this.#keepAlive);
+    const { terminal, ...pipes } = ends;
+    for (const pipe of Object.values(pipes)) shareKeepAlive(pipe, this.#keepAlive);
     this.status = this.#parts.exit.reaped(this.#keepAlive);
     // Those who ask are told. That nobody asks must not end the program.
     this.status.catch(() => {});
+    this.terminal = terminal ? createTerminal(terminal, this.#keepAlive, this.status) : null;
     this.#ending.heed(end, this.status);
     const { containment } = bounds;
     if (containment) this.status.then(() => containment.childEnded(), () => {});
+    if (input) feed(this.#end("stdin"), input).catch((error) => this.#inputError = error);
   }
 
   static {
@@ -104,11 +121,12 @@ export class Child implements AsyncDisposable {
   }
 
   /**
-   * Writes to the child's standard input. Closing it is the end of the input.
+   * Writes to the child's standard input. Closing it is the end of the input. With the option
+   * `input` it is locked: the input is written to it.
    *
    * @throws {TypeError} If it isn't piped.
    */
-  get stdin(): WritableStream<Uint8Array<ArrayBuffer>> {
+  get stdin(): WritableStream<Uint8Array> {
     return this.#end("stdin").writable;
   }
 
@@ -132,12 +150,15 @@ export class Child implements AsyncDisposable {
 
   /**
    * Resolves with the child's status and all that it wrote, once it has ended and its pipes have,
-   * too. A stream that isn't piped comes out empty.
+   * too.
    *
    * A descendant that outlives the child holds its pipes open. Then this waits for that one as
    * well, as Deno does, unless `waitDelay` is given.
    *
-   * @throws {TypeError} If a piped stream is being read already.
+   * @throws {TypeError} If a piped stream is being read already, or was collected before. In what
+   *   it resolves with, a stream that isn't piped throws when it is asked for, as Deno's does.
+   * @throws {SyscallError} If the option `input` could not be written. A child that doesn't read
+   *   all of it is no error.
    *
    * @example No longer than a second for what the child has left running
    * ```ts
@@ -151,24 +172,32 @@ export class Child implements AsyncDisposable {
   async output(options: OutputOptions = {}): Promise<ChildOutput> {
     const { status } = this;
     const { stdout, stderr } = this.#ends;
-    return await collectOutput({
+    const output = await collectOutput({
       status,
       stdout: stdout?.readable,
       stderr: stderr?.readable,
       end: () => this.#ending.begin(),
     }, options);
+    if (this.#inputError) throw this.#inputError;
+    return output;
   }
 
   /**
    * Sends a signal: SIGTERM unless told otherwise.
    *
-   * @throws {SyscallError} `ESRCH` once the child has ended and was reaped.
+   * @throws {SyscallError} `ESRCH` once the child has ended and was reaped. It is a TypeError as
+   *   well, as Deno's is.
    */
   kill(signal: Signal = "SIGTERM"): void {
-    sendSignal(this.#parts.handle, signal);
+    try {
+      sendSignal(this.#parts.handle, signal);
+    } catch (error) {
+      if (!(error instanceof SyscallError) || error.code !== "ESRCH") throw error;
+      throw denosOwn(error, TypeError, "Child process has already terminated");
+    }
   }
 
-  /** Whether it was its `timeout` that ended the child. */
+  /** Whether it was its `timeout` that ended the child, or was to: see {@linkcode Child.endError}. */
   get timedOut(): boolean {
     return this.#ending.timedOut;
   }
@@ -188,7 +217,7 @@ export class Child implements AsyncDisposable {
   }
 
   /**
-   * Lets the program end while the child runs and while its piped streams are open, as
+   * Lets the program end while the child runs and while its streams or its terminal are open, as
    * `Deno.ChildProcess.unref` does. The child goes on then.
    */
   unref(): void {
@@ -197,8 +226,9 @@ export class Child implements AsyncDisposable {
 
   /**
    * Ends the child and its descendants, as {@linkcode killTree} does, with the cgroup whose path it
-   * was given, and the streams to them; a contained child with all that it has started. Resolves once
-   * that is done. What couldn't be ended of a contained child can be tried again.
+   * was given, and the streams to them; a contained child with all that it has started. Its terminal
+   * is hung up first. Resolves once that is done. What couldn't be ended of a contained child can be
+   * tried again.
    *
    * @throws {UnsupportedError} Before Linux 5.14 with a cgroup, after the tree has ended.
    * @throws {SyscallError} `EACCES` without the right to end the cgroup, after the tree has ended;
@@ -211,8 +241,15 @@ export class Child implements AsyncDisposable {
   }
 
   async #dispose(): Promise<void> {
+    // A program does not end before what it waits for here.
+    this.#keepAlive.ref();
     try {
-      await this.#ending.endTree();
+      // An interactive shell ignores SIGTERM, and ends when its terminal is hung up.
+      try {
+        this.terminal?.close();
+      } finally {
+        await this.#ending.endTree();
+      }
       await this.status;
       await this.#ending.settled;
     } finally {
@@ -220,7 +257,7 @@ export class Child implements AsyncDisposable {
       this.#pidfd?.close();
       this.#ending.release();
       this.#release();
-      await threadReturned();
+      await settled();
     }
   }
 
@@ -237,7 +274,7 @@ export class Child implements AsyncDisposable {
 
   #end(name: keyof PipeEnds): OwnedFd {
     const end = this.#ends[name];
-    if (!end) throw new TypeError(`Cannot get '${name}': '${name}' is not piped`);
+    if (!end) throw notPiped(name);
     return end;
   }
 }

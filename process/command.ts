@@ -5,10 +5,9 @@
  * @module
  */
 
-import { Errno } from "../ffi/errno.ts";
 import { isExecutable, isFile } from "../ffi/files.ts";
-import { launchFailure } from "../ffi/launch.ts";
-import { checkCText, checkInstance, pathText } from "../pidfd/arguments.ts";
+import { notExecutable, notFound } from "../ffi/launch_failure.ts";
+import { checkCText, pathText } from "../pidfd/arguments.ts";
 import { childEnvironment, type EnvironmentOptions } from "./environment.ts";
 
 /** Where programs are looked for if the environment has no PATH: execvp(3)'s own default. */
@@ -16,6 +15,7 @@ const DEFAULT_PATH = "/bin:/usr/bin";
 
 /** The part of the options that the command line depends on. */
 export interface CommandOptions extends EnvironmentOptions {
+  /** Arguments that are checked. */
   readonly args?: readonly string[];
   readonly argv0?: string;
   readonly cwd?: string | URL;
@@ -35,9 +35,6 @@ export function resolveCommand(command: string | URL, options: CommandOptions): 
   const { args = [], argv0 } = options;
   const name = filledPath("command", command);
   const cwd = options.cwd === undefined ? undefined : filledPath("options.cwd", options.cwd);
-  checkInstance("options.args", args, "an array", Array);
-  // By index: a hole is an argument, too, and no string.
-  for (let i = 0; i < args.length; i++) checkCText(`options.args[${i}]`, args[i]);
   if (argv0 !== undefined) checkCText("options.argv0", argv0);
   const { searchPath, strings } = childEnvironment(options);
   const path = name.includes("/") ? name : findProgram(name, cwd, searchPath ?? DEFAULT_PATH);
@@ -57,8 +54,8 @@ function findProgram(name: string, cwd: string | undefined, searchPath: string):
   const found = paths.find((path) => isExecutable(fromFolder(cwd, path)));
   if (found !== undefined) return found;
   const refused = paths.find((path) => isFile(fromFolder(cwd, path)));
-  if (refused !== undefined) throw launchFailure("execve", Errno.EACCES, refused);
-  throw launchFailure("execve", Errno.ENOENT, `${name} is not in the PATH`);
+  if (refused !== undefined) throw notExecutable(refused);
+  throw notFound(name);
 }
 
 /** Where a path leads in the child, which reads it from its own folder. */

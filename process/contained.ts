@@ -8,6 +8,7 @@
  * @module
  */
 
+import type { KeepAlive } from "../ffi/readiness.ts";
 import type { PidFd } from "../pidfd/pidfd.ts";
 import { within } from "../pidfd/terminate.ts";
 import type { CgroupFolder } from "./cgroup_folder.ts";
@@ -25,28 +26,38 @@ export interface Ending {
   readonly abort?: AbortSignal;
 }
 
-/** Ends all processes of a cgroup, and those that they start until then. */
-export async function endCgroup(folder: CgroupFolder, how: Ending): Promise<KilledTree> {
+/**
+ * Ends all processes of a cgroup, and those that they start until then.
+ *
+ * @param keepAlive Whether this keeps the program alive. Without this, it does.
+ */
+export async function endCgroup(
+  folder: CgroupFolder,
+  how: Ending,
+  keepAlive?: KeepAlive,
+): Promise<KilledTree> {
   const { signal, grace, abort } = how;
   folder.requireKill();
+  const waited = (time: number, event: (late: AbortSignal) => Promise<void>) =>
+    within(time, event, abort, keepAlive);
   const ended = new Map<string, KilledProcess>();
   const isGentle = signal !== SIGKILL && grace > 0;
   if (isGentle) {
     try {
       folder.setFrozen(true);
       // One that is held up in the kernel can't start others either.
-      await within(STOP_LIMIT, (late) => folder.until("frozen 1", late), abort);
+      await waited(STOP_LIMIT, (late) => folder.until("frozen 1", late, keepAlive));
       await each(folder, ended, (pidfd) => {
         if (!isRefused(pidfd, signal)) isRefused(pidfd, SIGCONT);
       });
     } finally {
       folder.setFrozen(false);
     }
-    await within(grace, (late) => folder.until("populated 0", late), abort);
+    await waited(grace, (late) => folder.until("populated 0", late, keepAlive));
   }
   // Those that are left or new. Whoever the kernel can't end is named.
   await each(folder, ended);
-  await within(STOP_LIMIT, (late) => folder.kill(late), abort);
+  await waited(STOP_LIMIT, (late) => folder.kill(late, keepAlive));
   const stuck = new Map<string, KilledProcess>();
   await each(folder, stuck);
   return {

@@ -17,6 +17,7 @@
  * @module
  */
 
+import type { KeepAlive } from "../ffi/readiness.ts";
 import { getpid, isThreadPidfd } from "../ffi/syscalls.ts";
 import { partsOf, type PidFd } from "../pidfd/pidfd.ts";
 import { signalNumber } from "../pidfd/signals.ts";
@@ -91,6 +92,7 @@ export class Tree implements Disposable {
   readonly #self = getpid();
   readonly #abort: AbortSignal | undefined;
   readonly #mark: Mark | undefined;
+  readonly #keepAlive: KeepAlive | undefined;
   readonly #turns = new Turns();
   /** The PIDs that the last search saw and could not get hold of. */
   #missed = new Set<number>();
@@ -98,10 +100,12 @@ export class Tree implements Disposable {
   /**
    * @param abort Rejects what waits for the tree.
    * @param mark A mark that its members have.
+   * @param keepAlive Whether that keeps the program alive. Without this, it does.
    */
-  constructor(root: PidFd, abort?: AbortSignal, mark?: Mark) {
+  constructor(root: PidFd, abort?: AbortSignal, keepAlive?: KeepAlive, mark?: Mark) {
     this.#abort = abort;
     this.#mark = mark;
+    this.#keepAlive = keepAlive;
     if (!root.isAlive()) return;
     // Nobody else can dispose of one that isn't made.
     using failed = new DisposableStack();
@@ -162,8 +166,7 @@ export class Tree implements Disposable {
     for (;;) {
       const left = Math.min(end - performance.now(), pause);
       if (left <= 0 || this.members.length === 0) return;
-      const ends = Promise.all(this.members.map(endOf));
-      await within(left, (late) => abortable(ends, late), this.#abort);
+      await this.#endWithin(left);
       const began = performance.now();
       await this.#askForChildren(signal);
       pause = Math.max(LOOK_AGAIN, (performance.now() - began) / LOOKS_SHARE);
@@ -172,11 +175,15 @@ export class Tree implements Disposable {
 
   /** Waits until all have ended that were killed, but for those that are stuck. */
   async ended(): Promise<void> {
-    for (let left = this.members; left.length > 0; left = this.members) {
-      const ends = Promise.all(left.map(endOf));
-      if (await within(STOP_LIMIT, (late) => abortable(ends, late), this.#abort)) return;
-      if (this.members.every(isStuck)) return;
+    while (this.members.length > 0) {
+      if (await this.#endWithin(STOP_LIMIT) || this.members.every(isStuck)) return;
     }
+  }
+
+  /** Waits for all members' ends, and returns whether they came in time. */
+  #endWithin(time: number): Promise<boolean> {
+    const ends = Promise.all(this.members.map((member) => endOf(member, this.#keepAlive)));
+    return within(time, (late) => abortable(ends, late), this.#abort, this.#keepAlive);
   }
 
   /** Sends a signal to all members. */

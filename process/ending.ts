@@ -19,6 +19,7 @@ import { type Signal, signalNumber } from "../pidfd/signals.ts";
 import { DEFAULT_GRACE, LONGEST_TIMER, terminate } from "../pidfd/terminate.ts";
 import type { CgroupFolder } from "./cgroup_folder.ts";
 import type { Containment } from "./containment.ts";
+import { unlessGone } from "./relatives.ts";
 import { endContained, endTree } from "./tree.ts";
 
 /** How a child is ended. */
@@ -63,6 +64,12 @@ export interface Bounds {
   readonly containment?: Containment;
 }
 
+/** Lets go of what was to end with a child. */
+export function closeBounds({ folder, containment }: Bounds): void {
+  folder?.[Symbol.dispose]();
+  containment?.[Symbol.dispose]();
+}
+
 /** The ending of one child. */
 export class Ending {
   readonly #owner: PidFd;
@@ -83,7 +90,7 @@ export class Ending {
     bounds.containment?.hold(owner);
   }
 
-  /** Whether it was the timeout that ended the child. */
+  /** Whether it was the timeout that ended the child, or that was to. */
   get timedOut(): boolean {
     return this.#timedOut;
   }
@@ -113,10 +120,7 @@ export class Ending {
   begin(): void {
     if (this.#hasBegun) return;
     this.#hasBegun = true;
-    this.#settled = this.#end().catch((error) => {
-      this.#error = error;
-      this.#timedOut = false;
-    });
+    this.#settled = this.#end().catch((error) => void (this.#error = error));
   }
 
   /** Resolves once nothing of what has begun is pending any more. */
@@ -125,40 +129,46 @@ export class Ending {
   }
 
   #expire(): void {
-    if (this.#hasBegun || partsOf(this.#owner).exit.hasEnded()) return;
+    if (this.#hasBegun) return;
     this.#timedOut = true;
     this.begin();
   }
 
   async #end(): Promise<void> {
-    if (this.#how.tree || this.#bounds.containment) return await this.endTree();
+    // Its status is about to be told: it has ended by itself.
+    if (partsOf(this.#owner).exit.hasEnded()) {
+      this.#timedOut = false;
+      return;
+    }
+    const isAll = this.#how.tree || this.#bounds.containment !== undefined;
+    if (isAll) return await this.endTree(this.#keepAlive);
     const { signal, grace } = this.#how;
     const { handle, exit } = partsOf(this.#owner);
     await terminate(handle, exit, { signal, grace }, this.#keepAlive);
   }
 
   /** Ends all that is to be ended, or what can be; throws what was in the way of the rest. */
-  async endTree(): Promise<void> {
+  async endTree(keepAlive?: KeepAlive): Promise<void> {
     const { signal, grace } = this.#how;
     const how = { signal: signalNumber("options.end.signal", signal), grace };
     const { containment, folder } = this.#bounds;
     try {
       using root = this.#owner.clone();
       if (containment) {
-        await endContained(root, how, containment);
+        await endContained(root, how, containment, keepAlive);
         this.#isContainmentOver = true;
         return;
       }
       try {
-        await endTree(root, how, folder);
+        await endTree(root, how, { folder, keepAlive });
       } catch (error) {
         // Where the cgroup can't be ended, as before Linux 5.14, the tree can.
-        if (folder) await endTree(root, how);
+        if (folder) await endTree(root, how, { keepAlive });
         throw error;
       }
     } catch (error) {
       // Where the others can't be found, for want of descriptors, say, the child ends at least.
-      if (this.#owner.isAlive()) this.#owner.kill();
+      unlessGone(() => this.#owner.isAlive() && this.#owner.kill());
       throw error;
     }
   }
@@ -166,8 +176,8 @@ export class Ending {
   /** Gives up what ends with the child. What couldn't be ended stays held, for another try. */
   release(): void {
     const { folder, containment } = this.#bounds;
-    folder?.[Symbol.dispose]();
-    if (this.#isContainmentOver) containment?.[Symbol.dispose]();
-    this.#bounds = this.#isContainmentOver ? {} : { containment };
+    const isOver = this.#isContainmentOver;
+    closeBounds({ folder, containment: isOver ? containment : undefined });
+    this.#bounds = isOver ? {} : { containment };
   }
 }

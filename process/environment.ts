@@ -7,7 +7,7 @@
 import { environment, type EnvironmentLine, nameOf } from "../ffi/environment.ts";
 import { stringVector } from "../ffi/steps.ts";
 import { checkBoolean, checkCText, checkRecord } from "../pidfd/arguments.ts";
-import { fromCString } from "../structs/cstring.ts";
+import { cString, fromCString } from "../structs/cstring.ts";
 
 /** A child's environment. */
 export interface ChildEnvironment {
@@ -23,8 +23,8 @@ export interface EnvironmentOptions {
   readonly clearEnv?: boolean;
 }
 
-/** The lines of an environment by their names; what is inherited stays as it is. */
-type Variables = Map<string, string | EnvironmentLine>;
+/** The lines of an environment by `nameOf`; what is inherited stays as it is. */
+type Variables = Map<string, EnvironmentLine>;
 
 /** Checks the options, and makes the environment. */
 export function childEnvironment(options: EnvironmentOptions): ChildEnvironment {
@@ -35,7 +35,10 @@ export function childEnvironment(options: EnvironmentOptions): ChildEnvironment 
   for (const [name, value] of changes) checkVariable(name, value);
   if (!clearEnv && changes.length === 0) return inherited();
   const variables: Variables = clearEnv ? new Map() : variablesOf(environment());
-  for (const [name, value] of changes) variables.set(name, `${name}=${value}`);
+  for (const [name, value] of changes) {
+    const line = cString(`${name}=${value}`, "options.env");
+    variables.set(nameOf(line), line);
+  }
   return make(variables);
 }
 
@@ -69,9 +72,8 @@ function variablesOf(lines: readonly EnvironmentLine[]): Variables {
 
 function make(variables: Variables): ChildEnvironment {
   const path = variables.get("PATH");
-  const text = typeof path === "object" ? fromCString(path) : path;
   return {
-    searchPath: text?.slice("PATH=".length),
+    searchPath: path && fromCString(path).slice("PATH=".length),
     strings: stringVector([...variables.values()], "options.env"),
   };
 }

@@ -10,6 +10,7 @@ import {
   getfdCall,
   idHandles,
   infoIoctl,
+  killOnCloseSpawn,
   namespaceIoctls,
   peerPidfds,
   pidfdOpenCall,
@@ -61,6 +62,11 @@ export interface Features {
    */
   cgroupSpawn: boolean;
   /**
+   * Children that the kernel kills when their last handle is closed: Linux 7.1. Without, no
+   * `killOnClose`; `parentDeathSignal` works.
+   */
+  killOnClose: boolean;
+  /**
    * By which means `contain` holds a child together with all that it starts: a cgroup of its own,
    * or a mark that all of them have (see {@linkcode SpawnOptions.contain}). False: by none.
    */
@@ -95,6 +101,7 @@ export function features(): Features {
     idHandles: idHandles.available,
     peerPidfds: peerPidfds.available,
     cgroupSpawn: cgroupSpawn.available,
+    killOnClose: killOnCloseSpawn.available,
     containment: containmentKind(),
   };
 }

@@ -35,7 +35,7 @@ export function identityOf({ uid, gid, groups, user }: IdentityOptions): Identit
       checkInteger(`options.groups[${i}]`, groups[i], 0, LAST_ID);
     }
   }
-  // A user's privileges include its groups: without them being named, there are none.
+  // Groups belong to a user. A new uid without `groups` gets none.
   if (user === undefined) {
     return { uid, gid, groups: groups ?? (uid === undefined ? undefined : "drop") };
   }

@@ -5,7 +5,7 @@
  */
 
 import { type Limit, RLIMITS } from "../ffi/steps.ts";
-import { checkOneOf, checkRecord, show } from "../pidfd/arguments.ts";
+import { checkOneOf, checkOptions, checkRecord, show } from "../pidfd/arguments.ts";
 
 /**
  * A resource that a process can be limited in: prlimit(1)'s names for the constants of
@@ -52,13 +52,19 @@ export function checkLimits(limits: Limits): Limit[] {
     checkOneOf("each name in options.limits", key, NAMES);
     if (value === undefined) continue;
     const name = `options.limits.${key}`;
-    const { soft, hard } = typeof value === "object" ? { ...value } : { soft: value, hard: value };
+    const { soft, hard } = pairOf(name, value);
     checkValue(name, soft);
     checkValue(name, hard);
     if (soft > hard) throw new RangeError(`${name} must not be soft above hard: ${soft} > ${hard}`);
     checked.push({ name: key as LimitName, soft, hard });
   }
   return checked;
+}
+
+function pairOf(name: string, value: number | LimitPair): LimitPair {
+  if (typeof value !== "object" || value === null) return { soft: value, hard: value };
+  checkOptions(name, value, ["soft", "hard"]);
+  return value;
 }
 
 function checkValue(name: string, value: unknown): void {

@@ -7,7 +7,8 @@
 
 import { infoIoctl, pidfsIds } from "../ffi/capabilities.ts";
 import { SyscallError } from "../ffi/errors.ts";
-import { PidFd } from "../pidfd/pidfd.ts";
+import type { KeepAlive } from "../ffi/readiness.ts";
+import { partsOf, PidFd } from "../pidfd/pidfd.ts";
 import { parseStat } from "../pidfd/proc_text.ts";
 import type { Mark } from "./mark.ts";
 import { parentOf, STOPPED, unlessGone, unlessHidden } from "./relatives.ts";
@@ -46,9 +47,9 @@ export interface Member {
 }
 
 /** Resolves at a member's end. However often it is asked, one wait is pending. */
-export function endOf(member: Member): Promise<void> {
+export function endOf(member: Member, keepAlive?: KeepAlive): Promise<void> {
   if (member.end) return member.end;
-  member.end = member.pidfd.exited();
+  member.end = partsOf(member.pidfd).exit.exited({}, keepAlive);
   // Nobody may be waiting any more when its handle is closed.
   member.end.catch(() => {});
   return member.end;

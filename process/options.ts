@@ -4,7 +4,7 @@
  * @module
  */
 
-import { checkInstance, checkRecord } from "../pidfd/arguments.ts";
+import { checkCText, checkInstance, checkRecord } from "../pidfd/arguments.ts";
 import type { OwnedFd } from "../pidfd/owned_fd.ts";
 import type { PidFd } from "../pidfd/pidfd.ts";
 import type { Signal } from "../pidfd/signals.ts";
@@ -12,6 +12,7 @@ import type { Cgroup } from "./cgroup.ts";
 import type { EndOptions } from "./ending.ts";
 import type { Limits } from "./limits.ts";
 import type { Stdio } from "./stdio.ts";
+import type { TerminalOptions } from "./terminal.ts";
 
 /** Options for {@linkcode spawn}: those of `Deno.Command` for `spawn()`, and more. */
 export interface SpawnOptions {
@@ -24,15 +25,26 @@ export interface SpawnOptions {
    * rights of the child's user.
    */
   cwd?: string | URL;
-  /** Environment variables, in addition to this program's own. */
+  /**
+   * Environment variables, in addition to this program's own. Without `--allow-env` the variables are
+   * read from memory: if a worker sets one at that moment, the child can get a mixture of old and new.
+   */
   env?: Record<string, string>;
   /** Whether it gets `env` alone, and none of this program's own environment variables. */
   clearEnv?: boolean;
-  /** Its standard input: `"inherit"` unless told otherwise. */
+  /** Its standard input: `"inherit"` unless told otherwise, or the terminal if it has one. */
   stdin?: Stdio;
-  /** Its standard output: `"inherit"` unless told otherwise. */
+  /**
+   * What is written to its standard input, which then ends. Then `stdin` is piped. Bytes are not
+   * copied: they must stay as they are until they are written.
+   */
+  input?: string | Uint8Array;
+  /** Its standard output: `"inherit"` unless told otherwise, or the terminal if it has one. */
   stdout?: Stdio;
-  /** Its standard error: `"inherit"` unless told otherwise; `"stdout"` for wherever that goes. */
+  /**
+   * Its standard error: `"inherit"` unless told otherwise, or the terminal if it has one;
+   * `"stdout"` for wherever that goes.
+   */
   stderr?: Stdio | "stdout";
   /**
    * Further descriptors that it gets, by the number that they have there (3 or more): this is
@@ -41,20 +53,33 @@ export interface SpawnOptions {
   fds?: Record<number, OwnedFd | PidFd | number>;
   /** Whether it leads a session of its own (setsid(2)), away from this program's terminal. */
   detached?: boolean;
-  /** The process group that it joins (setpgid(2)); 0 for one of its own. */
+  /**
+   * The process group that it joins (setpgid(2)); 0 for one of its own, which it has with `detached`
+   * in any case.
+   */
   processGroup?: number;
+  /**
+   * Whether it has a terminal of its own: {@linkcode Child.terminal} is what a person in front of
+   * it sees and types. Those of its standard streams that no other option speaks of are that
+   * terminal. It leads a new session and process group, as with `detached`, which the terminal
+   * controls: Ctrl-C, job control and `/dev/tty` work. It can't join a `processGroup`.
+   *
+   * The environment isn't changed: what can't be displayed by what shows the terminal's output
+   * takes another `TERM` (`env: { TERM: "dumb" }`).
+   */
+  terminal?: boolean | TerminalOptions;
   /**
    * The cgroup (version 2), or the path of its folder, that it is in from the beginning: it is born
    * there from Linux 5.7 on, and before it moves there before all else. That takes write access to
    * the cgroup.
    *
    * A {@linkcode Cgroup} ends when its owner says so. A path stands for a cgroup that is the child's
-   * own: whoever disposes of the child ends all that is in there, which needs Linux 5.14; until then
-   * a descriptor holds the folder. With `contain` it is only where the child is.
+   * own: disposal of the child ends all that is in there, which needs Linux 5.14; until then a
+   * descriptor holds the folder. With `contain` it is only where the child is.
    *
-   * Best a new one for each: on some kernels (6.18.44; neither 6.12.117 nor 7.3.4) whoever is born
-   * into it gets SIGKILL at once if `cgroup.kill` was used before, as disposal does if any process
-   * is left there once the tree has ended.
+   * Best a new one for each: on some kernels (6.18.44; neither 6.12.117 nor 7.3.4) a process that is
+   * born into it gets SIGKILL at once if `cgroup.kill` was used before, as disposal does if any
+   * process is left there once the tree has ended.
    */
   cgroup?: string | Cgroup;
   /**
@@ -79,7 +104,8 @@ export interface SpawnOptions {
   contain?: boolean;
   /**
    * The ID of its user: real, effective and saved (setresuid(2)). Without `groups`, its
-   * supplementary groups are dropped; a program that isn't root and may not do that keeps them.
+   * supplementary groups are dropped. A program that may not drop them can give its own `uid` alone:
+   * then they stay.
    */
   uid?: number;
   /** The ID of its group: real, effective and saved (setresgid(2)). */
@@ -98,8 +124,9 @@ export interface SpawnOptions {
   /** Resource limits by prlimit(1)'s names; a number is both the soft and the hard limit. */
   limits?: Limits;
   /**
-   * Whether neither it nor a descendant can gain privileges by what it executes, set-user-ID
-   * programs say ({@link https://man7.org/linux/man-pages/man2/PR_SET_NO_NEW_PRIVS.2const.html |
+   * Whether neither it nor a descendant can gain privileges by what it executes, such as a
+   * set-user-ID program
+   * ({@link https://man7.org/linux/man-pages/man2/PR_SET_NO_NEW_PRIVS.2const.html |
    * PR_SET_NO_NEW_PRIVS(2const)}).
    */
   noNewPrivileges?: boolean;
@@ -112,13 +139,40 @@ export interface SpawnOptions {
    */
   parentDeathSignal?: Signal;
   /**
+   * Whether the kernel kills it by SIGKILL when its last handle is closed, however this program
+   * ends: by its last line, an error, `Deno.exit` or SIGKILL. What the child has started goes on.
+   *
+   * The first of its handles is the library's own, which is open until the child has ended, or the
+   * program. `child.pidfd` is a duplicate of that, and so is each clone, and what another process
+   * gets by `fds`, over a socket or by `getRemoteFd`. The child lives as long as any of them is open
+   * anywhere. So it doesn't end when `child.pidfd` is closed, nor when the `Child` is garbage; and
+   * it outlives this program where another one holds such a duplicate, until that one closes it.
+   * A handle by `PidFd.fromPid`, `fromId`, `fromRef` or `FdSocket.peer` is no duplicate, and keeps
+   * nothing alive.
+   *
+   * A worker's child goes on when the worker is terminated: `parentDeathSignal` ends it then.
+   *
+   * The kernel reaps the child. From its end on, its PID can be another process's, its status has
+   * no `usage`, and no SIGCHLD is sent.
+   *
+   * Without CAP_SYS_ADMIN the child can't gain privileges, as if by `noNewPrivileges`, and with
+   * `noNewPrivileges: false` it is not started (`EPERM`): or else anybody could kill a program that
+   * has more rights.
+   *
+   * Needs Linux 7.1, with PIDFD_GET_INFO and clone3 not forbidden by a sandbox; see
+   * `features().killOnClose`. Without, `spawn` throws an {@linkcode UnsupportedError} and starts
+   * nothing. Source: CLONE_PIDFD_AUTOKILL in `<linux/sched.h>`.
+   */
+  killOnClose?: boolean;
+  /**
    * Ends the process when it aborts, in the way that `end` tells. If the process refuses that, as
    * one with more rights can, it goes on, and {@linkcode Child.endError} tells why.
    */
   signal?: AbortSignal;
   /**
    * How long it may run, in milliseconds from its start. Then it is ended in the way that `end`
-   * tells, and {@linkcode Child.timedOut} is true.
+   * tells, and {@linkcode Child.timedOut} is true. A descendant can hold its output open for
+   * longer: {@linkcode Child.output} has `waitDelay` for that.
    */
   timeout?: number;
   /** How it is ended: by an abort of `signal`, after `timeout`, and at disposal. */
@@ -141,6 +195,8 @@ const KNOWN: Readonly<Record<keyof SpawnOptions, true>> = {
   fds: true,
   gid: true,
   groups: true,
+  input: true,
+  killOnClose: true,
   limits: true,
   nice: true,
   noNewPrivileges: true,
@@ -150,6 +206,7 @@ const KNOWN: Readonly<Record<keyof SpawnOptions, true>> = {
   stderr: true,
   stdin: true,
   stdout: true,
+  terminal: true,
   uid: true,
   timeout: true,
   umask: true,
@@ -157,35 +214,73 @@ const KNOWN: Readonly<Record<keyof SpawnOptions, true>> = {
   windowsRawArguments: true,
 };
 
+const NAMES = Object.keys(KNOWN) as readonly (keyof SpawnOptions)[];
+
 /** The options of a call of either form, once none is unknown. */
 export function optionsOf(
   first: readonly string[] | SpawnOptions | undefined,
   second: Omit<SpawnOptions, "args"> | undefined,
 ): SpawnOptions {
-  if (!Array.isArray(first)) {
-    if (second !== undefined) checkInstance("args", first, "an array", Array);
-    return checkNames((first === undefined ? {} : first) as SpawnOptions);
+  if (second === undefined && !Array.isArray(first)) {
+    const options = read((first === undefined ? {} : first) as SpawnOptions);
+    return {
+      ...options,
+      args: argumentsOf("options.args", options.args === undefined ? [] : options.args),
+    };
   }
-  const options = checkNames(second === undefined ? {} : second);
+  const args = argumentsOf("args", first);
+  const options = read(second === undefined ? {} : second);
   if (options.args !== undefined) {
-    throw new TypeError("options.args must not be given where the arguments stand before");
+    // The words are Deno's: programs that come from there may look for them.
+    throw new TypeError(
+      "Passing 'args' in options is not allowed when args are passed as a separate argument",
+    );
   }
-  return { ...options, args: [...first] };
+  return { ...options, args };
 }
 
-function checkNames(options: SpawnOptions): SpawnOptions {
+/** A copy of the arguments that is checked: what is checked is what the child gets. */
+function argumentsOf(name: string, args: unknown): string[] {
+  checkInstance(name, args, "an array", Array);
+  const copy = [...args as unknown[]];
+  // By index: a hole is an argument, too, and no string.
+  for (let i = 0; i < copy.length; i++) checkCText(`${name}[${i}]`, copy[i]);
+  return copy as string[];
+}
+
+/**
+ * Reads every option once, and returns a record of all. A getter can give another value each time,
+ * and a copy by spreading would lose the options that an object inherits: with `uid` lost, a
+ * command would run as root.
+ */
+function read(options: SpawnOptions): SpawnOptions {
   checkRecord("options", options);
-  // Those that it inherits count as well, as they do where it is read.
   for (const name in options) {
-    if (Object.hasOwn(KNOWN, name)) continue;
-    throw new TypeError(`options.${name} is unknown: the nearest option is "${nearest(name)}"`);
+    if (Object.hasOwn(KNOWN, name) || !has(options, name)) continue;
+    const near = nearest(name);
+    const advice = near === undefined ? "" : `: the nearest option is "${near}"`;
+    throw new TypeError(`options.${name} is unknown${advice}`);
   }
-  return options;
+  const record: Record<string, unknown> = {};
+  for (const name of NAMES) record[name] = has(options, name) ? options[name] : undefined;
+  return record;
 }
 
-function nearest(name: string): string {
-  const distances = Object.keys(KNOWN).map((known) => [distance(name, known), known] as const);
-  return distances.reduce((least, other) => other[0] < least[0] ? other : least)[1];
+/** Whether an object has a property of its own or inherits it, other than from `Object.prototype`. */
+function has(object: object | null, name: string): boolean {
+  // What other code has put there is in every object, and nobody's option.
+  while (object !== null && object !== Object.prototype) {
+    if (Object.hasOwn(object, name)) return true;
+    object = Object.getPrototypeOf(object);
+  }
+  return false;
+}
+
+/** The option with the most similar name, if at least half of that is the same. */
+function nearest(name: string): string | undefined {
+  const distances = NAMES.map((known) => [distance(name, known), known] as const);
+  const [least, known] = distances.reduce((least, other) => other[0] < least[0] ? other : least);
+  return least <= Math.max(name.length, known.length) / 2 ? known : undefined;
 }
 
 /** How many letters have to be inserted, left out or replaced, their case aside (Levenshtein). */

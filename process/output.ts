@@ -9,8 +9,10 @@
  */
 
 import { checkDuration, checkOptions } from "../pidfd/arguments.ts";
+import { joined } from "../pidfd/collect.ts";
 import type { ExitStatus } from "../pidfd/exit_status.ts";
 import { LONGEST_TIMER } from "../pidfd/terminate.ts";
+import { type ChildOutput, outputOf } from "./child_output.ts";
 
 /** Options for {@linkcode Child.output}. */
 export interface OutputOptions {
@@ -24,16 +26,6 @@ export interface OutputOptions {
    * `timeout`. Without it, any number.
    */
   maxBytes?: number;
-}
-
-/** What {@linkcode Child.output} collects: the exit status, and all that the child wrote. */
-export interface ChildOutput extends ExitStatus {
-  /** What it wrote to its standard output. */
-  readonly stdout: Uint8Array<ArrayBuffer>;
-  /** What it wrote to its standard error. */
-  readonly stderr: Uint8Array<ArrayBuffer>;
-  /** Whether there was more: behind `maxBytes`, or after `waitDelay`. */
-  readonly truncated: boolean;
 }
 
 /** What is to be collected. */
@@ -55,19 +47,20 @@ export async function collectOutput(
   checkDuration("options.waitDelay", waitDelay);
   checkDuration("options.maxBytes", maxBytes);
   // Before either is taken: one that can't be would leave the other locked.
-  if (stdout?.locked || stderr?.locked) {
-    throw new TypeError("Cannot collect output: a stream is being read already");
+  for (const [name, stream] of Object.entries({ stdout, stderr })) {
+    if (stream?.locked) throw new TypeError(`Cannot collect output: '${name}' is locked`);
   }
-  const collections = [stdout, stderr].map((stream) => new Collection(stream, maxBytes, end));
+  const collect = (stream: typeof stdout) => stream && new Collection(stream, maxBytes, end);
+  const [out, err] = [collect(stdout), collect(stderr)];
+  const collections = [out, err].filter((one) => one !== undefined);
   const complete = Promise.all(collections.map(({ complete }) => complete));
   const [result] = await Promise.all([
     status,
     complete,
     status.then(() => cutAfter(waitDelay, collections, complete)),
   ]);
-  const [out, err] = collections;
-  const truncated = out.isCut || err.isCut;
-  return { ...result, stdout: out.bytes(), stderr: err.bytes(), truncated };
+  const truncated = collections.some(({ isCut }) => isCut);
+  return outputOf(result, { stdout: out?.bytes(), stderr: err?.bytes(), truncated });
 }
 
 /** Cuts collections short that aren't complete in time. */
@@ -88,18 +81,18 @@ function cutAfter(
 class Collection {
   /** Resolves at the stream's end, or once it was cut short. */
   readonly complete: Promise<void>;
-  readonly #reader: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>> | undefined;
+  readonly #reader: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>;
   readonly #chunks: Uint8Array<ArrayBuffer>[] = [];
   #length = 0;
   #isComplete = false;
   #isCut = false;
 
   constructor(
-    stream: ReadableStream<Uint8Array<ArrayBuffer>> | undefined,
+    stream: ReadableStream<Uint8Array<ArrayBuffer>>,
     most: number,
     tooMuch: () => void,
   ) {
-    this.#reader = stream?.getReader();
+    this.#reader = stream.getReader();
     this.complete = this.#collect(most, tooMuch);
   }
 
@@ -108,14 +101,7 @@ class Collection {
   }
 
   bytes(): Uint8Array<ArrayBuffer> {
-    if (this.#chunks.length === 1) return this.#chunks[0];
-    const bytes = new Uint8Array(new ArrayBuffer(this.#length));
-    let offset = 0;
-    for (const chunk of this.#chunks) {
-      bytes.set(chunk, offset);
-      offset += chunk.length;
-    }
-    return bytes;
+    return joined(this.#chunks);
   }
 
   /** Takes no more. Whoever goes on writing gets EPIPE. */
@@ -123,22 +109,20 @@ class Collection {
     if (this.#isComplete || this.#isCut) return;
     this.#isCut = true;
     // A read that is pending ends by that, as if it were the end of the stream.
-    this.#reader?.cancel().catch(() => {});
+    this.#reader.cancel().catch(() => {});
   }
 
   async #collect(most: number, tooMuch: () => void): Promise<void> {
     const reader = this.#reader;
-    if (reader !== undefined) {
-      for (let next = await reader.read(); !next.done; next = await reader.read()) {
-        const room = most - this.#length;
-        const chunk = next.value.length > room ? next.value.subarray(0, room) : next.value;
-        this.#chunks.push(chunk);
-        this.#length += chunk.length;
-        if (chunk.length === next.value.length) continue;
-        this.cut();
-        tooMuch();
-        break;
-      }
+    for (let next = await reader.read(); !next.done; next = await reader.read()) {
+      const room = most - this.#length;
+      const chunk = next.value.length > room ? next.value.subarray(0, room) : next.value;
+      this.#chunks.push(chunk);
+      this.#length += chunk.length;
+      if (chunk.length === next.value.length) continue;
+      this.cut();
+      tooMuch();
+      break;
     }
     this.#isComplete = true;
   }

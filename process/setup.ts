@@ -17,9 +17,11 @@ import {
   closeRange,
   dup3,
   execve,
+  giveTo,
   type Limit,
   prlimit,
   requireParent,
+  setControllingTerminal,
   setgroups,
   setNoNewPrivileges,
   setParentDeathSignal,
@@ -34,7 +36,7 @@ import {
   unblockSignals,
   write,
 } from "../ffi/steps.ts";
-import { getpid } from "../ffi/syscalls.ts";
+import { getpid, isOwnUser } from "../ffi/syscalls.ts";
 
 /** What a child is to be. */
 export interface ChildPlan {
@@ -47,8 +49,12 @@ export interface ChildPlan {
   readonly cwd?: string;
   /** Each fd that it gets, and the fd of ours that it is a duplicate of. */
   readonly fds: ReadonlyMap<number, number>;
+  /** Those of them that go on to it by themselves: the same fds of ours, not close-on-exec. */
+  readonly inherited?: ReadonlySet<number>;
   /** Whether it leads a new session. */
   readonly session?: boolean;
+  /** An fd of the far end of the terminal that is to control its session, which is a new one. */
+  readonly terminal?: number;
   /** The process group that it joins; 0 for one of its own. */
   readonly processGroup?: number;
   /** An fd of the folder of the cgroup that it is to be in. */
@@ -57,7 +63,7 @@ export interface ChildPlan {
   readonly limits?: readonly Limit[];
   /** The limit that it is marked with: see mark.ts. */
   readonly mark?: bigint;
-  /** The supplementary groups; `"drop"`: none, where this program may drop them. */
+  /** The supplementary groups; `"drop"`: none, if a change of user is not to bring them along. */
   readonly groups?: readonly number[] | "drop";
   readonly gid?: number;
   readonly uid?: number;
@@ -65,6 +71,8 @@ export interface ChildPlan {
   /** The signal that it gets when the thread ends that it was started by. */
   readonly parentDeathSignal?: number;
   readonly noNewPrivileges?: boolean;
+  /** Whether the kernel kills it when its last handle is closed; see `Launch` for privileges. */
+  readonly killOnClose?: boolean;
 }
 
 /**
@@ -73,52 +81,64 @@ export interface ChildPlan {
  * @param cgroupProcs An fd of `cgroup.procs` of the cgroup that the child moves to, if it isn't
  *   born there.
  */
-export function* setUp(plan: ChildPlan, cgroupProcs?: number): Generator<Step> {
-  // Its place among others. 0 is whoever writes it.
-  if (cgroupProcs !== undefined) yield write(cgroupProcs, "0", "cgroup.procs");
-  if (plan.session) yield setsid();
-  if (plan.processGroup !== undefined) yield setpgid(plan.processGroup);
+export function setUp(plan: ChildPlan, cgroupProcs?: number): Step[] {
+  const steps: Step[] = [];
+
+  // Its place among others. 0 stands for the process that writes it.
+  if (cgroupProcs !== undefined) steps.push(write(cgroupProcs, "0", "cgroup.procs"));
+  if (plan.session || plan.terminal !== undefined) steps.push(setsid());
+  if (plan.terminal !== undefined) {
+    steps.push(setControllingTerminal(plan.terminal));
+    // So that its user may open it by its path, as programs do that need it for themselves.
+    if (plan.uid !== undefined) steps.push(giveTo(plan.uid, plan.terminal, "terminal"));
+  }
+  if (plan.processGroup !== undefined) steps.push(setpgid(plan.processGroup));
 
   // Its descriptors, before a limit on them, and nothing beside them: other code can have opened
   // some that aren't close-on-exec.
   for (const [target, fd] of plan.fds) {
-    yield target === fd ? clearCloseOnExec(fd) : dup3(fd, target);
+    if (target !== fd) steps.push(dup3(fd, target));
+    else if (!plan.inherited?.has(fd)) steps.push(clearCloseOnExec(fd));
   }
-  for (const [first, last] of gaps(plan.fds.keys())) yield closeRange(first, last, ownFds);
+  for (const [first, last] of gaps(plan.fds.keys())) steps.push(closeRange(first, last, ownFds));
 
   // What this program may have the privileges for, and the child not any more.
-  if (plan.nice !== undefined) yield setpriority(plan.nice);
-  for (const limit of plan.limits ?? []) yield prlimit(limit);
-  if (plan.mark !== undefined) yield setRssLimit(plan.mark);
+  if (plan.nice !== undefined) steps.push(setpriority(plan.nice));
+  for (const limit of plan.limits ?? []) steps.push(prlimit(limit));
+  if (plan.mark !== undefined) steps.push(setRssLimit(plan.mark));
 
-  // Its user. Each of the three needs privileges that the next one takes away.
-  if (plan.groups === "drop") yield setgroups([], { isOptional: true });
-  else if (plan.groups !== undefined) yield setgroups(plan.groups);
-  if (plan.gid !== undefined) yield setresgid(plan.gid);
-  if (plan.uid !== undefined) yield setresuid(plan.uid);
+  // Its user. Each of the three needs privileges that the next one takes away. Without the right to
+  // drop its groups, a child keeps them only with this program's own user.
+  if (plan.groups === "drop") {
+    steps.push(setgroups([], { isOptional: plan.uid !== undefined && isOwnUser(plan.uid) }));
+  }
+  if (Array.isArray(plan.groups)) steps.push(setgroups(plan.groups));
+  if (plan.gid !== undefined) steps.push(setresgid(plan.gid));
+  if (plan.uid !== undefined) steps.push(setresuid(plan.uid));
 
   // With that user's rights.
-  if (plan.umask !== undefined) yield umask(plan.umask);
-  if (plan.cwd !== undefined) yield chdir(plan.cwd);
+  if (plan.umask !== undefined) steps.push(umask(plan.umask));
+  if (plan.cwd !== undefined) steps.push(chdir(plan.cwd));
 
   // The kernel forgets the signal when the user changes. And if this program ended before it was
   // set, nobody sends it any more.
   if (plan.parentDeathSignal !== undefined) {
-    yield setParentDeathSignal(plan.parentDeathSignal);
-    if (isInOurNamespace()) yield requireParent(getpid());
+    steps.push(setParentDeathSignal(plan.parentDeathSignal));
+    if (childSeesItsParent()) steps.push(requireParent(getpid()));
   }
-  if (plan.noNewPrivileges) yield setNoNewPrivileges();
+  if (plan.noNewPrivileges) steps.push(setNoNewPrivileges());
 
   // No handler is left that a signal could call in the memory that this program shares with it.
-  yield unblockSignals();
-  yield execve(plan.path, plan.argv, plan.environment);
+  steps.push(unblockSignals());
+  steps.push(execve(plan.path, plan.argv, plan.environment));
+  return steps;
 }
 
 /**
- * Whether children of this thread are in its own PID namespace. In another one they see no parent,
- * and so can't see either that it has ended.
+ * Whether a child of this thread sees its parent: in another PID namespace it does not, and can't see
+ * either that the parent has ended.
  */
-function isInOurNamespace(): boolean {
+function childSeesItsParent(): boolean {
   const own = namespaceLink("pid");
   return own === undefined || own === namespaceLink("pid_for_children");
 }

@@ -5,25 +5,31 @@
  */
 
 import { prepare } from "../ffi/readiness.ts";
+import type { TerminalSize } from "../ffi/terminals.ts";
 import { setChildSubreaper } from "../ffi/syscalls.ts";
 import { checkBoolean, checkInteger } from "../pidfd/arguments.ts";
 import { ownChild, type PidFd } from "../pidfd/pidfd.ts";
 import { type Signal, signalNumber } from "../pidfd/signals.ts";
 import { checkCgroup, openFolder } from "./cgroup.ts";
-import { type Child, createChild } from "./child.ts";
-import { resolveCommand } from "./command.ts";
+import { type Child, createChild, type Start } from "./child.ts";
+import { resolveCommand, type ResolvedCommand } from "./command.ts";
 import { Containment } from "./containment.ts";
-import { type Bounds, endPlanOf } from "./ending.ts";
+import { type Bounds, closeBounds, endPlanOf } from "./ending.ts";
 import { identityOf } from "./identity.ts";
+import { inputOf } from "./input.ts";
 import { checkLimits } from "./limits.ts";
 import { optionsOf, type SpawnOptions } from "./options.ts";
+import { unlessGone } from "./relatives.ts";
 import type { ChildPlan } from "./setup.ts";
 import { start } from "./start.ts";
+import { startFailure } from "./start_failure.ts";
 import { closeEnds, wire } from "./stdio.ts";
+import { terminalSize } from "./terminal.ts";
 
 /**
  * Starts a process. Its handle is there from the first instant, and reaps it when it has ended,
- * but not in the same turn of the event loop: until then the PID is the process's in any case.
+ * but not in the same turn of the event loop: until then the PID is the process's in any case. One
+ * with `killOnClose` is reaped by the kernel, at its end.
  *
  * It gets default signal actions, no blocked signal, and no descriptor but its standard
  * streams and those in `fds`. This program stands still until the process executes its command:
@@ -32,14 +38,15 @@ import { closeEnds, wire } from "./stdio.ts";
  *
  * @param command A path if it has a slash in it; otherwise a name that is looked up in the PATH
  *   that the process gets.
- * @throws {SyscallError} If it can't be started. The message names the step that failed and what it
- *   was about: `spawn: chdir: ENOENT: No such file or directory (/nope)`. `syscall` is that
- *   step's call. Nothing is left behind.
+ * @throws {SyscallError} If it can't be started. The message names the command, the step that failed and
+ *   what it was about: `Failed to spawn 'ls': No such cwd: chdir: ENOENT: No such file or
+ *   directory (/nope)`. `syscall` is that step's call. It is an instance of the class that Deno
+ *   throws, too: `Deno.errors.NotFound`, `PermissionDenied`, … Nothing is left behind.
  * @throws {TypeError} If an option is unknown or has the wrong type, or a string has a NUL byte or
  *   half of a surrogate pair in it.
  * @throws {RangeError} If an option has a value that it can't have.
  * @throws {UnsupportedError} If a sandbox allows neither of the calls that processes are born by
- *   with a pidfd, or no executable memory.
+ *   with a pidfd, or no executable memory; for `killOnClose` before Linux 7.1.
  *
  * @example
  * ```ts
@@ -75,12 +82,52 @@ export function spawn(
   argsOrOptions?: readonly string[] | SpawnOptions,
   optionsBehind?: Omit<SpawnOptions, "args">,
 ): Child {
-  const options = optionsOf(argsOrOptions, optionsBehind);
+  return begin(command, optionsOf(argsOrOptions, optionsBehind), createChild);
+}
+
+/**
+ * Starts a process, and hands it on with all that belongs to it.
+ *
+ * @param use Takes it over. If that fails, the process ends at once.
+ */
+export function begin<T>(
+  command: string | URL,
+  options: SpawnOptions,
+  use: (start: Start) => T,
+): T {
+  const input = inputOf(options);
   const end = endPlanOf(options);
   end.signal?.throwIfAborted();
-  const plan = { ...rightsOf(options), ...resolveCommand(command, options) };
-  const { fds, ends, release } = wire(options);
-  // Those that are closed in any case, and those that are the child's if there is one.
+  const child = startChild(command, input ? { ...options, stdin: "piped" } : options);
+  try {
+    return hold(child.pidfd, (owner) => use({ ...child, owner, input, end }));
+  } catch (error) {
+    closeEnds(child.ends);
+    closeBounds(child.bounds);
+    throw error;
+  }
+}
+
+/** A process that nobody holds so far. */
+type Unheld = Pick<Start, "pid" | "ends" | "bounds"> & { readonly pidfd: number };
+
+function startChild(command: string | URL, options: SpawnOptions): Unheld {
+  const size = terminalSize(options.terminal);
+  try {
+    return startWired(rightsOf(options), resolveCommand(command, options), options, size);
+  } catch (error) {
+    throw startFailure(command, error);
+  }
+}
+
+function startWired(
+  rights: ReturnType<typeof rightsOf>,
+  resolved: ResolvedCommand,
+  options: SpawnOptions,
+  size: TerminalSize | undefined,
+): Unheld {
+  const { fds, inherited, ends, release } = wire(options, size);
+  // What is closed in any case, and what is the child's if there is one.
   using passing = new DisposableStack();
   using failed = new DisposableStack();
   passing.defer(release);
@@ -88,10 +135,10 @@ export function spawn(
   // Whatever can't be had to wait for the child is an error before there is one.
   prepare();
   const { bounds, ...place } = placeOf(options, passing, failed);
-  const { pid, pidfd } = start({ ...plan, ...place, fds });
-  const child = hold(pidfd, (owner) => createChild({ pid, owner, ends, bounds, end }));
+  const plan = { ...rights, ...resolved, ...place, fds, inherited };
+  const { pid, pidfd } = start({ ...plan, terminal: ends.terminal?.far.fd });
   failed.move();
-  return child;
+  return { pid, pidfd, ends, bounds };
 }
 
 /** Where the child is born, and what ends with it. */
@@ -116,8 +163,9 @@ function placeOf(
 /** Checks what the child is among others, and what it may do. */
 function rightsOf(
   options: SpawnOptions,
-): Omit<ChildPlan, "path" | "argv" | "environment" | "fds" | "cgroup"> {
-  const { cgroup, contain = false, detached = false, noNewPrivileges = false } = options;
+): Omit<ChildPlan, keyof ResolvedCommand | "fds" | "inherited" | "cgroup"> {
+  const { cgroup, contain = false, detached = false, killOnClose = false } = options;
+  const { noNewPrivileges } = options;
   const { limits, nice, parentDeathSignal, processGroup, umask } = options;
   if (cgroup !== undefined) checkCgroup("options.cgroup", cgroup);
   checkBoolean("options.contain", contain);
@@ -125,20 +173,33 @@ function rightsOf(
     throw new TypeError("options.limits.rss must not be given with contain, which uses it");
   }
   checkBoolean("options.detached", detached);
-  checkBoolean("options.noNewPrivileges", noNewPrivileges);
+  checkBoolean("options.killOnClose", killOnClose);
+  if (noNewPrivileges !== undefined) {
+    checkBoolean("options.noNewPrivileges", noNewPrivileges);
+  }
   if (processGroup !== undefined) {
     checkInteger("options.processGroup", processGroup, 0, 2 ** 31 - 1);
+    if (detached && processGroup !== 0) {
+      throw new TypeError(
+        "options.processGroup must be 0 with options.detached: a session's leader leads a group, too",
+      );
+    }
+    if (options.terminal) {
+      throw new TypeError("options.processGroup can't go together with options.terminal");
+    }
   }
   if (umask !== undefined) checkInteger("options.umask", umask, 0, 0o777);
   if (nice !== undefined) checkInteger("options.nice", nice, -20, 19);
   return {
     ...identityOf(options),
     session: detached,
-    processGroup,
+    // A session's leader has a group of its own, and must not ask for one.
+    processGroup: detached ? undefined : processGroup,
     umask,
     nice,
-    limits: limits && checkLimits(limits),
+    limits: limits === undefined ? undefined : checkLimits(limits),
     noNewPrivileges,
+    killOnClose,
     parentDeathSignal: parentDeathSignal === undefined
       ? undefined
       : deadlySignal("options.parentDeathSignal", parentDeathSignal),
@@ -153,13 +214,14 @@ function deadlySignal(name: string, signal: Signal): number {
 }
 
 /** A child that can't be held after all does not stay. */
-function hold(pidfd: number, use: (owner: PidFd) => Child): Child {
+function hold<T>(pidfd: number, use: (owner: PidFd) => T): T {
   const owner = ownChild(pidfd);
   try {
     return use(owner);
   } catch (error) {
     try {
-      owner.kill();
+      // One that the kernel reaps can be gone by now.
+      unlessGone(() => owner.kill());
       owner.waitSync();
     } finally {
       owner.close();
@@ -174,7 +236,7 @@ function hold(pidfd: number, use: (owner: PidFd) => Child): Child {
  * too: nothing that this program has started can leave its tree. To end one child with all that it
  * has started it takes no subreaper: see {@linkcode SpawnOptions.contain}.
  *
- * Whoever turns it on has the duty to reap them: such a child's handle comes from
+ * A program that turns it on has the duty to reap them: such a child's handle comes from
  * {@linkcode PidFd.fromPid}, and its `wait({ reap: true })`.
  *
  * See {@link https://man7.org/linux/man-pages/man2/PR_SET_CHILD_SUBREAPER.2const.html |

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { cgroupSpawn } from "../ffi/capabilities.ts";
+import { cgroupSpawn, killOnCloseSpawn } from "../ffi/capabilities.ts";
 import { SyscallError } from "../ffi/errors.ts";
 import { discard, O_WRONLY, openat } from "../ffi/files.ts";
 import { launch, type Launched } from "../ffi/launch.ts";
@@ -17,8 +17,12 @@ const SHELL = "/bin/sh";
  * Starts a child, and returns once it executes its program.
  *
  * @throws {SyscallError} If it can't be started, with the step that failed.
+ * @throws {UnsupportedError} For `killOnClose` before Linux 7.1.
  */
 export function start(plan: ChildPlan): Launched {
+  if (plan.killOnClose) {
+    killOnCloseSpawn.require("parentDeathSignal works before; nothing was started");
+  }
   try {
     return startFile(plan);
   } catch (error) {
@@ -29,15 +33,16 @@ export function start(plan: ChildPlan): Launched {
 }
 
 function startFile(plan: ChildPlan): Launched {
-  const { cgroup, uid, gid } = plan;
+  const { cgroup, uid, gid, killOnClose, noNewPrivileges } = plan;
   const changesUser = uid !== undefined || gid !== undefined;
+  const birth = { changesUser, killOnClose, noNewPrivileges };
   if (cgroup === undefined || cgroupSpawn.available) {
-    return launch({ steps: [...setUp(plan)], changesUser, cgroup });
+    return launch({ ...birth, steps: setUp(plan), cgroup });
   }
   // Before Linux 5.7 the child moves there, before it does anything else.
   const cgroupProcs = openat(cgroup, "cgroup.procs", O_WRONLY);
   try {
-    return launch({ steps: [...setUp(plan, cgroupProcs)], changesUser });
+    return launch({ ...birth, steps: setUp(plan, cgroupProcs) });
   } finally {
     discard(cgroupProcs);
   }

@@ -4,7 +4,6 @@
  * @module
  */
 
-import { Errno } from "../ffi/errno.ts";
 import {
   AT_FDCWD,
   discard,
@@ -15,11 +14,13 @@ import {
   openat,
   pipe,
 } from "../ffi/files.ts";
-import { launchFailure } from "../ffi/launch.ts";
-import { checkRecord } from "../pidfd/arguments.ts";
+import { notOpen } from "../ffi/launch_failure.ts";
+import type { TerminalSize } from "../ffi/terminals.ts";
+import { checkRecord, show } from "../pidfd/arguments.ts";
 import { fdNumber } from "../pidfd/fd_number.ts";
-import { type OwnedFd, ownFd } from "../pidfd/owned_fd.ts";
-import type { PidFd } from "../pidfd/pidfd.ts";
+import { OwnedFd, ownFd } from "../pidfd/owned_fd.ts";
+import { PidFd } from "../pidfd/pidfd.ts";
+import { makeTerminal, type TerminalEnds } from "./terminal.ts";
 
 /**
  * What a process gets as one of its standard streams: a pipe to this program, what this
@@ -42,11 +43,18 @@ export interface PipeEnds {
   stderr?: OwnedFd;
 }
 
+/** All that this program has of a process. */
+export interface Ends extends PipeEnds {
+  terminal?: TerminalEnds;
+}
+
 /** The fds of a process that is about to start. */
 export interface Wiring {
   /** Each fd of the process, and the fd of ours that it is a duplicate of. */
   readonly fds: ReadonlyMap<number, number>;
-  readonly ends: PipeEnds;
+  /** Those of them that go on to it by themselves. */
+  readonly inherited: ReadonlySet<number>;
+  readonly ends: Ends;
   /** Closes what only the process needs, once it has it or can't be started. */
   release(): void;
 }
@@ -57,22 +65,32 @@ const NULL_DEVICE = "/dev/null";
 /** The highest number that an fd can have. */
 const LAST_FD = 2 ** 31 - 1;
 
-/** Makes the pipes, and sees that no fd is overwritten before it was duplicated. */
-export function wire(options: StdioOptions): Wiring {
+/**
+ * Makes the pipes and the terminal, and sees that no fd is overwritten before it was duplicated.
+ *
+ * @param size The size of the terminal that the process has, and that its streams are unless told
+ *   otherwise.
+ */
+export function wire(options: StdioOptions, size?: TerminalSize): Wiring {
   const fds = new Map<number, number>();
-  const ends: PipeEnds = {};
+  const inherited = new Set<number>();
+  const ends: Ends = {};
   const temporary: number[] = [];
   const release = () => temporary.splice(0).forEach(discard);
   try {
     // Before anything is opened: a number that isn't open must not come to mean one of the pipes.
     STREAMS.forEach((name, target) => {
-      const stdio = options[name] ?? "inherit";
+      if (size && options[name] === undefined) return;
+      const stdio = options[name] === undefined ? "inherit" : options[name];
       if (stdio === "piped" || stdio === "null") return;
       if (stdio === "stdout" && target === STDERR) return;
-      // What this program has closed is closed there, too; and the number may have gone to an fd
-      // of Deno's or ours.
+      // A stream that this program has closed stays closed in the child. Its number can belong to
+      // another file by now.
       if (stdio !== "inherit") fds.set(target, source(`options.${name}`, stdio));
-      else if (isInherited(target)) fds.set(target, target);
+      else if (isInherited(target)) {
+        fds.set(target, target);
+        inherited.add(target);
+      }
     });
     addFurther(fds, options.fds);
     STREAMS.forEach((name, target) => {
@@ -83,6 +101,13 @@ export function wire(options: StdioOptions): Wiring {
       temporary.push(theirs);
       fds.set(target, theirs);
     });
+    if (size) {
+      ends.terminal = makeTerminal(size);
+      const far = ends.terminal.far.fd;
+      STREAMS.forEach((name, target) => {
+        if (options[name] === undefined) fds.set(target, far);
+      });
+    }
     const silent = STREAMS.flatMap((name, target) => options[name] === "null" ? [target] : []);
     if (silent.length > 0) {
       const nothing = openat(AT_FDCWD, NULL_DEVICE, O_RDWR);
@@ -101,7 +126,7 @@ export function wire(options: StdioOptions): Wiring {
       do temporary.push(moved = duplicate(from)); while (fds.has(moved));
       fds.set(target, moved);
     }
-    return { fds, ends, release };
+    return { fds, inherited, ends, release };
   } catch (error) {
     release();
     closeEnds(ends);
@@ -122,17 +147,40 @@ function addFurther(fds: Map<number, number>, further: StdioOptions["fds"] = {})
   }
 }
 
-/** Closes this program's ends of the pipes, and with them the streams on them. */
-export function closeEnds(ends: PipeEnds): void {
-  for (const name of STREAMS) ends[name]?.close();
+/** Closes this program's ends, and with them the streams on the pipes. */
+export function closeEnds({ terminal, ...pipes }: Ends): void {
+  for (const name of STREAMS) pipes[name]?.close();
+  terminal?.near.close();
+  terminal?.far.close();
 }
 
 function source(name: string, value: OwnedFd | PidFd | number | string): number {
   if (typeof value === "string") {
-    const words = `"piped", "inherit", "null"${name === "options.stderr" ? ', "stdout"' : ""}`;
-    throw new RangeError(`${name} must be ${words} or a descriptor: ${JSON.stringify(value)}`);
+    throw new RangeError(`${name} must be ${words(name)} or a descriptor: ${show(value)}`);
+  }
+  if (typeof value !== "number" && !(value instanceof OwnedFd) && !(value instanceof PidFd)) {
+    throw new TypeError(
+      `${name} must be ${words(name)} or a descriptor (a number, an OwnedFd, a PidFd): ` +
+        `${show(value)}${hint(name, value)}`,
+    );
   }
   const fd = fdNumber(name, value);
   if (isOpen(fd)) return fd;
-  throw launchFailure("dup3", Errno.EBADF, `${name}: ${fd} is not open`);
+  throw notOpen(`${name}: ${fd}`);
+}
+
+/** The words that stand for a stream. */
+function words(name: string): string {
+  return `"piped", "inherit", "null"${name === "options.stderr" ? ', "stdout"' : ""}`;
+}
+
+/** What to do with something that other libraries take. */
+function hint(name: string, value: unknown): string {
+  if (value instanceof Deno.FsFile || value instanceof URL) {
+    return "; open the file by OwnedFd.open";
+  }
+  if (value instanceof ReadableStream || value instanceof WritableStream) {
+    return `; a stream is connected by pipeTo, with ${name}: "piped"`;
+  }
+  return "";
 }

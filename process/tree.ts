@@ -5,6 +5,7 @@
  * @module
  */
 
+import type { KeepAlive } from "../ffi/readiness.ts";
 import { checkAbortSignal, checkDuration, checkInstance } from "../pidfd/arguments.ts";
 import { partsOf, PidFd } from "../pidfd/pidfd.ts";
 import { type Signal, signalNumber } from "../pidfd/signals.ts";
@@ -74,7 +75,7 @@ export async function killTree(root: PidFd, options: KillTreeOptions = {}): Prom
   const { cgroup } = options;
   using folder = cgroup === undefined ? undefined : openFolder("options.cgroup", cgroup);
   folder?.requireKill();
-  if (containment === undefined) return await endTree(root, how, folder);
+  if (containment === undefined) return await endTree(root, how, { folder });
   const result = await endContained(root, how, containment);
   await folder?.kill();
   return result;
@@ -101,28 +102,42 @@ function checkKillTree(root: PidFd, options: KillTreeOptions): TreeEnd {
   return { signal: number, grace, abort };
 }
 
-/** Ends all that a contained child has started, and the child. */
+/**
+ * Ends all that a contained child has started, and the child.
+ *
+ * @param keepAlive Whether this keeps the program alive. Without this, it does.
+ */
 export async function endContained(
   root: PidFd,
   how: TreeEnd,
   { folder, mark, isOver }: Containment,
+  keepAlive?: KeepAlive,
 ): Promise<KilledTree> {
   if (isOver) return { ended: [], refused: [], stuck: [] };
-  if (mark !== undefined) return await endTree(root, how, undefined, mark);
+  if (mark !== undefined) return await endTree(root, how, { mark, keepAlive });
   // Whoever disposes of the child meanwhile lets go of its folder.
   using held = folder!.clone();
-  return await endCgroup(held, how);
+  return await endCgroup(held, how, keepAlive);
 }
 
-/** Ends a tree, and a cgroup with it; with all that have a mark, if it has one. */
+/** What belongs to the end of a tree. */
+export interface TreeParts {
+  /** A cgroup that ends with it. */
+  readonly folder?: CgroupFolder;
+  /** A mark: those who have it belong to the tree. */
+  readonly mark?: Mark;
+  /** Whether this keeps the program alive. Without this, it does. */
+  readonly keepAlive?: KeepAlive;
+}
+
+/** Ends a tree. */
 export async function endTree(
   root: PidFd,
   { signal, grace, abort }: TreeEnd,
-  folder?: CgroupFolder,
-  mark?: Mark,
+  { folder, mark, keepAlive }: TreeParts,
 ): Promise<KilledTree> {
   folder?.requireKill();
-  using tree = new Tree(root, abort, mark);
+  using tree = new Tree(root, abort, keepAlive, mark);
   try {
     await tree.stop();
     if (signal !== SIGKILL && grace > 0) {

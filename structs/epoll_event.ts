@@ -12,7 +12,7 @@
 import { struct } from "./codec.ts";
 import { aligned, i32, u32 } from "./scalars.ts";
 
-const fields = { events: u32, data_fd: aligned(8, i32), data_generation: u32 };
+const fields = { events: u32, data_fd: aligned(8, i32), data_generation: i32 };
 
 /** The layout on each architecture. */
 export const epollEventOn = {

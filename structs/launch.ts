@@ -39,25 +39,39 @@ export const step = struct("step", {
   most: word,
 });
 
+/** The lower and the upper half of each word. */
+const HALVES = 2;
+/** What the upper half counts in. */
+const UPPER = 2 ** 32;
+
 /**
- * Writes one of the steps that stand in a row. There are many at each start of a process, so that
- * each field is written by itself.
+ * The steps of a job, which stand in a row. There are many at each start of a process, so that
+ * they are written as the words that they consist of.
  */
-export function writeStep(
-  view: DataView,
-  index: number,
-  number: number,
-  args: readonly number[],
-  least: number,
-  most: number,
-): void {
-  const at = index * step.size;
-  word.write(view, at + step.offsets.number, number);
-  for (let i = 0; i < ARGUMENTS; i++) {
-    word.write(view, at + step.offsets.args + i * word.size, args[i] ?? 0);
+export class StepTable {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly #halves: Uint32Array<ArrayBuffer>;
+
+  /** @param length How many steps there is room for. */
+  constructor(readonly length: number) {
+    this.bytes = new Uint8Array(new ArrayBuffer(length * step.size));
+    this.#halves = new Uint32Array(this.bytes.buffer);
   }
-  word.write(view, at + step.offsets.least, least);
-  word.write(view, at + step.offsets.most, most);
+
+  /** Writes one of them. */
+  write(index: number, number: number, args: readonly number[], least: number, most: number): void {
+    const first = index * step.size / word.size;
+    this.#put(first, number);
+    for (let i = 0; i < ARGUMENTS; i++) this.#put(first + 1 + i, args[i] ?? 0);
+    this.#put(first + 1 + ARGUMENTS, least);
+    this.#put(first + 2 + ARGUMENTS, most);
+  }
+
+  /** Both halves take from a number what fits in, as two's complement. */
+  #put(index: number, value: number): void {
+    this.#halves[HALVES * index] = value;
+    this.#halves[HALVES * index + 1] = Math.floor(value / UPPER);
+  }
 }
 
 /** What a child leaves behind that can't go on: the result, and the address of the step. */

@@ -10,6 +10,9 @@ import { word } from "./scalars.ts";
 /** How many bytes UTF-8 needs for a UTF-16 code unit, at most. */
 const LONGEST_UNIT = 3;
 
+/** How large a block is at most that is kept: few commands have more text. */
+const MOST_KEPT = 2 ** 20;
+
 /** What C takes: a string, or a `char *[]` of strings. */
 export type CText = string | readonly string[];
 
@@ -30,9 +33,20 @@ export class TextBlock {
     let room = 0;
     for (const text of texts) room += roomFor(text);
     if (room <= this.#bytes.length) return;
-    this.#bytes = new Uint8Array(new ArrayBuffer(2 * room));
-    this.#view = new DataView(this.#bytes.buffer);
+    this.#have(Math.max(room, Math.min(2 * room, MOST_KEPT)));
     this.#address = Number(this.addressOf(this.#bytes));
+  }
+
+  /** Wipes out the texts, which nobody reads any more, and gives up a block that is large. */
+  release(): void {
+    if (this.#bytes.length > MOST_KEPT) this.#have(0);
+    else this.#bytes.fill(0, 0, this.#used);
+    this.#used = 0;
+  }
+
+  #have(size: number): void {
+    this.#bytes = new Uint8Array(new ArrayBuffer(size));
+    this.#view = new DataView(this.#bytes.buffer);
   }
 
   /** Puts a text there, and returns its address. It has no NUL and no lone surrogate. */

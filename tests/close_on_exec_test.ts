@@ -77,6 +77,9 @@ const OPENINGS: Readonly<Record<string, Opening>> = {
     const child = stack.use(spawn("cat", { stdin: "piped", stdout: "piped", stderr: "piped" }));
     stack.use(child.pidfd);
   },
+  "spawn() with a terminal": (stack) => {
+    stack.use(spawn("cat", { terminal: true }));
+  },
   "FdSocket.pair()": (stack) => void socketPair(stack),
   "FdSocket.listen(), connect() and accept()": async (stack) => {
     const folder = await Deno.makeTempDir();

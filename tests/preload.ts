@@ -7,8 +7,10 @@
  */
 
 import { findAccount } from "../ffi/accounts.ts";
+import { terminalLibc } from "../ffi/terminals.ts";
 import { features } from "../mod.ts";
 import "./support/deno_fds.ts";
 
 features();
 findAccount("root");
+terminalLibc();

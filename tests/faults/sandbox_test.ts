@@ -32,16 +32,19 @@ interface Forbidden {
   readonly answers?: readonly (typeof ANSWERS[number])[];
 }
 
+const KILLED_ON_CLOSE = "spawn with killOnClose";
 const IN_CGROUP = "spawn into a cgroup";
-const SPAWNING = ["spawn", "spawn by name", "spawn with a descriptor"];
+const SPAWNING = [
+  ...["spawn", "spawn by name", "spawn with a descriptor", "spawn with a terminal"],
+];
 
 const FORBIDDEN: readonly Forbidden[] = [
   { call: "clone(CLONE_VFORK)", fails: [], lacks: [] },
   // The Deno that the program runs in knows no way around any other answer.
   {
     call: "clone3",
-    fails: [],
-    lacks: ["cgroupSpawn"],
+    fails: [KILLED_ON_CLOSE],
+    lacks: ["cgroupSpawn", "killOnClose"],
     // Where it would be by a cgroup, it is by a mark then.
     mayLack: ["containment"],
     answers: ["ENOSYS"],
@@ -55,9 +58,12 @@ const FORBIDDEN: readonly Forbidden[] = [
   },
   {
     call: "ioctl(pidfd)",
-    fails: ["wait for a stranger"],
-    lacks: ["namespaceIoctls", "info", "exitInfo"],
+    // Nothing but the ioctl tells how a child ended that the kernel reaps.
+    fails: ["wait for a stranger", KILLED_ON_CLOSE],
+    lacks: ["namespaceIoctls", "info", "exitInfo", "killOnClose"],
   },
+  { call: "ioctl(TIOCGPTPEER)", fails: [], lacks: [] },
+  { call: "ioctl(TIOCSCTTY)", fails: ["spawn with a terminal"], lacks: [] },
   { call: "open_by_handle_at", fails: ["fromId"], lacks: ["idHandles"] },
   { call: "pidfd_getfd", fails: ["getRemoteFd"], lacks: ["getfd"] },
   {
@@ -65,12 +71,12 @@ const FORBIDDEN: readonly Forbidden[] = [
     fails: [
       ...["fromSelf", "fromPid", "fromPid with an id", "fromPid for a thread", "fromChild"],
       ...["fromId", "sendSignal to a thread", "wait for a stranger"],
-      ...["peer", "receive with the sender"],
+      ...["peer", "receive with the sender", KILLED_ON_CLOSE],
     ],
     lacks: [
       ...["pidfdOpen", "waitid", "getfd", "setns", "threads", "signalScopes"],
       ...["namespaceIoctls", "info", "exitInfo", "idHandles", "peerPidfds"],
-      ...["cgroupSpawn", "containment"],
+      ...["cgroupSpawn", "killOnClose", "containment"],
     ],
     mayLack: ["ids"],
   },
@@ -100,7 +106,7 @@ const FORBIDDEN: readonly Forbidden[] = [
     call: "waitid(P_PIDFD)",
     fails: [
       ...["fromChild", "tryWait on a child", "wait for a zombie", "wait for a stranger"],
-      ...["terminate", ...SPAWNING, IN_CGROUP],
+      ...["terminate", ...SPAWNING, IN_CGROUP, KILLED_ON_CLOSE],
     ],
     lacks: ["waitid"],
   },

@@ -9,11 +9,13 @@ import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { Errno } from "../../ffi/errno.ts";
 import { launcherCode, sharedOutcome } from "../../ffi/executable.ts";
 import { type Launch, launch } from "../../ffi/launch.ts";
+import { launcherLibc } from "../../ffi/launcher_symbols.ts";
 import * as steps from "../../ffi/steps.ts";
 import { PidFd, SyscallError } from "../../mod.ts";
 import { isCloseOnExec } from "../support/fds.ts";
 import { isRoot, openFds, ROOT, runForValue, zombies } from "../support/processes.ts";
 import type { Call } from "../support/seccomp.ts";
+import { shadow } from "../support/shadow.ts";
 import { canFilter, needing } from "../support/skip.ts";
 import { childrenOf } from "../support/trees.ts";
 
@@ -48,13 +50,13 @@ for (const changesUser of [false, true]) {
     assertEquals(exitCodeOf({ ...shell("exit 7"), changesUser }), 7);
     const before = state();
     const failing: [steps.Step, string, string][] = [
-      [steps.chdir("/nope"), "ENOENT", "spawn: chdir: ENOENT: No such file or directory (/nope)"],
+      [steps.chdir("/nope"), "ENOENT", "chdir: ENOENT: No such file or directory (/nope)"],
       [
         steps.dup3(999_999, 3),
         "EBADF",
-        "spawn: dup3: EBADF: Bad file descriptor (fd 999999 as fd 3)",
+        "dup3: EBADF: Bad file descriptor (fd 999999 as fd 3)",
       ],
-      [steps.requireParent(1), "ESRCH", "spawn: getppid: ESRCH: No such process"],
+      [steps.requireParent(1), "ESRCH", "getppid: ESRCH: No such process"],
     ];
     for (const [step, code, message] of failing) {
       // What was done before counts for nothing, and what comes behind is not done.
@@ -68,7 +70,7 @@ for (const changesUser of [false, true]) {
       () => launch({ steps: [none], changesUser }),
       SyscallError,
     );
-    assertEquals(message, "spawn: execve: ENOENT: No such file or directory (/none)");
+    assertEquals(message, "execve: ENOENT: No such file or directory (/none)");
     assertEquals(state(), before);
     assertEquals(exitCodeOf({ ...shell("exit 7"), changesUser }), 7);
   });
@@ -88,17 +90,36 @@ Deno.test("launch() takes thousands of steps", () => {
   assertStringIncludes(message, "/nope");
 });
 
+Deno.test("launch() ends a child whose steps have no end, and takes none of another child's", () => {
+  const before = state();
+  for (const changesUser of [false, true]) {
+    for (const list of [[], [steps.umask(0o22)]]) {
+      assertEquals(exitCodeOf(shell("exit 7", steps.umask(0o22), steps.umask(0o22))), 7);
+      assertThrows(() => launch({ steps: list, changesUser }), Error, "must end in an execution");
+    }
+  }
+  assertEquals(state(), before);
+});
+
 Deno.test("launch() has what it points to in its place while the garbage collector works", () => {
-  for (let i = 0; i < 50; i++) {
-    const text = "x".repeat(i * 100);
-    const plan = shell(`[ "$0" = "${text}" ]`);
+  const libc = launcherLibc();
+  const { bsearch } = libc;
+  // Between the writing of a job and its being read.
+  using _collecting = shadow(libc, "bsearch", () => (...args) => {
     gc();
+    // What would be freed gets another content.
+    Array.from({ length: 100 }, (_, i) => new Uint8Array(100 * i).fill(0xff));
+    bsearch(...args);
+  });
+  for (let i = 0; i < 20; i++) {
+    const text = "x".repeat(i * 100);
     const execute = steps.execve(
       "/bin/sh",
-      ["sh", "-c", `[ "$0" = "${text}" ]`, text],
-      steps.stringVector([], "env"),
+      ["sh", "-c", `[ "$0" = "${text}" ] && [ "$A" = "${text}" ]`, text],
+      steps.stringVector([`A=${text}`], "env"),
     );
-    assertEquals(exitCodeOf({ ...plan, steps: [execute] }), 0);
+    const limit = steps.prlimit({ name: "core", soft: 0, hard: 0 });
+    assertEquals(exitCodeOf({ steps: [limit, execute], changesUser: i % 2 === 0 }), 0);
   }
 });
 
@@ -156,13 +177,13 @@ Deno.test("launch() starts nothing if memory can't be made executable", async ()
       return result;
     });
     const facts = [];
-    const refusals = [["mmap", 2n ** 64n - 1n, 12], ["mprotect", -1, 12], ["mprotect", -1, 13]];
+    const refusals = [["mmap", 2n ** 64n - 1n, 0], ["mprotect", -1, 12], ["mprotect", -1, 13]];
     for (const [name, result, errno] of refusals) {
       using _ = refusing(name, result, errno);
       try {
         spawn("true");
       } catch (error) {
-        facts.push([error.name, error.feature ?? error.syscall, /E[A-Z]{2,}/.exec(error.message)[0]]);
+        facts.push([error.name, error.syscall, error.message]);
       }
     }
     facts.push(childrenOf(Deno.pid));
@@ -172,9 +193,18 @@ Deno.test("launch() starts nothing if memory can't be made executable", async ()
     ["--allow-all"],
   );
   assertEquals(facts, [
-    ["SyscallError", "mmap", "ENOMEM"],
-    ["SyscallError", "mprotect", "ENOMEM"],
-    ["UnsupportedError", "executable memory", "EACCES"],
+    ["SyscallError", "mmap", "Failed to spawn 'true': mmap: ENOMEM: Cannot allocate memory"],
+    [
+      "SyscallError",
+      "mprotect",
+      "Failed to spawn 'true': mprotect: ENOMEM: Cannot allocate memory",
+    ],
+    [
+      "UnsupportedError",
+      null,
+      "executable memory is not available here: it needs a system that lets this program make memory " +
+      "executable; it was refused with EACCES, and nothing was started",
+    ],
     [],
     0,
   ]);
@@ -228,6 +258,34 @@ function startWithout(calls: readonly Call[], errno: number): Promise<unknown> {
     ["--allow-all"],
   );
 }
+
+Deno.test({
+  ...needing("seccomp", canFilter(), "spawn() says what a call was for that there isn't"),
+  async fn() {
+    const messages = await runForValue(
+      `
+      import { spawn } from "@pidfd/util";
+      import { forbid } from "${ROOT}tests/support/seccomp.ts";
+
+      forbid(["prctl"], ${Errno.ENOSYS});
+      const messages = [{ noNewPrivileges: true }, { parentDeathSignal: "SIGTERM" }].map((options) => {
+        try {
+          return String(spawn("true", options).pid);
+        } catch (error) {
+          return error.name + ": " + error.message;
+        }
+      });
+      console.log(JSON.stringify(messages));
+      Deno.exit();
+    `,
+      ["--allow-all"],
+    );
+    const missing =
+      "UnsupportedError: prctl is not available here: it needs a kernel or a sandbox " +
+      "that allows it; nothing was started";
+    assertEquals(messages, [`${missing} (noNewPrivileges)`, `${missing} (parentDeathSignal)`]);
+  },
+});
 
 for (const answer of ["EPERM", "ENOSYS"] as const) {
   Deno.test({
@@ -310,7 +368,7 @@ Deno.test("launch() passes on what a birth fails with, if that says nothing of t
   const { code, errno } = await runForValue(
     `
     import { launch } from "${ROOT}ffi/launch.ts";
-    import * as steps from "${ROOT}ffi/steps.ts";
+import * as steps from "${ROOT}ffi/steps.ts";
     import { giveBack, takeAll } from "${ROOT}tests/support/scarce_fds.ts";
 
     const plan = { steps: [steps.exitGroup(0)], changesUser: false };

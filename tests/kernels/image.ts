@@ -23,7 +23,8 @@ export interface Image {
 
 /** What the machine's own script and the tests start, and what Deno is linked to. */
 const PROGRAMS = [
-  ...["bsdutils", "busybox-static", "coreutils", "dash", "grep", "python3-minimal", "util-linux"],
+  ...["bash", "bsdutils", "busybox-static", "coreutils", "dash", "grep", "less", "ncurses-base"],
+  ...["python3-minimal", "util-linux"],
   ...["gcc", "libc6-dev", "libgcc-s1", "strace"],
   // Assemblers for both architectures.
   ...["binutils-aarch64-linux-gnu", "binutils-x86-64-linux-gnu"],

@@ -7,8 +7,9 @@
 
 import { assert, assertEquals, assertLess, assertRejects, assertThrows } from "@std/assert";
 import { deadline } from "@std/async";
-import { O_PATH, O_RDONLY, O_WRONLY, pipe, read, write } from "../../ffi/files.ts";
+import { close, O_PATH, O_RDONLY, O_WRONLY, pipe, read, write } from "../../ffi/files.ts";
 import { socketpair } from "../../ffi/sockets.ts";
+import { openTerminal } from "../../ffi/terminals.ts";
 import { SyscallError } from "../../mod.ts";
 import { FdHandle } from "../../pidfd/fd_handle.ts";
 import { type FdStreams, openStreams } from "../../pidfd/fd_streams.ts";
@@ -18,6 +19,7 @@ import { idle, openFds, PATIENCE, runProgram, threads } from "../support/process
 import { isPending, nextTurn } from "../support/promises.ts";
 import { needing } from "../support/skip.ts";
 import { encode, Folder, pattern } from "../support/sockets.ts";
+import { hasTerminals, PTMX } from "../support/terminal.ts";
 
 const O_RDWR = 2;
 
@@ -239,9 +241,6 @@ Deno.test("FdStreams let a program end in which nobody reads or writes", async (
   assertEquals({ code, stderr }, { code: 0, stderr: "" });
 });
 
-const PTMX = "/dev/ptmx";
-const hasTerminals = [...Deno.readDirSync("/dev")].some(({ name }) => name === "ptmx");
-
 Deno.test(needing(PTMX, hasTerminals, "FdStreams talk to a terminal"), async () => {
   using terminal = streams(openFile(PTMX, O_RDWR));
   await writeAll(terminal.writable, "hello\n", { preventClose: true });
@@ -252,6 +251,17 @@ Deno.test(needing(PTMX, hasTerminals, "FdStreams talk to a terminal"), async () 
     echo += new TextDecoder().decode(value);
   }
   assertEquals(echo, "hello\r\n");
+  await idle();
+});
+
+Deno.test(needing(PTMX, hasTerminals, "FdStreams end at the end of a terminal"), async () => {
+  const { near, far } = openTerminal({ columns: 80, rows: 24 });
+  using terminal = streams(near);
+  const text = textOf(terminal.readable);
+  await nextTurn();
+  write(far, encode("the last words\n"));
+  close(far);
+  assertEquals(await text, "the last words\r\n");
   await idle();
 });
 

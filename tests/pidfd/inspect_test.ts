@@ -9,7 +9,7 @@ import { inspect as nodeInspect } from "node:util";
 import { infoIoctl, pidfsIds } from "../../ffi/capabilities.ts";
 import { close } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
-import { FdListener, FdSocket, OwnedFd, PidFd, ProcessRef, spawn } from "../../mod.ts";
+import { FdListener, FdSocket, OwnedFd, PidFd, ProcessRef, spawn, Terminal } from "../../mod.ts";
 import { blockUntilEnded, startUnreaped } from "../support/children.ts";
 import { watchCalls } from "../support/calls.ts";
 import { inNamespaces, works } from "../support/privileges.ts";
@@ -160,7 +160,7 @@ Deno.test("nothing that is shown throws, whatever fails", () => {
     assert(text.startsWith("PidFd { pid: null") && text.endsWith(`fd: ${self.fd} }`), text);
     assertEquals(Deno.inspect(file), `OwnedFd { fd: ${file.fd} }`);
   }
-  for (const { name, prototype } of [PidFd, OwnedFd, FdSocket, FdListener]) {
+  for (const { name, prototype } of [PidFd, OwnedFd, FdSocket, FdListener, Terminal]) {
     assert(Deno.inspect(prototype).startsWith(`${name} {`), name);
   }
 });

@@ -9,6 +9,7 @@ import { deadline } from "@std/async";
 import { spawn, type SpawnOptions } from "../../mod.ts";
 import { blockUntilEnded } from "../support/children.ts";
 import { eventually, idle, PATIENCE, readStat, runForValue } from "../support/processes.ts";
+import { Lines } from "../support/lines.ts";
 import { Mark } from "../support/trees.ts";
 import { turn } from "../support/turn.ts";
 
@@ -34,7 +35,8 @@ for (const timeout of [0, 60_000, 2 ** 40, Infinity]) {
 }
 
 Deno.test("spawn() kills a child that ignores its timeout, after the grace", async () => {
-  const child = spawn("sh", ["-c", STUBBORN], { stdout: "null", timeout: 50, end: { grace: 20 } });
+  // Nobody ends by SIGURG who doesn't want to.
+  const child = spawn("sleep", ["60"], { timeout: 20, end: { signal: "SIGURG", grace: 20 } });
   assertEquals((await deadline(child.status, PATIENCE)).signal, "SIGKILL");
   assertEquals(child.timedOut, true);
 });
@@ -61,7 +63,8 @@ for (
         env: mark.env,
         stdout: "piped",
         end: { tree },
-        ...(what === "abort" ? { signal: controller.signal } : { timeout: 500 }),
+        // In its time all are there, or else the test says so.
+        ...(what === "abort" ? { signal: controller.signal } : { timeout: 2000 }),
       });
       await child.stdout.getReader().read();
       await eventually("all are there", () => mark.pids().length === 3);
@@ -82,15 +85,15 @@ Deno.test("spawn() ends a child once, however often and by whatever it is to be 
   ], {
     stdout: "piped",
     signal: controller.signal,
-    timeout: 20,
     end: { grace: 300 },
   });
+  const lines = new Lines(child.stdout);
+  assertEquals(await lines.next(), "ready");
   controller.abort();
+  assertEquals(await lines.next(), "asked");
   controller.abort();
-  const output = child.stdout.text();
   assertEquals((await deadline(child.status, PATIENCE)).signal, "SIGKILL");
-  // It was asked before it had its trap, or once.
-  assert(["ready\nasked\n", "ready\n", ""].includes(await output));
+  assertEquals(await lines.rest(), "");
   controller.abort();
   await turn();
   assertEquals((await child.status).signal, "SIGKILL");
@@ -125,6 +128,36 @@ Deno.test("spawn() with a timeout doesn't keep a program alive whose child is un
   `) as number;
   assert(readStat(pid) !== null);
   Deno.kill(pid, "SIGKILL");
+});
+
+Deno.test("spawn() doesn't keep a program alive to end the tree of a child that is unref'd", async () => {
+  const pid = await runForValue(`
+    import { spawn } from "@pidfd/util";
+    const stdio = { stdin: "null", stdout: "null", stderr: "null" };
+    const controller = new AbortController();
+    const end = { signal: "SIGURG", grace: 3_600_000, tree: true };
+    const child = spawn("sleep", ["60"], { ...stdio, signal: controller.signal, end });
+    child.unref();
+    controller.abort();
+    console.log(child.pid);
+  `) as number;
+  assert(readStat(pid) !== null);
+  Deno.kill(pid, "SIGKILL");
+});
+
+Deno.test("await using ends a child that was unref'd before the program ends", async () => {
+  const output = await runForValue(`
+    import { spawn } from "@pidfd/util";
+    async function main() {
+      await using child = spawn("sleep", ["60"], { stdin: "null", stdout: "null", stderr: "null" });
+      child.unref();
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      await child[Symbol.asyncDispose]();
+      console.log(JSON.stringify((await child.status).signal));
+    }
+    main();
+  `);
+  assertEquals(output, "SIGTERM");
 });
 
 Deno.test("spawn() leaves no timer behind of a child that ended", async () => {

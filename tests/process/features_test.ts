@@ -15,7 +15,7 @@ import { needing } from "../support/skip.ts";
 /** What each feature is an answer to. */
 const SOURCES: Record<
   Exclude<keyof Features, "containment">,
-  { readonly available: boolean | undefined }
+  { readonly available: boolean | undefined; readonly since: string }
 > = {
   pidfdOpen: capabilities.pidfdOpenCall,
   waitid: capabilities.waitidCall,
@@ -30,6 +30,7 @@ const SOURCES: Record<
   idHandles: capabilities.idHandles,
   peerPidfds: capabilities.peerPidfds,
   cgroupSpawn: capabilities.cgroupSpawn,
+  killOnClose: capabilities.killOnCloseSpawn,
 };
 
 Deno.test("features() has an answer for everything that a system may lack", () => {
@@ -65,7 +66,7 @@ Deno.test("features() remembers what it has found out", () => {
 });
 
 const [major, minor] = Deno.osRelease().split(".").map(Number);
-const isNew = major > 6 || (major === 6 && minor >= 16);
+const isNew = isAtLeast(6, 16);
 const isFree = /^Seccomp:\s+0$/m.test(Deno.readTextFileSync("/proc/self/status"));
 
 Deno.test(
@@ -75,12 +76,18 @@ Deno.test(
     "features() finds all that the kernel has",
   ),
   () => {
-    assertEquals(
-      Object.entries(features()).filter(([, isThere]) => isThere === false || isThere === null),
-      [],
-    );
+    const missing = Object.entries(SOURCES).filter(([name, { since }]) => {
+      const [, major, minor] = /^Linux (\d+)\.(\d+)$/.exec(since)!;
+      return features()[name as keyof Features] !== isAtLeast(Number(major), Number(minor));
+    });
+    assertEquals(missing, []);
+    assertEquals(features().containment === false, false);
   },
 );
+
+function isAtLeast(series: number, version: number): boolean {
+  return major > series || (major === series && minor >= version);
+}
 
 Deno.test("features() says which permission it needs", async () => {
   const code = `

@@ -10,8 +10,8 @@ import { AT_FDCWD, O_RDWR, openat, setNonblocking, tryRead, tryWrite } from "../
 import { stringVector } from "../../ffi/steps.ts";
 import { OwnedFd, PidFd, spawn } from "../../mod.ts";
 import { setUp } from "../../process/setup.ts";
-import { startTalking } from "../support/children.ts";
 import { eventually, isRoot, PATIENCE, readStat, ROOT, runForValue } from "../support/processes.ts";
+import { startProgram } from "../support/programs.ts";
 import { needing } from "../support/skip.ts";
 import { Folder } from "../support/sockets.ts";
 import { childrenOf, Mark } from "../support/trees.ts";
@@ -22,35 +22,22 @@ const libc = Deno.dlopen("libc.so.6", {
   prctl: { parameters: ["i32", "buffer"], result: "i32" },
 });
 
-/** Starts a program of Deno's that imports the library. */
-function program(code: string) {
-  const file = Deno.makeTempFileSync({ suffix: ".ts" });
-  Deno.writeTextFileSync(file, code);
-  const child = startTalking("env", [
-    ...["DENO_NO_UPDATE_CHECK=1", Deno.execPath(), "run", "--allow-all", "--no-check"],
-    ...["--import-map", `${ROOT}tests/std/import_map.json`, file],
-  ]);
-  return { child, file };
-}
-
 for (const identity of [{}, ...(isRoot ? [{ uid: 65534, gid: 65534 }] : [])]) {
   for (const parentDeathSignal of ["SIGKILL", "SIGTERM", 34] as const) {
     const options = { ...identity, parentDeathSignal };
     Deno.test(`spawn() with ${Deno.inspect(options)} has the child end with the program`, async () => {
       await using mark = new Mark();
-      const { child, file } = program(`
+      await using program = startProgram(`
         import { spawn } from "@pidfd/util";
         spawn("sleep", { args: ["60"], env: ${JSON.stringify(mark.env)}, ...${
         JSON.stringify(options)
       } });
         console.log("started");
       `);
-      await using _program = child;
-      assertEquals(await deadline(child.line(), PATIENCE), "started");
+      assertEquals(await program.line(), "started");
       await eventually("the child is marked", () => mark.pids().length === 1);
-      child.child.kill("SIGKILL");
+      program.child.kill("SIGKILL");
       await eventually("the child has ended", () => mark.pids().length === 0);
-      await Deno.remove(file);
     });
   }
 }
@@ -170,7 +157,7 @@ for (const signal of [9, 15]) {
       using fifo = new FullFifo();
       using folder = new Folder();
       const proof = folder.at("executed");
-      const { child, file } = program(`
+      await using program = startProgram(`
         import { AT_FDCWD, O_WRONLY, openat } from "${ROOT}ffi/files.ts";
         import { launch } from "${ROOT}ffi/launch.ts";
         import { stringVector, write } from "${ROOT}ffi/steps.ts";
@@ -188,18 +175,16 @@ for (const signal of [9, 15]) {
         steps.splice(${place}, 0, write(fifo, "x", "the place to wait at"));
         launch({ steps, changesUser: false });
       `);
-      await using _program = child;
-      assertEquals(await deadline(child.line(), PATIENCE), "ready");
-      await eventually("the child waits", () => childrenOf(child.child.pid).length === 1);
-      const [pid] = childrenOf(child.child.pid);
+      assertEquals(await program.line(), "ready");
+      await eventually("the child waits", () => childrenOf(program.child.pid).length === 1);
+      const [pid] = childrenOf(program.child.pid);
       await eventually("it waits", () => readStat(pid)?.state === "S");
       using pidfd = PidFd.fromPid(pid);
-      child.child.kill("SIGKILL");
-      await deadline(child.child.status, PATIENCE);
+      program.child.kill("SIGKILL");
+      await deadline(program.child.status, PATIENCE);
       fifo.letGo();
       await deadline(pidfd.exited(), PATIENCE);
       assertThrows(() => Deno.statSync(proof), Deno.errors.NotFound);
-      await Deno.remove(file);
     }
   });
 }

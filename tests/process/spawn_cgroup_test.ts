@@ -63,7 +63,7 @@ testBirth("spawn() with cgroup has the child move there before Linux 5.7", async
   }
   await leavesNothing(() => {
     const start = () => spawn("/none", { cgroup: cgroup.path });
-    assertThrows(start, SyscallError, "spawn: execve: ENOENT");
+    assertThrows(start, SyscallError, "Failed to spawn '/none': execve: ENOENT");
   });
 });
 

@@ -163,7 +163,8 @@ Deno.test("spawn() throws EACCES and names what it has found in the PATH, but ma
   const env = { PATH: `${folder.at("first")}:${folder.at("second")}:/bin` };
   await leavesNothing(() => {
     const error = assertThrows(() => spawn("pidfd-test-tool", { env, ...PIPES }), SyscallError);
-    assertEquals(error.message, `spawn: execve: EACCES: Permission denied (${found})`);
+    const words = "Failed to spawn 'pidfd-test-tool': execve: EACCES: Permission denied";
+    assertEquals(error.message, `${words} (${found})`);
     assertEquals([error.code, error.syscall], ["EACCES", "execve"]);
     Deno.removeSync(found);
     const missing = assertThrows(() => spawn("pidfd-test-tool", { env, ...PIPES }), SyscallError);

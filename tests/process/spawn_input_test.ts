@@ -87,6 +87,7 @@ const WRONG_TYPES: readonly Bad[] = [
   [{ args: "a b" }, "options.args"],
   [{ args: {} }, "options.args"],
   [{ args: [1] }, "options.args[0]"],
+  [{ args: null }, "options.args"],
   [{ args: ["a", undefined] }, "options.args[1]"],
   // deno-lint-ignore no-sparse-arrays
   [{ args: ["a", , "b"] }, "options.args[1] must be a string: undefined"],
@@ -98,6 +99,9 @@ const WRONG_TYPES: readonly Bad[] = [
   [{ cwd: "" }, "options.cwd must not be empty"],
   [{ env: null }, "options.env"],
   [{ env: "A=1" }, "options.env"],
+  [{ env: new Map([["A", "1"]]) }, "options.env"],
+  [{ env: [["A", "1"]] }, "options.env"],
+  [{ fds: [0, 1, 2, 3] }, "options.fds"],
   [{ env: { A: 1 } }, "options.env.A"],
   [{ env: { A: undefined } }, "options.env.A"],
   [{ env: { "": "a" } }, "options.env"],
@@ -108,9 +112,13 @@ const WRONG_TYPES: readonly Bad[] = [
   [{ detached: "false" }, "options.detached"],
   [{ processGroup: "0" }, "options.processGroup"],
   [{ processGroup: true }, "options.processGroup"],
+  [{ processGroup: 1, detached: true }, "options.processGroup must be 0 with options.detached"],
   [{ stdin: {} }, "options.stdin"],
   [{ stdout: true }, "options.stdout"],
   [{ stderr: 1n }, "options.stderr"],
+  [{ stdin: null }, "options.stdin"],
+  [{ stdout: null }, "options.stdout"],
+  [{ stderr: null }, "options.stderr"],
   [{ fds: { 3: {} } }, "options.fds[3]"],
   [{ fds: { 3: undefined } }, "options.fds[3]"],
   [{ cgroup: 1 }, "options.cgroup"],
@@ -129,9 +137,11 @@ const WRONG_TYPES: readonly Bad[] = [
   [{ user: "root", groups: [] }, "options.user"],
   [{ umask: "077" }, "options.umask"],
   [{ nice: "1" }, "options.nice"],
-  [{ limits: 1 }, "options.limits"],
+  ...[1, 0, false, "", null].map((limits) => [{ limits }, "options.limits must be"] as const),
   [{ limits: { core: "0" } }, "options.limits.core"],
-  [{ limits: { core: null } }, "options.limits.core"],
+  [{ limits: { core: null } }, "options.limits.core must be a number, or soft and hard ones: null"],
+  [{ limits: { core: { soft: 1, hard: 1, hrd: 2 } } }, "options.limits.core has no option"],
+  [{ limits: { core: [1, 2] } }, "options.limits.core"],
   [{ limits: { core: { soft: 0 } } }, "options.limits.core"],
   [{ limits: { core: { soft: 0, hard: "1" } } }, "options.limits.core"],
   [{ noNewPrivileges: 1 }, "options.noNewPrivileges"],
@@ -141,6 +151,7 @@ const WRONG_TYPES: readonly Bad[] = [
   [{ noNewPrivs: true }, `options.noNewPrivs is unknown: the nearest option is "noNewPrivileges"`],
   [{ CWD: "/" }, `options.CWD is unknown: the nearest option is "cwd"`],
   [{ arguments: [] }, `options.arguments is unknown`],
+  [{ shell: true }, "options.shell is unknown"],
   [{ limit: undefined }, `options.limit is unknown: the nearest option is "limits"`],
 ];
 
@@ -205,16 +216,22 @@ Deno.test("spawn() refuses arguments in both places, and what is neither", async
   await leavesNothing(() => {
     for (
       const [args, message] of [
-        [[["a"], { args: ["b"] }], "options.args must not be given"],
-        [[["a", 1]], "options.args[1]"],
+        [[["a"], { args: ["b"] }], "Passing 'args' in options is not allowed"],
+        [[["a", 1]], "args[1] must be a string: 1"],
+        // deno-lint-ignore no-sparse-arrays
+        [[["a", , "b"]], "args[1] must be a string: undefined"],
+        [[[], []], "options must be an object"],
+        [[new Map()], "options must be an object"],
         [["a b", {}], "args must be an array"],
         [["a b"], "options must be an object"],
         [[null], "options must be an object"],
         [[[], 1], "options must be an object"],
-        [[[], { uidd: 0 }], 'the nearest option is "uid"'],
+        [[[], { uidd: 0 }], 'options.uidd is unknown: the nearest option is "uid"'],
+        [[[], { shell: true }], "options.shell is unknown"],
       ] as const
     ) {
-      assertStringIncludes(assertThrows(() => start("true", ...args), TypeError).message, message);
+      const error = assertThrows(() => start("true", ...args), TypeError);
+      assertEquals(error.message.startsWith(message), true, error.message);
     }
   });
 });

@@ -34,7 +34,8 @@ Deno.test("spawn() leaves nothing behind after ten thousand starts, failures amo
         try {
           spawn("/nope/" + i);
         } catch ({ message }) {
-          failures += message === \`spawn: execve: ENOENT: No such file or directory (/nope/\${i})\`;
+          const words = \`Failed to spawn '/nope/\${i}': execve: ENOENT\`;
+          failures += message === \`\${words}: No such file or directory (/nope/\${i})\`;
         }
       } else {
         using pidfd = PidFd.fromFd(launch({ steps: [exitGroup(i % 100)], changesUser: i % 10 === 3 }).pidfd);

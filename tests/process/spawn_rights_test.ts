@@ -95,6 +95,64 @@ Deno.test("spawn() takes this program's own uid and gid from everybody", async (
   assertEquals(stdout, `${uid}\n`);
 });
 
+/** What comes of `id -G` in a program with other rights. */
+function groupsIn(prefix: readonly string[], options: SpawnOptions): Promise<unknown> {
+  return runForValue(
+    `
+    import { spawn } from "@pidfd/util";
+    try {
+      const options = { ...${JSON.stringify(options)}, stdout: "piped" };
+      const child = spawn("id", ["-G"], options);
+      console.log(JSON.stringify((await child.stdout.text()).trim()));
+    } catch ({ message }) {
+      console.log(JSON.stringify(message));
+    }
+  `,
+    ["--allow-ffi"],
+    prefix,
+  );
+}
+
+const asMappedRoot = ["unshare", "--user", "--map-root-user"];
+
+Deno.test({
+  ...needing(
+    "user namespaces",
+    works(asMappedRoot),
+    "spawn() takes root's own uid where root may not change groups",
+  ),
+  async fn() {
+    const groups = new TextDecoder().decode(
+      new Deno.Command("unshare", { args: [...asMappedRoot.slice(1), "id", "-G"] }).outputSync()
+        .stdout,
+    ).trim();
+    assertEquals(await groupsIn(asMappedRoot, { uid: 0 }), groups);
+  },
+});
+
+/** A user with a group and the right to change the user, but not the groups. */
+const asUserChanger = ["setpriv", "--reuid=1000", "--regid=1000", "--groups=4"].concat(
+  [
+    "--inh-caps=+setuid,+dac_override",
+    "--ambient-caps=+setuid,+dac_override",
+    "--bounding-set=-setgid",
+  ],
+);
+
+Deno.test({
+  ...needing(
+    "root and setpriv",
+    isRoot && works(asUserChanger),
+    "spawn() never lets another user have this program's groups",
+  ),
+  async fn() {
+    const refused =
+      "Failed to spawn 'id': setgroups: EPERM: Operation not permitted (groups: none)";
+    assertEquals(await groupsIn(asUserChanger, { uid: NOBODY }), refused);
+    assertEquals(await groupsIn(asUserChanger, { uid: 1000 }), "1000 4");
+  },
+});
+
 Deno.test("spawn() with umask has the child make files as a shell's umask does", async () => {
   for (const umask of [0, 0o22, 0o77, 0o777]) {
     const { stdout } = await run("sh", { args: ["-c", "umask"], umask });
@@ -187,7 +245,7 @@ Deno.test({
       await leavesNothing(() => {
         const start = () => spawn("pwd", { cwd, uid: NOBODY, gid: NOBODY });
         const { message } = assertThrows(start, SyscallError);
-        assertEquals(message, `spawn: chdir: EACCES: Permission denied (${cwd})`);
+        assertEquals(message, `Failed to spawn 'pwd': chdir: EACCES: Permission denied (${cwd})`);
       });
     } finally {
       await Deno.remove(cwd);
@@ -206,7 +264,7 @@ Deno.test("spawn() throws ENOENT for a user that there isn't", async () => {
 
 /** What ordinary users may not, and how they are told. */
 const REFUSED: readonly (readonly [options: SpawnOptions, message: string])[] = [
-  [{ uid: 1 }, "EPERM: Operation not permitted (uid: 1)"],
+  [{ uid: 1 }, "setgroups: EPERM: Operation not permitted (groups: none)"],
   [{ gid: 1 }, "setresgid: EPERM: Operation not permitted (gid: 1)"],
   [{ groups: [1, 2] }, "setgroups: EPERM: Operation not permitted (groups: 1, 2)"],
   [{ user: "nobody" }, "setgroups: EPERM"],
@@ -239,11 +297,9 @@ Deno.test({
       ["--allow-all"],
       powerless,
     ) as [string[], number[]];
-    // Root is to drop its groups first, and may not even do that.
-    const uid = isRoot ? "setgroups: EPERM" : "setresuid: EPERM";
     found[0].forEach((message, i) => {
-      assertStringIncludes(message, "spawn: ");
-      assertStringIncludes(message, i === 0 ? uid : REFUSED[i][1]);
+      assertStringIncludes(message, "Failed to spawn '");
+      assertStringIncludes(message, REFUSED[i][1]);
     });
     assertEquals(found[1], []);
   },
@@ -256,6 +312,29 @@ Deno.test("spawn() says when no limit can be what it is to be", async () => {
     assertEquals(assertThrows(start, SyscallError).code, "EPERM");
   });
 });
+
+const libc = Deno.dlopen("libc.so.6", {
+  // int prctl(int op, ...);
+  prctl: { parameters: ["i32"], result: "i32" },
+});
+const PR_GET_DUMPABLE = 3;
+
+for (const options of [{ uid: NOBODY }, { gid: NOBODY }, { user: "nobody" }]) {
+  Deno.test({
+    ...needing(
+      "root",
+      isRoot,
+      `spawn() shares no memory with a child that has ${Deno.inspect(options)}`,
+    ),
+    async fn() {
+      // The kernel makes memory not dumpable in which a process changes its user. PR_GET_DUMPABLE(2const)
+      assertEquals(libc.symbols.prctl(PR_GET_DUMPABLE), 1);
+      const child = spawn("true", options);
+      assertEquals(libc.symbols.prctl(PR_GET_DUMPABLE), 1);
+      assertEquals((await child.status).code, 0);
+    },
+  });
+}
 
 Deno.test("spawn() leaves this program's own rights as they are", async () => {
   const own = () => rightsIn(Deno.readTextFileSync("/proc/thread-self/status"));

@@ -78,6 +78,12 @@ Deno.test("spawn() has the child lead a process group with processGroup: 0", asy
   assertEquals([group, session], [pid, OURS.session]);
 });
 
+Deno.test("spawn() has a detached child lead its group with processGroup: 0, too", async () => {
+  const { stdout } = await run("sh", { args: READ_STAT, detached: true, processGroup: 0 });
+  const { pid, group, session } = place(stdout);
+  assertEquals([group, session], [pid, pid]);
+});
+
 Deno.test("spawn() has the child join the group that processGroup names", async () => {
   await using leader = spawn("sleep", { args: ["60"], processGroup: 0 });
   const { stdout } = await run("sh", { args: READ_STAT, processGroup: leader.pid });

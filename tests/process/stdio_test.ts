@@ -9,7 +9,7 @@ import { assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { deadline } from "@std/async";
 import { close, O_WRONLY, pipe } from "../../ffi/files.ts";
 import { OwnedFd, spawn, type SpawnOptions } from "../../mod.ts";
-import { fdsOf, run } from "../support/commands.ts";
+import { fdsOf, leavesNothing, run } from "../support/commands.ts";
 import { isCloseOnExec, openFile, openOn } from "../support/fds.ts";
 import {
   eventually,
@@ -106,9 +106,8 @@ Deno.test("spawn() has stderr and stdout in one pipe, in the order in which they
   const script = "for i in 1 2 3; do echo $i; echo $i >&2; done";
   const child = spawn("sh", ["-c", script], { stdout: "piped", stderr: "stdout" });
   assertThrows(() => child.stderr, TypeError, "'stderr' is not piped");
-  const { stdout, stderr } = await deadline(child.output(), PATIENCE);
-  assertEquals(new TextDecoder().decode(stdout), "1\n1\n2\n2\n3\n3\n");
-  assertEquals(stderr.length, 0);
+  const { stdoutText } = await deadline(child.output(), PATIENCE);
+  assertEquals(stdoutText, "1\n1\n2\n2\n3\n3\n");
 });
 
 Deno.test("spawn() has stderr go where stdout goes, if that is a descriptor of any number", async () => {
@@ -231,6 +230,20 @@ for (const [name, sources] of Object.entries(PERMUTATIONS)) {
   });
 }
 
+Deno.test("spawn() gives the child fds that are swapped, and one under the next free number", async () => {
+  using free = new Pipes(1);
+  using pipes = new Pipes(3);
+  const [one, two, three] = pipes.fds.map(({ fd }) => fd);
+  const [{ fd: next }] = free.fds;
+  free.fds[0].close();
+  // A duplicate that is made for the swap must not have that number: it gets another meaning first.
+  assertEquals(await furtherFdsOf({ [next]: three, [one]: two, [two]: one }), {
+    [next]: openOn(three),
+    [one]: openOn(two),
+    [two]: openOn(one),
+  });
+});
+
 Deno.test("spawn() gives the child this program's streams in another order", async () => {
   const program = `
     import { spawn } from "@pidfd/util";
@@ -286,5 +299,26 @@ Deno.test("spawn() gives the child each number that an fd can have", async () =>
     last: "255",
     both: "254\n255",
     beyond: true,
+  });
+});
+
+Deno.test("spawn() refuses what is no stream, and says what to do", async () => {
+  using file = Deno.openSync("/dev/null");
+  const { readable, writable } = new TransformStream();
+  const refused: [value: unknown, hint: string][] = [
+    [file, "open the file by OwnedFd.open"],
+    [new URL("file:///tmp/a"), "open the file by OwnedFd.open"],
+    [readable, "a stream is connected by pipeTo"],
+    [writable, "a stream is connected by pipeTo"],
+    [{}, "a descriptor (a number, an OwnedFd, a PidFd): [object Object]"],
+    [true, "a descriptor (a number, an OwnedFd, a PidFd): true"],
+    [null, "a descriptor (a number, an OwnedFd, a PidFd): null"],
+  ];
+  await leavesNothing(() => {
+    for (const name of STREAMS) {
+      for (const [value, hint] of refused) {
+        assertThrows(() => spawn("true", { [name]: value as never }), TypeError, hint);
+      }
+    }
   });
 });

@@ -78,3 +78,21 @@ Deno.test("TextBlock takes new memory only when there is more than ever", () => 
   assertEquals(memory.count, 2);
   assertGreaterOrEqual(memory.at(2 ** 40 + 2 ** 32).length, 10_000);
 });
+
+Deno.test("TextBlock keeps neither a text that nobody reads any more nor much memory", () => {
+  const memory = new Memory();
+  const block = new TextBlock(memory.addressOf);
+  const put = (text: string): Uint8Array => {
+    block.empty([text]);
+    return memory.at(block.put(text));
+  };
+  const password = put("password");
+  assertEquals(fromCString(password), "password");
+  block.release();
+  assertEquals(password.every((byte) => byte === 0), true);
+
+  put("x".repeat(2 ** 20));
+  block.release();
+  assertEquals(put("small").length < 1000, true);
+  assertEquals(memory.count, 3);
+});

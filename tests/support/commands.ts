@@ -8,6 +8,7 @@ import { assertEquals } from "@std/assert";
 import { deadline } from "@std/async";
 import { spawn, type SpawnOptions } from "../../mod.ts";
 import { collected } from "./garbage.ts";
+import { textOf } from "./output_text.ts";
 import { eventually, idle, openFds, PATIENCE, readStat } from "./processes.ts";
 import { childrenOf } from "./trees.ts";
 
@@ -72,7 +73,7 @@ export function writeScript(path: string, text: string): void {
   Deno.writeTextFileSync(path, text, { mode: 0o755 });
 }
 
-function outcome({ code, signal, stdout, stderr }: Deno.CommandOutput): Outcome {
-  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-  return { code, signal, stdout: text(stdout), stderr: text(stderr) };
+function outcome(output: Deno.CommandOutput): Outcome {
+  const { code, signal } = output;
+  return { code, signal, stdout: textOf(() => output.stdout), stderr: textOf(() => output.stderr) };
 }

@@ -30,6 +30,8 @@ import { rusage } from "../../structs/rusage.ts";
 import { siginfoChild, siginfoQueue } from "../../structs/siginfo.ts";
 import { cmsghdr, intValue, iovec, msghdr, sockaddrUn, ucred } from "../../structs/socket.ts";
 import { statfs, statx } from "../../structs/stat.ts";
+import { kernelTermios, winsize } from "../../structs/terminal.ts";
+import { userId } from "../../structs/user_id.ts";
 
 /** What a struct has to look like. Unless `arch` says otherwise, on both architectures. */
 export interface Layout {
@@ -446,5 +448,30 @@ export const LAYOUTS: Readonly<Record<string, Layout>> = {
     },
     c: "struct passwd",
     header: "pwd.h",
+  },
+  userId: {
+    type: userId,
+    size: 4,
+    align: 4,
+    offsets: { value: 0 },
+    c: "struct one_user",
+    header: "sys/types.h",
+    declaration: "struct one_user { uid_t value; };",
+  },
+  winsize: {
+    type: winsize,
+    size: 8,
+    align: 2,
+    offsets: { ws_row: 0, ws_col: 2, ws_xpixel: 4, ws_ypixel: 6 },
+    c: "struct winsize",
+    header: "sys/ioctl.h",
+  },
+  kernelTermios: {
+    type: kernelTermios,
+    size: 36,
+    align: 4,
+    offsets: { c_iflag: 0, c_oflag: 4, c_cflag: 8, c_lflag: 12, c_line: 16, c_cc: 17 },
+    c: "struct termios",
+    header: "asm/termbits.h",
   },
 };

@@ -12,3 +12,4 @@ without(capabilities.infoIoctl);
 without(capabilities.namespaceIoctls);
 without(capabilities.pidfsIds);
 without(capabilities.cgroupSpawn);
+without(capabilities.killOnCloseSpawn);

@@ -29,6 +29,8 @@ const RULES = {
   faccessat2: { number: [439, 439] },
   "getsockopt(SO_PEERPIDFD)": { number: [55, 209], argument: { at: 2, bits: 0xffff, value: 77 } },
   ioctl: { number: [16, 29] },
+  "ioctl(TIOCGPTPEER)": { number: [16, 29], argument: { at: 1, bits: 0xffff, value: 0x5441 } },
+  "ioctl(TIOCSCTTY)": { number: [16, 29], argument: { at: 1, bits: 0xffff, value: 0x540e } },
   "ioctl(pidfd)": { number: [16, 29], argument: { at: 1, bits: 0xff00, value: 0xff00 } },
   open_by_handle_at: { number: [304, 265] },
   pidfd_getfd: { number: [438, 438] },

@@ -16,6 +16,14 @@ export const TERMINAL = [
   canRun("script", ["-qec", "stty size", "/dev/null"]),
 ] as const;
 
+/** What terminals are made by. */
+export const PTMX = "/dev/ptmx";
+
+/** Whether there are any. */
+export const hasTerminals: boolean = [...Deno.readDirSync("/dev")].some(({ name }) =>
+  name === "ptmx"
+);
+
 /** What Ctrl-C writes. */
 export const CTRL_C = "\x03";
 

@@ -59,7 +59,7 @@ const ANSWERS: readonly Answer[] = [
   {
     calls: ["ioctl"],
     errors: ["EREMOTE", "ESRCH"],
-    operations: /^PidFd\.(tryWait|wait)/,
+    operations: /^(PidFd\.(tryWait|wait)|spawn\(\) with killOnClose$)/,
     accepts: ({ error }) => error?.syscall === "waitid" && error.errno === Errno.ECHILD,
   },
   // The process is gone, and there is nothing to do about it any more.
@@ -101,6 +101,13 @@ const ANSWERS: readonly Answer[] = [
     errors: [...ERRORS.epoll_ctl, "ENOSYS"],
     operations: /^(killTree|PidFd\.terminate\(\) with SIGKILL)/,
     accepts: ({ error }) => error?.syscall === "epoll_ctl" && error.errno === Errno.EEXIST,
+  },
+  // A terminal that nobody has open any more. Its closing hangs up what has it open all the same.
+  {
+    calls: ["read"],
+    errors: ["EIO"],
+    operations: /^Child\.terminal$/,
+    accepts: ({ value }) => Array.isArray(value) && [0, 129].includes(value[1]),
   },
   // An fd that can't be looked at isn't open; a socket that is none is none.
   {

@@ -62,6 +62,7 @@ export const ERRORS: Readonly<Record<string, readonly ErrnoName[]>> = {
   faccessat: ACCESS,
   // Of locks and notifications, which have further errors, nothing is asked.
   fcntl: ["EBADF", "EBUSY", "EFAULT", "EINVAL", "EMFILE", "EPERM"],
+  fchown: ["EBADF", "EINVAL", "EIO", "ENOENT", "EPERM", "EROFS"],
   fstatfs: ["EBADF", "EFAULT", "EIO", "ENOMEM", "EOVERFLOW"],
   getdents64: ["EBADF", "EFAULT", "EINVAL", "ENOENT", "ENOTDIR", REAPED],
   getppid: [],
@@ -74,6 +75,8 @@ export const ERRORS: Readonly<Record<string, readonly ErrnoName[]>> = {
     ...["EBADF", "EFAULT", "EINVAL", "ENOTTY"] as const,
     // On a pidfd: what is in the way of asking, of the process, and of a new fd.
     ...["EPERM", "EACCES", "ESRCH", "EREMOTE", "EMFILE", "ENFILE", "ENOMEM"] as const,
+    // On a terminal.
+    ...["EIO", "ENODEV"] as const,
   ],
   listen: ["EADDRINUSE", "EBADF", "ENOTSOCK", "EOPNOTSUPP"],
   mkdirat: [...PATH, "EDQUOT", "EEXIST", "EMLINK", "ENOSPC", "EPERM", "EROFS"],
@@ -134,7 +137,17 @@ export const ERRORS: Readonly<Record<string, readonly ErrnoName[]>> = {
  * start it. What both make (close, fcntl, rt_sigaction) can't fail for the child alone.
  */
 export const CHILD_CALLS: ReadonlySet<string> = new Set([
-  ...["chdir", "close_range", "dup3", "execve", "getppid", "prlimit64", "setgroups", "setpgid"],
+  ...[
+    "chdir",
+    "close_range",
+    "dup3",
+    "execve",
+    "fchown",
+    "getppid",
+    "prlimit64",
+    "setgroups",
+    "setpgid",
+  ],
   ...["prctl", "setpriority", "setresgid", "setresuid", "setsid", "umask"],
 ]);
 
@@ -150,5 +163,5 @@ export const NOT_OURS: ReadonlySet<string> = new Set([
   ...["epoll_wait", "epoll_pwait"],
   // Deno's own children.
   ...["kill", "wait4"],
-  ...["getpid", "gettid", "getuid", "rt_sigprocmask", "rt_sigreturn"],
+  ...["getpid", "gettid", "getresuid", "getuid", "rt_sigprocmask", "rt_sigreturn"],
 ]);

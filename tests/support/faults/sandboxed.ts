@@ -77,6 +77,11 @@ export async function prepare(): Promise<() => Promise<Record<string, Outcome>>>
     "spawn by name": () => spawn("true").status,
     "spawn with a descriptor": () =>
       spawn("/bin/sh", { args: ["-c", "[ -e /proc/self/fd/7 ]"], fds: { 7: self } }).status,
+    "spawn with killOnClose": () => spawn("/bin/true", { killOnClose: true }).status,
+    "spawn with a terminal": async () => {
+      const { terminal, status } = spawn("/bin/sh", { args: ["-c", "tty -s"], terminal: true });
+      return [await terminal!.readable.text(), (await status).code];
+    },
     "spawn into a cgroup": () => spawn("/bin/true", { cgroup: OWN_CGROUP ?? "/none" }).status,
     peer: () => closed(near.peer()),
     "send and receive": async () => {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Child, spawn, type SpawnOptions, SyscallError } from "../../../mod.ts";
+import { type Child, features, spawn, type SpawnOptions, SyscallError } from "../../../mod.ts";
 import { CGROUPS, hasCgroups, TestCgroup } from "../cgroups.ts";
 import { type Keep, type Need, on, type Operation } from "./operation.ts";
 
@@ -35,6 +35,9 @@ const IN_CGROUP: Need = {
   what: CGROUPS,
   isThere: hasCgroups,
 };
+
+/** Children that the kernel kills with their last handle. */
+export const KILL_ON_CLOSE: Need = { what: "Linux 7.1", isThere: features().killOnClose };
 
 /**
  * What isn't tried where a cgroup ends with a tree: Deno itself writes meanwhile, now more often and

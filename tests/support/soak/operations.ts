@@ -148,6 +148,30 @@ async function abandonStreams(): Promise<void> {
   expect("the write", write.status, "rejected");
 }
 
+async function terminals(): Promise<void> {
+  const args = ["-c", "stty -echo; echo ready; read -r line; echo $line; exit 7"];
+  await using child = spawn("sh", { args, terminal: { columns: 100 } });
+  const terminal = child.terminal!;
+  const keys = terminal.writable.getWriter();
+  let shown = "";
+  for await (const text of terminal.readable.pipeThrough(new TextDecoderStream())) {
+    shown += text;
+    if (shown !== "ready\r\n") continue;
+    terminal.resize(101, terminal.rows);
+    await keys.write(new TextEncoder().encode("typed\r"));
+  }
+  expect("what is shown", shown, "ready\r\ntyped\r\n");
+  expect("the exit code", (await child.status).code, 7);
+  expect("the size", [terminal.columns, terminal.rows, terminal.closed], [101, 24, true]);
+  // Another is hung up.
+  const other = spawn("sleep", { args: ["600"], terminal: true });
+  other.terminal!.close();
+  expect("the signal", (await other.status).signal, "SIGHUP");
+}
+
+/** A sandbox can be without. */
+const hasTerminals = [...Deno.readDirSync("/dev")].some(({ name }) => name === "ptmx");
+
 async function fail(): Promise<void> {
   expectError(() => spawn(`/nonexistent/${crypto.randomUUID()}`, QUIET), "ENOENT");
   expectError(() => PidFd.fromPid(2 ** 31 - 1), "ESRCH");
@@ -192,6 +216,7 @@ export const OPERATIONS = {
   killSmallTree,
   streams,
   abandonStreams,
+  ...(hasTerminals ? { terminals } : {}),
   fail,
   dropHandles,
 };

@@ -5,10 +5,17 @@
  */
 
 import { duplicate } from "../../../../ffi/files.ts";
-import { OwnedFd, PidFd, type SpawnOptions } from "../../../../mod.ts";
+import {
+  OwnedFd,
+  PidFd,
+  spawnAndWait,
+  spawnAndWaitSync,
+  type SpawnOptions,
+} from "../../../../mod.ts";
 import { isRoot } from "../../processes.ts";
+import { hasTerminals, PTMX } from "../../terminal.ts";
 import { type Operation, type Operations, plain } from "../operation.ts";
-import { inCgroup, start } from "../start.ts";
+import { inCgroup, KILL_ON_CLOSE, start } from "../start.ts";
 
 /** An operation whose child makes these calls for certain, besides the execution. */
 function making(operation: Operation, ...calls: string[]): Operation {
@@ -40,6 +47,10 @@ export const operations: Operations = {
       start(keep, "/bin/sh", { args: ["-c", "exit 7"], cgroup: path }).status
     ),
   ),
+  "spawn() with killOnClose": {
+    ...making(shell("exit 7", { killOnClose: true, cwd: "/" }), "chdir"),
+    needs: KILL_ON_CLOSE,
+  },
   "spawn() with less than this program has": making(
     shell("exit 7", {
       ...{ umask: 0o77, nice: 19, limits: { core: 0 }, noNewPrivileges: true },
@@ -54,12 +65,38 @@ export const operations: Operations = {
     ),
     needs: { what: "root", isThere: isRoot },
   },
+  "spawn() on a terminal": {
+    ...making(
+      plain((keep) =>
+        start(keep, "/bin/sh", { args: ["-c", "exit 7"], terminal: true, stdin: "null" }).status
+      ),
+      ...["setsid", "dup3"],
+    ),
+    needs: { what: PTMX, isThere: hasTerminals },
+  },
+  "spawn() on a terminal, as another user": {
+    ...making(
+      plain((keep) =>
+        start(keep, "/bin/sh", { args: ["-c", "exit 7"], terminal: true, uid: 65534 }).status
+      ),
+      "fchown",
+    ),
+    needs: { what: `root and ${PTMX}`, isThere: isRoot && hasTerminals },
+  },
   "Child.output()": making(
     plain(async (keep) => {
       const args = ["-c", "echo text"];
       const child = start(keep, "/bin/sh", { args, stdin: "piped", stdout: "piped" });
       return new TextDecoder().decode((await child.output()).stdout);
     }),
+    "dup3",
+  ),
+  "spawnAndWait() with an input": making(
+    plain(async () => (await spawnAndWait("/bin/cat", { input: "text" })).stdoutText),
+    "dup3",
+  ),
+  "spawnAndWaitSync() with an input": making(
+    plain(() => spawnAndWaitSync("/bin/cat", { input: "text" }).stdoutText),
     "dup3",
   ),
 };

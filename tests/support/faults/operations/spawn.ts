@@ -5,16 +5,23 @@
  */
 
 import { duplicate } from "../../../../ffi/files.ts";
-import { OwnedFd, PidFd, type SpawnOptions } from "../../../../mod.ts";
+import { features, OwnedFd, PidFd, type SpawnOptions } from "../../../../mod.ts";
 import { Folder } from "../../sockets.ts";
+import { hasTerminals, PTMX } from "../../terminal.ts";
 import { turn } from "../../turn.ts";
 import { type Keep, on, type Operation, type Operations, plain } from "../operation.ts";
-import { inCgroup, start, UNTRIED_WITH_CGROUPS } from "../start.ts";
+import { inCgroup, KILL_ON_CLOSE, start, UNTRIED_WITH_CGROUPS } from "../start.ts";
 
 /** Runs a shell command, and tells how it ended. */
-function shell(command: string, options: SpawnOptions = {}): Operation {
-  return plain((keep) => start(keep, "/bin/sh", { args: ["-c", command], ...options }).status);
+function shell(command: string, options: SpawnOptions = {}, ...exempt: string[]): Operation {
+  return plain(
+    (keep) => start(keep, "/bin/sh", { args: ["-c", command], ...options }).status,
+    ...exempt,
+  );
 }
+
+/** A program's first start looks which signals are ignored, and no further one does. */
+const FIRST = "rt_sigaction";
 
 /** A child that couldn't execute its program is reaped by waitid alone; without that it would stay. */
 const REAPED = "waitid";
@@ -28,7 +35,7 @@ const sleeping = (keep: Keep) => start(keep, "/bin/sleep", { args: ["60"] });
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 
 export const operations: Operations = {
-  "spawn()": shell("exit 7"),
+  "spawn()": shell("exit 7", {}, FIRST),
   "spawn() by name": plain((keep) =>
     start(keep, "true", { env: { PATH: "/nowhere:/usr/bin:/bin" } }).status
   ),
@@ -63,6 +70,21 @@ export const operations: Operations = {
   "spawn() into a cgroup": inCgroup(({ path }, keep) =>
     start(keep, "/bin/sh", { args: ["-c", "exit 7"], cgroup: path }).status
   ),
+  "spawn() with killOnClose": {
+    ...on(
+      // Whether there are such children is known from before.
+      () => features().killOnClose,
+      (_, keep) => start(keep, "/bin/sh", { args: ["-c", "exit 7"], killOnClose: true }).status,
+    ),
+    needs: KILL_ON_CLOSE,
+  },
+  "spawn() with killOnClose of what doesn't exist": {
+    ...on(
+      () => features().killOnClose,
+      (_, keep) => start(keep, "/nowhere/program", { killOnClose: true }).status,
+    ),
+    needs: KILL_ON_CLOSE,
+  },
   "Child's disposal with its cgroup": inCgroup(
     async ({ path }, keep) => {
       const child = start(keep, "/bin/sh", { args: ["-c", "sleep 60 & sleep 60"], cgroup: path });
@@ -84,6 +106,26 @@ export const operations: Operations = {
     await writer.close();
     return text((await child.output()).stdout);
   }, "close"),
+  "Child.terminal": {
+    ...plain(async (keep) => {
+      const args = ["-c", "stty size; read -r line; echo $line"];
+      const { terminal, status } = start(keep, "/bin/sh", { args, terminal: true });
+      await terminal!.writable.getWriter().write(new TextEncoder().encode("text\r"));
+      const shown = await terminal!.readable.text();
+      return [shown.replace("text\r\n", ""), (await status).code];
+    }, "close"),
+    needs: { what: PTMX, isThere: hasTerminals },
+  },
+  "Terminal.resize()": {
+    ...on(
+      (keep) => start(keep, "/bin/sleep", { args: ["60"], terminal: true }).terminal!,
+      (terminal) => {
+        terminal.resize(100, 30);
+        return [terminal.columns, terminal.rows];
+      },
+    ),
+    needs: { what: PTMX, isThere: hasTerminals },
+  },
   "Child.pidfd": on(sleeping, (child, keep) => keep(child.pidfd).closed),
   "Child.kill()": on(
     (keep) => ({ child: sleeping(keep), killed: false }),

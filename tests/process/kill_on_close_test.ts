@@ -1,0 +1,432 @@
+/**
+ * Children that the kernel kills when their last handle is closed, and reaps.
+ *
+ * @module
+ */
+
+import { assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
+import { deadline } from "@std/async";
+import { killOnCloseSpawn } from "../../ffi/capabilities.ts";
+import { launch } from "../../ffi/launch.ts";
+import { execve, stringVector } from "../../ffi/steps.ts";
+import { waitidPidfd } from "../../ffi/syscalls.ts";
+import {
+  FdSocket,
+  features,
+  killTree,
+  PidFd,
+  spawn,
+  type SpawnOptions,
+  SyscallError,
+  UnsupportedError,
+} from "../../mod.ts";
+import { CGROUPS, hasCgroups, TestCgroup } from "../support/cgroups.ts";
+import { leavesNothing, run, writeScript } from "../support/commands.ts";
+import { collected } from "../support/garbage.ts";
+import { withoutCapability } from "../support/privileges.ts";
+import {
+  eventually,
+  idle,
+  isRoot,
+  openFds,
+  PATIENCE,
+  ROOT,
+  runForValue,
+} from "../support/processes.ts";
+import { startProgram } from "../support/programs.ts";
+import { without } from "../support/shadow.ts";
+import { needing } from "../support/skip.ts";
+import { Folder } from "../support/sockets.ts";
+import { childrenOf } from "../support/trees.ts";
+
+const isThere = features().killOnClose;
+
+/** Registers a test that needs such children. */
+function testMortal(name: string, fn: () => Promise<void>): void {
+  Deno.test({ ...needing("Linux 7.1", isThere, `spawn() with killOnClose ${name}`), fn });
+}
+
+Deno.test("spawn() with killOnClose is refused before Linux 7.1, and starts nothing", async () => {
+  using _older = without(killOnCloseSpawn);
+  using folder = new Folder();
+  const proof = folder.at("proof");
+  await leavesNothing(() => {
+    const start = () => spawn("touch", { args: [proof], killOnClose: true, stdout: "piped" });
+    const error = assertThrows(start, UnsupportedError);
+    assertEquals([error.feature, error.since], ["CLONE_PIDFD_AUTOKILL", "Linux 7.1"]);
+    assertStringIncludes(error.message, "parentDeathSignal");
+  });
+  assertThrows(() => Deno.statSync(proof), Deno.errors.NotFound);
+  // Without it, all is as ever.
+  assertEquals((await run("true", { killOnClose: false })).code, 0);
+});
+
+// Newer kernels have nothing to refuse.
+if (!isThere) {
+  Deno.test("launch() with killOnClose starts nothing where the kernel refuses it", async () => {
+    await leavesNothing(() => {
+      const steps = [execve("/bin/true", ["true"], stringVector([], "env"))];
+      for (const noNewPrivileges of [undefined, false, true]) {
+        const start = () =>
+          launch({ steps, changesUser: false, killOnClose: true, noNewPrivileges });
+        const { code, syscall } = assertThrows(start, SyscallError);
+        assertEquals([code, syscall], ["EINVAL", "clone3"]);
+      }
+    });
+    // Other children are born by clone3 as before.
+    assertEquals((await run("true")).code, 0);
+  });
+}
+
+Deno.test("spawn() refuses a killOnClose that is no boolean", async () => {
+  await leavesNothing(() => {
+    // @ts-expect-error: what TypeScript refuses, JavaScript can give.
+    const start = () => spawn("true", { killOnClose: 1 });
+    assertThrows(start, TypeError, "options.killOnClose must be a boolean");
+  });
+});
+
+const SHELL = (command: string, options: SpawnOptions = {}) =>
+  spawn("sh", { args: ["-c", command], killOnClose: true, ...options });
+
+/** A shell's command that exits once its input ends. */
+const HELD = "read _; exit 7";
+
+testMortal("tells the status in every way, once and for all", async () => {
+  await idle();
+  const fds = openFds();
+  const child = SHELL(HELD, { stdin: "piped" });
+  using pidfd = child.pidfd;
+  using other = PidFd.fromPid(child.pid);
+  assertEquals([pidfd.tryWait(), other.tryWait(), pidfd.isAlive()], [null, null, true]);
+  const waits = Promise.all([
+    ...[child.status, pidfd.wait(), pidfd.wait({ reap: true }), other.wait()],
+    ...[pidfd.exited().then(() => pidfd.waitSync())],
+  ]);
+  await child.stdin.close();
+  const expected = {
+    ...{ success: false, code: 7, signal: null, signalNumber: null },
+    ...{ coreDumped: false, usage: null },
+  };
+  for (const status of await deadline(waits, PATIENCE)) assertEquals(status, expected);
+  for (const handle of [pidfd, pidfd.clone(), other]) {
+    // The child's own handle was given up at its end, and duplicates of it have no descriptor.
+    if (handle.fd >= 0) assertEquals(waitidPidfd(handle.fd, true), "ECHILD");
+    assertEquals(handle.tryWait(), expected);
+    assertEquals(handle.waitSync({ reap: true }), expected);
+    assertEquals(await handle.wait(), expected);
+    assertEquals(handle.isAlive(), false);
+    handle.close();
+  }
+  assertEquals(assertThrows(() => child.kill(), SyscallError).code, "ESRCH");
+  assertEquals(childrenOf(Deno.pid), []);
+  await idle();
+  assertEquals(openFds(), fds);
+});
+
+testMortal("can be waited for synchronously", async () => {
+  const child = SHELL("exit 7");
+  using pidfd = child.pidfd;
+  assertEquals(pidfd.waitSync({ timeout: PATIENCE }).code, 7);
+  assertEquals((await deadline(child.status, PATIENCE)).code, 7);
+  const sleeping = SHELL("exec sleep 60");
+  using handle = sleeping.pidfd;
+  assertThrows(() => handle.waitSync({ timeout: 1 }), Deno.errors.TimedOut);
+  handle.kill();
+  assertEquals(handle.waitSync().signal, "SIGKILL");
+  assertEquals((await sleeping.status).signal, "SIGKILL");
+});
+
+testMortal("can be ended like any other", async () => {
+  const timed = SHELL("exec sleep 60", { timeout: 1 });
+  assertEquals((await deadline(timed.status, PATIENCE)).signal, "SIGTERM");
+  assertEquals(timed.timedOut, true);
+
+  const controller = new AbortController();
+  const aborted = SHELL("exec sleep 60", { signal: controller.signal });
+  controller.abort();
+  assertEquals((await deadline(aborted.status, PATIENCE)).signal, "SIGTERM");
+
+  const terminated = SHELL("exec sleep 60");
+  using handle = terminated.pidfd;
+  assertEquals((await deadline(handle.terminate(), PATIENCE)).signal, "SIGTERM");
+
+  const tree = SHELL("sleep 60 & sleep 60 & wait");
+  using root = tree.pidfd;
+  await eventually("the tree is there", () => childrenOf(tree.pid).length === 2);
+  assertEquals((await killTree(root)).ended.length, 3);
+
+  const disposed = SHELL("exec sleep 60");
+  await disposed[Symbol.asyncDispose]();
+  assertEquals((await disposed.status).signal, "SIGTERM");
+  assertEquals(childrenOf(Deno.pid), []);
+});
+
+testMortal("gives the output of many", async () => {
+  const outputs = Array.from({ length: 50 }, (_, i) => run("echo", { args: [`${i}`] }));
+  const mortal = Array.from(
+    { length: 50 },
+    (_, i) => run("echo", { args: [`${i}`], killOnClose: true }),
+  );
+  assertEquals(await Promise.all(mortal), await Promise.all(outputs));
+});
+
+testMortal("names the step that failed, and leaves nothing", async () => {
+  await leavesNothing(() => {
+    for (const identity of [{}, ...isRoot ? [{ uid: 65534, gid: 65534 }] : []]) {
+      const start = () => spawn("true", { killOnClose: true, cwd: "/nope", ...identity });
+      assertThrows(start, SyscallError, "chdir: ENOENT");
+    }
+  });
+});
+
+testMortal("runs a script without an interpreter line", async () => {
+  using folder = new Folder();
+  writeScript(folder.at("script"), "exit 7\n");
+  assertEquals((await run(folder.at("script"), { killOnClose: true })).code, 7);
+});
+
+Deno.test({
+  ...needing(
+    `Linux 7.1, ${CGROUPS}`,
+    isThere && hasCgroups,
+    "spawn() with killOnClose has the child born into a cgroup",
+  ),
+  async fn() {
+    await using cgroup = new TestCgroup();
+    const child = SHELL("exec sleep 60", { cgroup: cgroup.path });
+    assertEquals(cgroup.pids(), [child.pid]);
+    await child[Symbol.asyncDispose]();
+    assertEquals(cgroup.pids(), []);
+  },
+});
+
+/** What a child's /proc/self/status says of its privileges to gain, in a program of its own. */
+function noNewPrivileges(prefix: string[]) {
+  return runForValue(
+    `
+    import { spawn } from "@pidfd/util";
+    const answers = [];
+    for (const noNewPrivileges of [undefined, true, false, undefined]) {
+      try {
+        const child = spawn("grep", {
+          args: ["NoNewPrivs", "/proc/self/status"],
+          ...{ noNewPrivileges, killOnClose: true, stdout: "piped" },
+        });
+        const { stdout } = await child.output();
+        answers.push(new TextDecoder().decode(stdout).trim().slice(-1));
+      } catch (error) {
+        answers.push(error.message);
+      }
+    }
+    console.log(JSON.stringify(answers));
+  `,
+    ["--allow-all"],
+    prefix,
+  );
+}
+
+Deno.test({
+  ...needing(
+    "Linux 7.1, root",
+    isThere && isRoot,
+    "spawn() with killOnClose leaves root's child its privileges unless told otherwise",
+  ),
+  async fn() {
+    assertEquals(await noNewPrivileges([]), ["0", "1", "0", "0"]);
+  },
+});
+
+testMortal("takes privileges from the child without CAP_SYS_ADMIN", async () => {
+  const refused = "Failed to spawn 'grep': clone3: EPERM: Operation not permitted " +
+    "(killOnClose with noNewPrivileges: false needs CAP_SYS_ADMIN)";
+  const prefix = withoutCapability("sys_admin");
+  assertEquals(await noNewPrivileges(prefix), ["1", "1", refused, "1"]);
+});
+
+testMortal("lives on when `child.pidfd` is closed, and the Child is garbage", async () => {
+  const pid = (() => SHELL("exec sleep 60").pid)();
+  using other = PidFd.fromPid(pid);
+  const child = SHELL("exec sleep 60");
+  using watched = PidFd.fromPid(child.pid);
+  child.pidfd.close();
+  await collected();
+  assertEquals([other.isAlive(), watched.isAlive()], [true, true]);
+  other.kill();
+  child.kill();
+  await deadline(Promise.all([other.wait(), child.status]), PATIENCE);
+});
+
+/** A program that starts a child, and tells its PID. What it goes on with is added. */
+function program(code: string, options = ""): ReturnType<typeof startProgram> {
+  return startProgram(`
+    import { FdSocket, PidFd, spawn } from "${ROOT}mod.ts";
+    const child = spawn("sleep", { args: ["60"], killOnClose: true, stdin: "null", ${options} });
+    ${code}
+    console.log(child.pid);
+    const line = new Uint8Array(16);
+  `);
+}
+
+/** A handle on the child of such a program. */
+async function childOf({ line }: { line(): Promise<string> }): Promise<PidFd> {
+  return PidFd.fromPid(Number(await line()));
+}
+
+const ENDS: Record<string, string> = {
+  "its last line": "child.unref();",
+  "Deno.exit()": "setTimeout(() => Deno.exit(3), 200);",
+  "an uncaught error": "setTimeout(() => { throw new Error(); }, 200);",
+  "SIGTERM": "setTimeout(() => Deno.kill(Deno.pid, 'SIGTERM'), 200);",
+  "SIGKILL": "setTimeout(() => Deno.kill(Deno.pid, 'SIGKILL'), 200);",
+};
+
+for (const [how, code] of Object.entries(ENDS)) {
+  for (const options of ["", ...isRoot ? ["uid: 65534, gid: 65534"] : []]) {
+    const whose = options === "" ? "" : " of another user";
+    testMortal(`has the child${whose} killed when the program ends by ${how}`, async () => {
+      await using ending = program("await Deno.stdin.read(new Uint8Array(1));\n" + code, options);
+      // It goes on once the handle is there: that of a process that is gone can't be had.
+      const pids = () => childrenOf(ending.child.pid);
+      await eventually("the child is there", () => pids().length === 1);
+      using pidfd = PidFd.fromPid(pids()[0]);
+      await ending.say("");
+      assertEquals((await deadline(pidfd.wait(), PATIENCE)).signal, "SIGKILL");
+    });
+  }
+}
+
+/** Kills a program, and resolves once it has ended. */
+async function kill({ child }: { child: Deno.ChildProcess }): Promise<void> {
+  child.kill("SIGKILL");
+  await deadline(child.status, PATIENCE);
+}
+
+testMortal("isn't kept alive by a handle from elsewhere", async () => {
+  await using ending = program("");
+  using pidfd = await childOf(ending);
+  using byId = PidFd.fromId(pidfd.getId());
+  using byRef = PidFd.fromRef(pidfd.toRef());
+  using clone = pidfd.clone();
+  await kill(ending);
+  for (const handle of [pidfd, byId, byRef, clone]) {
+    assertEquals((await deadline(handle.wait(), PATIENCE)).signal, "SIGKILL");
+  }
+});
+
+testMortal("is kept alive by a handle that was sent over a socket", async () => {
+  using folder = new Folder();
+  const path = folder.at("socket");
+  using listener = FdSocket.listen(path);
+  await using ending = program(`
+    const socket = await FdSocket.connect(${JSON.stringify(path)});
+    await socket.send("child", [child.pidfd]);
+  `);
+  using socket = await deadline(listener.accept(), PATIENCE);
+  const message = await deadline(socket.receive(), PATIENCE);
+  using received = PidFd.fromFd(message!.fds[0].intoFd());
+  using watched = await childOf(ending);
+  await kill(ending);
+  assertEquals(received.isAlive(), true);
+  using clone = received.clone();
+  received.close();
+  assertEquals(clone.isAlive(), true);
+  clone.close();
+  assertEquals((await deadline(watched.wait(), PATIENCE)).signal, "SIGKILL");
+});
+
+testMortal("is kept alive by a handle that another process got", async () => {
+  for (const how of ["inherits", "takes"]) {
+    await using heir = startProgram(`
+      import { PidFd } from "${ROOT}mod.ts";
+      console.log("ready");
+      const buffer = new Uint8Array(64);
+      const [pid, fd] = new TextDecoder().decode(buffer.subarray(0, await Deno.stdin.read(buffer)))
+        .split(" ").map(Number);
+      globalThis.kept = PidFd.fromPid(pid).getRemoteFd(fd);
+      console.log("taken");
+      await Deno.stdin.read(buffer);
+    `);
+    assertEquals(await heir.line(), "ready");
+    await using ending = program(
+      how === "inherits"
+        ? `
+      const heir = spawn("sleep", { args: ["60"], fds: { 3: child.pidfd }, stdin: "null" });
+      console.log(heir.pid);
+    `
+        : `
+      console.log(child.pidfd.fd);
+    `,
+    );
+    const number = Number(await ending.line());
+    using watched = await childOf(ending);
+    if (how === "inherits") {
+      using inheriting = PidFd.fromPid(number);
+      await kill(ending);
+      assertEquals([inheriting.isAlive(), watched.isAlive()], [true, true]);
+      inheriting.kill();
+    } else {
+      await heir.say(`${ending.child.pid} ${number}`);
+      assertEquals(await heir.line(), "taken");
+      await kill(ending);
+      assertEquals(watched.isAlive(), true);
+      await kill(heir);
+    }
+    assertEquals((await deadline(watched.wait(), PATIENCE)).signal, "SIGKILL");
+  }
+});
+
+testMortal("has a worker's child go on until the program ends", async () => {
+  await using ending = startProgram(`
+    const code = \`
+      import { spawn } from "file://${ROOT}mod.ts";
+      const child = spawn("sleep", { args: ["60"], killOnClose: true, stdin: "null" });
+      self.postMessage(child.pid);
+      await child.status;
+    \`;
+    const url = URL.createObjectURL(new Blob([code], { type: "text/javascript" }));
+    const worker = new Worker(url, { type: "module" });
+    const pid = await new Promise((resolve) => worker.onmessage = ({ data }) => resolve(data));
+    worker.terminate();
+    console.log(pid);
+    await Deno.stdin.read(new Uint8Array(1));
+    Deno.exit();
+  `);
+  using pidfd = await childOf(ending);
+  assertEquals(pidfd.isAlive(), true);
+  await kill(ending);
+  assertEquals((await deadline(pidfd.wait(), PATIENCE)).signal, "SIGKILL");
+});
+
+testMortal("tells the status of an unref'd child", async () => {
+  const child = SHELL(HELD, { stdin: "piped" });
+  child.unref();
+  const input = child.stdin.close();
+  // No SIGCHLD tells of its end: a timer has to.
+  assertEquals((await deadline(child.status, PATIENCE)).code, 7);
+  await input;
+});
+
+testMortal("sends no SIGCHLD", async () => {
+  let count = 0;
+  const listener = () => void count++;
+  Deno.addSignalListener("SIGCHLD", listener);
+  try {
+    assertEquals((await SHELL("exit 7").status).code, 7);
+    // The next one's signal comes later than one of the first would have.
+    assertEquals((await run("true")).code, 0);
+    await eventually("SIGCHLD comes", () => count > 0);
+    assertEquals(count, 1);
+  } finally {
+    Deno.removeSignalListener("SIGCHLD", listener);
+  }
+});
+
+testMortal("rejects a wait whose handle is closed meanwhile", async () => {
+  await using child = SHELL("exec sleep 60");
+  const pidfd = child.pidfd.clone();
+  const wait = pidfd.wait();
+  pidfd.close();
+  await assertRejects(() => wait, Deno.errors.BadResource);
+  assertEquals(child.pidfd.isAlive(), true);
+});
