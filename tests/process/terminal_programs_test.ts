@@ -7,7 +7,7 @@
 
 import { assertEquals } from "@std/assert";
 import { Dialog, KEYS } from "../support/dialog.ts";
-import { idle, readStat } from "../support/processes.ts";
+import { eventually, idle, readStat } from "../support/processes.ts";
 import { canRun, needing } from "../support/skip.ts";
 import { hasTerminals, PTMX } from "../support/terminal.ts";
 
@@ -68,6 +68,13 @@ Deno.test(on("bash", ["-c", "true"], "bash controls its jobs"), async () => {
   await dialog.shows(/ready> $/);
   await dialog.type(`fg${enter}`);
   await dialog.shows(/[\r\n]sh -c .*\r\n/);
+  // bash says what it continues before it gives it the terminal.
+  await eventually("the job has the terminal", () => {
+    // Behind the state and the parent: process group, session, terminal, and its foreground group.
+    const stat = Deno.readTextFileSync(`/proc/${dialog.child.pid}/stat`);
+    const [, , group, , , foreground] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return foreground !== group;
+  });
   await dialog.type(ctrlC);
   await dialog.shows(/ready> $/);
   await dialog.type(`echo "code $?"; jobs; sleep 600 & jobs${enter}`);
