@@ -92,10 +92,11 @@ const PROGRAMS: Readonly<Record<string, (calls: Calls) => Promise<unknown>>> = {
     const child = new Command("yes", { stdout: "piped", stderr: "null" }).spawn();
     let length = 0;
     for await (const chunk of child.stdout) {
+      const before = length;
       length += chunk.length;
-      if (length > 1_000_000) break;
+      // Once, and before the stream is left: that would end it as well, by SIGPIPE.
+      if (before <= 1_000_000 && length > 1_000_000) child.kill();
     }
-    child.kill();
     const { success, code, signal } = await child.status;
     return [success, code, signal];
   },
