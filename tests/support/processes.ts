@@ -6,6 +6,7 @@
 
 import { assertEquals } from "@std/assert";
 import { fromFileUrl } from "@std/path";
+import { EPOLLIN, EPOLLRDHUP } from "../../structs/epoll_event.ts";
 import { openOn } from "./fds.ts";
 import { eventually, PATIENCE } from "./patience.ts";
 import { openFds, readStat } from "./proc.ts";
@@ -18,19 +19,33 @@ export const ROOT: string = fromFileUrl(new URL("../../", import.meta.url));
 
 export const isRoot: boolean = Deno.uid() === 0;
 
-/** How many of this process's fds are epoll sets. Deno has some of its own. */
-function epollSets(): number {
-  return openFds().filter((fd) => openOn(Number(fd)) === "anon_inode:[eventpoll]").length;
+/**
+ * Whether one of this process's fds is an epoll set of the library, which this test file or another
+ * one uses: fdinfo has a line for each fd in a set, and Deno's own sets ask for EPOLLRDHUP wherever
+ * they ask for EPOLLIN. proc_pid_fdinfo(5)
+ */
+function isOurSet(fd: string): boolean {
+  if (openOn(Number(fd)) !== "anon_inode:[eventpoll]") return false;
+  const lines = fdinfoOf(fd).matchAll(/^tfd:.* events: *([0-9a-f]+)/gm);
+  return lines.some(([, events]) => (parseInt(events, 16) & (EPOLLIN | EPOLLRDHUP)) === EPOLLIN);
 }
 
-const IDLE = epollSets();
+function fdinfoOf(fd: string): string {
+  try {
+    return Deno.readTextFileSync(`/proc/self/fdinfo/${fd}`);
+  } catch (error) {
+    // Another thread has closed it meanwhile.
+    if (error instanceof Deno.errors.NotFound) return "";
+    throw error;
+  }
+}
 
 /**
  * Resolves once no thread is parked for waits any more. An abort takes effect on it a moment
  * later, which a test that ends with one has to wait for, as the sanitizers do not.
  */
 export async function idle(): Promise<void> {
-  await eventually("the parked thread returned", () => epollSets() === IDLE);
+  await eventually("the parked thread returned", () => !openFds().some(isOurSet));
 }
 
 /** Options for `runProgram`. */
