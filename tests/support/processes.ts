@@ -20,14 +20,21 @@ export const ROOT: string = fromFileUrl(new URL("../../", import.meta.url));
 export const isRoot: boolean = Deno.uid() === 0;
 
 /**
- * Whether one of this process's fds is an epoll set of the library, which this test file or another
- * one uses: fdinfo has a line for each fd in a set, and Deno's own sets ask for EPOLLRDHUP wherever
- * they ask for EPOLLIN. proc_pid_fdinfo(5)
+ * The epoll sets of the library that this process has open: fdinfo has a line for each fd in a set,
+ * and Deno's own sets ask for EPOLLRDHUP wherever they ask for EPOLLIN. Each has an eventfd, whose
+ * id tells it from a later one of the same number. proc_pid_fdinfo(5)
  */
-function isOurSet(fd: string): boolean {
-  if (openOn(Number(fd)) !== "anon_inode:[eventpoll]") return false;
-  const lines = fdinfoOf(fd).matchAll(/^tfd:.* events: *([0-9a-f]+)/gm);
-  return lines.some(([, events]) => (parseInt(events, 16) & (EPOLLIN | EPOLLRDHUP)) === EPOLLIN);
+function ourSets(): string[] {
+  return openFds().flatMap((fd) => {
+    if (openOn(Number(fd)) !== "anon_inode:[eventpoll]") return [];
+    const asked = [...fdinfoOf(fd).matchAll(/^tfd: *(\d+) events: *([0-9a-f]+)/gm)];
+    const ours = asked.filter(([, , events]) =>
+      (parseInt(events, 16) & (EPOLLIN | EPOLLRDHUP)) === EPOLLIN
+    );
+    if (ours.length === 0) return [];
+    const ids = asked.map(([, member]) => /^eventfd-id: *(\d+)/m.exec(fdinfoOf(member))?.[1] ?? "");
+    return [`${fd} ${ids.join("")}`];
+  });
 }
 
 function fdinfoOf(fd: string): string {
@@ -40,12 +47,16 @@ function fdinfoOf(fd: string): string {
   }
 }
 
+/** Those of test files that came before, which may have failed and left one. */
+const OTHERS = ourSets();
+
 /**
  * Resolves once no thread is parked for waits any more. An abort takes effect on it a moment
  * later, which a test that ends with one has to wait for, as the sanitizers do not.
  */
 export async function idle(): Promise<void> {
-  await eventually("the parked thread returned", () => !openFds().some(isOurSet));
+  const isOther = (set: string) => OTHERS.includes(set);
+  await eventually("the parked thread returned", () => ourSets().every(isOther));
 }
 
 /** Options for `runProgram`. */
