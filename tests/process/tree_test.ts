@@ -194,6 +194,23 @@ Deno.test("killTree() ends a tree with a zombie in it", async () => {
   await tree.rest();
 });
 
+Deno.test("killTree() tells once of a process that ended, and is still there as a zombie", async () => {
+  await using mark = new Mark();
+  // The one that is deaf never reaps the other.
+  const tree = startTree(
+    mark,
+    `trap "" TERM; (trap - TERM; exec sleep 60) & echo $!; exec sleep 60`,
+  );
+  const [mortal] = (await tree.lines(1)).map(Number);
+  await eventually(
+    "both are sleep",
+    () => [tree.child.pid, mortal].every((pid) => isNamed(pid, "sleep")),
+  );
+  const killed = await end(tree.child, { grace: 300 });
+  assertEquals(pidsOf(killed), [tree.child.pid, mortal].sort((a, b) => a - b));
+  await tree.rest();
+});
+
 /** Whether a process runs a program by this name. Its arguments come last of all of an execution. */
 function isNamed(pid: number, name: string): boolean {
   return Deno.readTextFileSync(`/proc/${pid}/cmdline`).startsWith(`${name}\0`);
