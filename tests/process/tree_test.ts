@@ -173,7 +173,7 @@ Deno.test("killTree() kills who ignores the signal, after the grace", async () =
       "echo ready; while :; do sleep 0.01; done",
   );
   await tree.lines(2);
-  await end(tree.child, { grace: 300 });
+  await end(tree.child, { grace: 1000 });
   assertEquals(mark.pids(), []);
   assertEquals(await tree.rest(), "asked\n");
   assertEquals((await tree.child.status).code, 7);
