@@ -19,8 +19,8 @@ const HUGE_PAGE = 2 * 1024 * 1024;
 /** From how much on it pays to ask. */
 const MUCH = 4 * HUGE_PAGE;
 
-/** libc with what this takes, opened at first use: few programs ever need it. */
-export const memoryLibc = libcWith({
+/** libc with what this takes. */
+const memoryLibc = libcWith({
   // int madvise(void *addr, size_t length, int advice);
   madvise: {
     parameters: [

@@ -6,10 +6,9 @@
 
 import { assertEquals } from "@std/assert";
 import { fromFileUrl } from "@std/path";
-import { EPOLLIN, EPOLLRDHUP } from "../../structs/epoll_event.ts";
 import { openOn } from "./fds.ts";
 import { eventually, PATIENCE } from "./patience.ts";
-import { openFds, readStat } from "./proc.ts";
+import { openFds, readProc, readStat } from "./proc.ts";
 
 export { eventually, PATIENCE } from "./patience.ts";
 export { openFds, readStat, threads, zombies } from "./proc.ts";
@@ -20,43 +19,23 @@ export const ROOT: string = fromFileUrl(new URL("../../", import.meta.url));
 export const isRoot: boolean = Deno.uid() === 0;
 
 /**
- * The epoll sets of the library that this process has open: fdinfo has a line for each fd in a set,
- * and Deno's own sets ask for EPOLLRDHUP wherever they ask for EPOLLIN. Each has an eventfd, whose
- * id tells it from a later one of the same number. proc_pid_fdinfo(5)
+ * How many epoll sets the library has open. It registers each fd under its own number, which Deno
+ * doesn't do in its sets.
  */
-function ourSets(): string[] {
-  return openFds().flatMap((fd) => {
-    if (openOn(Number(fd)) !== "anon_inode:[eventpoll]") return [];
-    const asked = [...fdinfoOf(fd).matchAll(/^tfd: *(\d+) events: *([0-9a-f]+)/gm)];
-    const ours = asked.filter(([, , events]) =>
-      (parseInt(events, 16) & (EPOLLIN | EPOLLRDHUP)) === EPOLLIN
-    );
-    if (ours.length === 0) return [];
-    const ids = asked.map(([, member]) => /^eventfd-id: *(\d+)/m.exec(fdinfoOf(member))?.[1] ?? "");
-    return [`${fd} ${ids.join("")}`];
-  });
+function epollSets(): number {
+  return openFds().filter((fd) => {
+    if (openOn(Number(fd)) !== "anon_inode:[eventpoll]") return false;
+    const entries = readProc(`self/fdinfo/${fd}`)?.matchAll(/^tfd: +(\d+) .* data: *(\w+)/gm) ?? [];
+    return entries.some(([, fd, data]) => BigInt.asUintN(32, BigInt(`0x${data}`)) === BigInt(fd));
+  }).length;
 }
-
-function fdinfoOf(fd: string): string {
-  try {
-    return Deno.readTextFileSync(`/proc/self/fdinfo/${fd}`);
-  } catch (error) {
-    // Another thread has closed it meanwhile.
-    if (error instanceof Deno.errors.NotFound) return "";
-    throw error;
-  }
-}
-
-/** Those of test files that came before, which may have failed and left one. */
-const OTHERS = ourSets();
 
 /**
  * Resolves once no thread is parked for waits any more. An abort takes effect on it a moment
  * later, which a test that ends with one has to wait for, as the sanitizers do not.
  */
 export async function idle(): Promise<void> {
-  const isOther = (set: string) => OTHERS.includes(set);
-  await eventually("the parked thread returned", () => ourSets().every(isOther));
+  await eventually("the parked thread returned", () => epollSets() === 0);
 }
 
 /** Options for `runProgram`. */
