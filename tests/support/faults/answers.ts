@@ -102,6 +102,13 @@ const ANSWERS: readonly Answer[] = [
     operations: /^(killTree|PidFd\.terminate\(\) with SIGKILL)/,
     accepts: ({ error }) => error?.syscall === "epoll_ctl" && error.errno === Errno.EEXIST,
   },
+  // An fd that isn't in the set any more was closed by other code, and all who wait for it are told.
+  {
+    calls: ["epoll_ctl"],
+    errors: ["ENOENT"],
+    operations: /^spawn\(\) with a signal that aborts$/,
+    accepts: ({ error }) => error?.syscall === "epoll_ctl" && error.errno === Errno.EBADF,
+  },
   // A terminal that nobody has open any more. Its closing hangs up what has it open all the same.
   {
     calls: ["read"],
