@@ -70,6 +70,11 @@ export function* latestChildren(pid: number): Generator<number, undefined> {
   }
 }
 
+/** The PID that was given away last, in our own PID namespace. proc_loadavg(5) */
+export function lastPid(): number {
+  return Number(readTextFile(AT_FDCWD, "/proc/loadavg").split(" ")[4]);
+}
+
 /** What a look returns, or undefined if the process is gone before or during it. */
 export function unlessGone<T>(look: () => T): T | undefined {
   try {

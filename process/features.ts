@@ -20,6 +20,7 @@ import {
   threadPidfds,
   waitidCall,
 } from "../ffi/capabilities.ts";
+import { containmentKind } from "./containment.ts";
 
 /**
  * What the running kernel offers and the sandbox around the program lets through. Where a
@@ -65,6 +66,11 @@ export interface Features {
    * `killOnClose`; `parentDeathSignal` works.
    */
   killOnClose: boolean;
+  /**
+   * By which means `contain` holds a child together with all that it starts: a cgroup of its own,
+   * or a mark that all of them have (see {@linkcode SpawnOptions.contain}). False: by none.
+   */
+  containment: "cgroup" | "mark" | false;
 }
 
 /**
@@ -96,5 +102,6 @@ export function features(): Features {
     peerPidfds: peerPidfds.available,
     cgroupSpawn: cgroupSpawn.available,
     killOnClose: killOnCloseSpawn.available,
+    containment: containmentKind(),
   };
 }

@@ -1,0 +1,73 @@
+/**
+ * Contained children for tests, by either means.
+ *
+ * @module
+ */
+
+import { assertEquals } from "@std/assert";
+import { deadline } from "@std/async";
+import { features, type SpawnOptions } from "../../mod.ts";
+import { ownCgroups } from "../../process/containment.ts";
+import { CGROUPS, OWN_CGROUP } from "./cgroups.ts";
+import type { Runaway } from "./escapes.ts";
+import { PATIENCE } from "./processes.ts";
+import { without } from "./shadow.ts";
+import { needing } from "./skip.ts";
+import { Mark, startTree, type Tree } from "./trees.ts";
+
+/** By what a child is contained. */
+export type Means = "cgroup" | "mark";
+
+/** How contained children of tests are ended: some of what they start never listens. */
+export const END = { grace: 200 };
+
+/** The folders that this program's containment has made, and that are still there. */
+export function folders(): string[] {
+  if (OWN_CGROUP === null) return [];
+  return [...Deno.readDirSync(OWN_CGROUP)].map(({ name }) => name)
+    .filter((name) => name.startsWith(`pidfd-${Deno.pid}-`));
+}
+
+/** A shell's command that starts a runaway as a daemon, which prints a line. */
+export function daemon({ command }: Runaway): string {
+  return `setsid sh -c 'echo; exec ${command}' & `;
+}
+
+/** Starts a contained shell's command, and waits for its first line. */
+export async function contain(
+  mark: Mark,
+  script: string,
+  options: SpawnOptions = {},
+): Promise<Tree> {
+  const tree = startTree(mark, script, [], { contain: true, end: END, ...options });
+  await tree.lines(1);
+  return tree;
+}
+
+/** Disposes of its root. */
+export function dispose({ child }: Tree): Promise<void> {
+  return deadline(child[Symbol.asyncDispose](), PATIENCE);
+}
+
+/** Registers a test for each means. */
+export function test(
+  name: string,
+  fn: (mark: Mark, means: Means) => Promise<void>,
+  need = { what: "a supported system", isThere: true },
+): void {
+  for (const means of ["cgroup", "mark"] as const) {
+    const { what, isThere } = need.isThere && means === "cgroup"
+      ? { what: CGROUPS, isThere: ownCgroups.available }
+      : need;
+    Deno.test({
+      ...needing(what, isThere, `${name} (by a ${means})`),
+      async fn() {
+        using _ = means === "mark" ? without(ownCgroups) : undefined;
+        assertEquals(features().containment, means);
+        await using mark = new Mark();
+        await fn(mark, means);
+        assertEquals(folders(), []);
+      },
+    });
+  }
+}
