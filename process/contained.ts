@@ -14,7 +14,14 @@ import { within } from "../pidfd/terminate.ts";
 import type { CgroupFolder } from "./cgroup_folder.ts";
 import { members } from "./cgroup_members.ts";
 import { SIGCONT, SIGKILL, STOP_LIMIT } from "./descendants.ts";
-import { commandOf, idOf, isRefused, type KilledProcess, type KilledTree } from "./member.ts";
+import {
+  commandOf,
+  idOf,
+  isRefused,
+  isStuck,
+  type KilledProcess,
+  type KilledTree,
+} from "./member.ts";
 import { unlessGone } from "./relatives.ts";
 import { Turns } from "./turns.ts";
 
@@ -55,11 +62,16 @@ export async function endCgroup(
     }
     await waited(grace, (late) => folder.until("populated 0", late, keepAlive));
   }
-  // Those that are left or new. Whoever the kernel can't end is named.
+  // Those that are left or new.
   await each(folder, ended);
-  await waited(STOP_LIMIT, (late) => folder.kill(late, keepAlive));
   const stuck = new Map<string, KilledProcess>();
-  await each(folder, stuck);
+  // Thousands take their time. Whoever the kernel can't end is named.
+  while (!await waited(STOP_LIMIT, (late) => folder.kill(late, keepAlive))) {
+    let areStuck = true;
+    await each(folder, stuck, (pidfd) => areStuck &&= isStuck({ pidfd }));
+    if (areStuck && stuck.size > 0) break;
+    stuck.clear();
+  }
   return {
     ended: [...ended].flatMap(([key, process]) => stuck.has(key) ? [] : [process]),
     refused: [],

@@ -56,7 +56,7 @@ export function endOf(member: Member, keepAlive?: KeepAlive): Promise<void> {
 }
 
 /** Whether the process is held up in the kernel, where not even SIGKILL reaches it. */
-export function isStuck({ pidfd }: Member): boolean {
+export function isStuck({ pidfd }: Pick<Member, "pidfd">): boolean {
   const stat = unlessHidden(() => pidfd.accessProc((proc) => proc.readTextFile("stat")));
   return stat !== undefined && parseStat(stat).state === "D";
 }
