@@ -8,7 +8,7 @@ import { assertEquals } from "@std/assert";
 import { PidFd } from "../../mod.ts";
 import { ownCgroups } from "../../process/containment.ts";
 import { CGROUPS, OWN_CGROUP } from "../support/cgroups.ts";
-import { contain, dispose, END, folders, test } from "../support/containment.ts";
+import { BY_MARKS, contain, dispose, END, folders, test } from "../support/containment.ts";
 import { Runaway } from "../support/escapes.ts";
 import { eventually, isRoot, PATIENCE, ROOT, runForValue } from "../support/processes.ts";
 import { without } from "../support/shadow.ts";
@@ -60,12 +60,6 @@ Deno.test("A process that sheds its mark, and keeps its parent, ends all the sam
   await dispose(tree);
   assertEquals(runaway.pids(), []);
 });
-
-/** Has a program use marks, whatever it may. */
-const BY_MARKS = `
-  import { ownCgroups } from "${ROOT}process/containment.ts";
-  Object.defineProperty(ownCgroups, "available", { value: false });
-`;
 
 Deno.test("contain says what it takes where there is no room for a mark", async () => {
   const code = `

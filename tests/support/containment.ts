@@ -10,7 +10,7 @@ import { features, type SpawnOptions } from "../../mod.ts";
 import { ownCgroups } from "../../process/containment.ts";
 import { CGROUPS, OWN_CGROUP } from "./cgroups.ts";
 import type { Runaway } from "./escapes.ts";
-import { PATIENCE } from "./processes.ts";
+import { PATIENCE, ROOT } from "./processes.ts";
 import { without } from "./shadow.ts";
 import { needing } from "./skip.ts";
 import { Mark, startTree, type Tree } from "./trees.ts";
@@ -21,11 +21,17 @@ export type Means = "cgroup" | "mark";
 /** How contained children of tests are ended: some of what they start never listens. */
 export const END = { grace: 200 };
 
-/** The folders that this program's containment has made, and that are still there. */
-export function folders(): string[] {
+/** A program's code that has it use marks, whatever it may. */
+export const BY_MARKS = `
+  import { ownCgroups } from "${ROOT}process/containment.ts";
+  Object.defineProperty(ownCgroups, "available", { value: false });
+`;
+
+/** The folders that a program's containment has made, and that are still there. */
+export function folders(program = Deno.pid): string[] {
   if (OWN_CGROUP === null) return [];
   return [...Deno.readDirSync(OWN_CGROUP)].map(({ name }) => name)
-    .filter((name) => name.startsWith(`pidfd-${Deno.pid}-`));
+    .filter((name) => name.startsWith(`pidfd-${program}-`));
 }
 
 /** A shell's command that starts a runaway as a daemon, which prints a line. */
