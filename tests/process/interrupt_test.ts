@@ -30,7 +30,7 @@ for (const [name, end] of Object.entries(ENDINGS)) {
     async () => {
       await using mark = new Mark();
       // The shell in between heeds SIGTERM, the daemon doesn't.
-      const script = `setsid sh -c "trap '' TERM; echo ready; exec sleep 60" & sleep 60 & wait`;
+      const script = `setsid sh -c "trap '' TERM; echo ready; exec sleep 3600" & sleep 3600 & wait`;
       const file = Deno.makeTempFileSync({ suffix: ".ts" });
       Deno.writeTextFileSync(file, recipe(script).replaceAll("grace: 2000", "grace: 200"));
       try {
