@@ -170,9 +170,12 @@ function makeMark(): Mark {
   return Mark.create();
 }
 
-/** Errors by which the system says that it isn't for this program to make cgroups here. */
+/**
+ * Errors by which the system says that it isn't for this program to make cgroups here: EAGAIN where
+ * there may be none below (cgroup.max.depth, cgroup.max.descendants).
+ */
 const REFUSALS: readonly string[] = [
-  ...["EACCES", "EPERM", "EROFS", "ENOENT", "EBUSY", "EOPNOTSUPP", "EINVAL"],
+  ...["EACCES", "EPERM", "EROFS", "ENOENT", "EBUSY", "EOPNOTSUPP", "EINVAL", "EAGAIN"],
 ];
 
 /** Whether a cgroup can be made, a child be born in it, and all in it be ended. */

@@ -6,14 +6,23 @@
 
 import { assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import { deadline } from "@std/async";
-import { Cgroup, killTree, PidFd, spawn, SyscallError } from "../../mod.ts";
+import {
+  Cgroup,
+  features,
+  killTree,
+  PidFd,
+  spawn,
+  type SpawnOptions,
+  SyscallError,
+} from "../../mod.ts";
 import { compile, hasCompiler } from "../support/c_compiler.ts";
 import { CGROUPS, hasCgroups } from "../support/cgroups.ts";
 import { startHeld } from "../support/children.ts";
+import { onTerminal, shell } from "../support/dialog.ts";
 import { collected } from "../support/garbage.ts";
 import { contain, daemon, dispose, END, folders, test } from "../support/containment.ts";
 import { ESCAPES, Runaway } from "../support/escapes.ts";
-import { eventually, idle, openFds, PATIENCE, readStat } from "../support/processes.ts";
+import { eventually, idle, isRoot, openFds, PATIENCE, readStat } from "../support/processes.ts";
 import { Folder } from "../support/sockets.ts";
 import { startTree } from "../support/trees.ts";
 
@@ -160,6 +169,49 @@ test("killTree() of a contained child that is aborted leaves nobody stopped", as
   const [pid] = runaway.pids();
   await eventually("it goes on", () => ["S", "R"].includes(readStat(pid)!.state));
   await dispose(tree);
+  assertEquals(runaway.pids(), []);
+});
+
+/** What a child can be besides, each of which takes steps of its own before it executes. */
+const OTHERS: { name: string; options: SpawnOptions; needs?: string; isThere?: boolean }[] = [
+  { name: "detached", options: { detached: true } },
+  { name: "in a process group of its own", options: { processGroup: 0 } },
+  { name: "with limits", options: { limits: { core: 0, nofile: 64 } } },
+  { name: "without new privileges", options: { noNewPrivileges: true } },
+  { name: "with parentDeathSignal", options: { parentDeathSignal: "SIGKILL" } },
+  { name: "of another user", options: { user: "nobody" }, needs: "root", isThere: isRoot },
+  {
+    name: "with killOnClose",
+    options: { killOnClose: true },
+    needs: "Linux 7.1",
+    isThere: features().killOnClose,
+  },
+];
+
+for (const { name, options, needs = "nothing", isThere = true } of OTHERS) {
+  test(`Disposal ends what a contained child has started that is ${name}`, async (mark) => {
+    const runaway = new Runaway();
+    const tree = await contain(mark, `${daemon(runaway)} exit`, options);
+    await deadline(tree.child.status, PATIENCE);
+    assertEquals(runaway.pids().length, 1);
+    await dispose(tree);
+    assertEquals(runaway.pids(), []);
+  }, { what: needs, isThere });
+}
+
+onTerminal("Disposal ends what a contained child on a terminal has started", async () => {
+  const runaway = new Runaway();
+  await using dialog = shell(
+    `trap '' HUP; setsid sh -c 'echo ready; exec ${runaway.command}' & exit`,
+    {
+      contain: true,
+      end: END,
+    },
+  );
+  await dialog.shows(/ready/);
+  await deadline(dialog.child.status, PATIENCE);
+  assertEquals(runaway.pids().length, 1);
+  await deadline(dialog.child[Symbol.asyncDispose](), PATIENCE);
   assertEquals(runaway.pids(), []);
 });
 
