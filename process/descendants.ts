@@ -40,6 +40,7 @@ import {
   allProcesses,
   ancestors,
   type Glimpse,
+  hidesProcesses,
   lastPid,
   latestChildren,
   unlessGone,
@@ -70,7 +71,7 @@ interface Found {
    * have left another.
    */
   readonly isComplete: boolean;
-  /** Whether all that were held before it could not fork any more. */
+  /** Whether it has seen all members unable to fork. Of those that are new it hasn't. */
   readonly areStopped: boolean;
 }
 
@@ -183,9 +184,15 @@ export class Tree implements Disposable {
   }
 
   /** Waits for all members' ends, and returns whether they came in time. */
-  #endWithin(time: number): Promise<boolean> {
-    const ends = Promise.all(this.members.map((member) => endOf(member, this.#keepAlive)));
-    return within(time, (late) => abortable(ends, late), this.#abort, this.#keepAlive);
+  async #endWithin(time: number): Promise<boolean> {
+    const ends: Promise<void>[] = [];
+    this.#turns.begin();
+    for (const member of this.members) {
+      ends.push(endOf(member, this.#keepAlive));
+      if (this.#turns.isOver) await this.#turns.next();
+    }
+    const all = Promise.all(ends);
+    return await within(time, (late) => abortable(all, late), this.#abort, this.#keepAlive);
   }
 
   /** Sends a signal to all members. */
@@ -273,27 +280,30 @@ export class Tree implements Disposable {
   /** Takes in every descendant that can be seen, with a signal at once. */
   async #search(signal: number): Promise<Found> {
     const look = this.#begin(signal);
-    const members = this.members;
+    const members = [...this.#held].filter((member) => !this.#isSpared(member));
     const newest = this.#mark === undefined ? 0 : lastPid();
     const glimpses = new Map<number, Glimpse>();
     for (const glimpse of allProcesses()) {
       glimpses.set(glimpse.pid, glimpse);
       if (this.#turns.isOver) await this.#turns.next();
     }
-    const areStopped = members.every((member) => {
+    const stopped = new Set(members.filter((member) => {
       const { isStopped: seen = true } = glimpses.get(member.process.pid) ?? {};
       return seen === "ask its threads" ? isStopped(member) : seen;
-    });
+    }));
+    const areSomeHidden = hidesProcesses();
     const families = Map.groupBy(glimpses.values(), ({ ppid }) => ppid);
     // The set grows while it is gone through: those that are new are asked for children, too.
     for (const parent of this.#held) {
       const children = families.get(parent.process.pid) ?? [];
       for (const { pid, isZombie } of children) if (isZombie) look.known.add(pid);
-      await this.#takeLatest(look, parent);
+      // One that was stopped by then has no others, but for those that are hidden.
+      if (areSomeHidden || !stopped.has(parent)) await this.#takeLatest(look, parent);
       for (const { pid } of children) {
         this.#take(look, parent, pid);
         if (this.#turns.isOver) await this.#turns.next();
       }
+      if (this.#turns.isOver) await this.#turns.next();
     }
     const haveAllMarked = await this.#takeMarked(look, glimpses, newest);
     await this.#introduceAll(look);
@@ -301,6 +311,7 @@ export class Tree implements Disposable {
     const isComplete = look.fresh.length === 0 && look.missed.isSubsetOf(this.#missed) &&
       haveAllMarked;
     this.#missed = look.missed;
+    const areStopped = look.fresh.length === 0 && stopped.size === members.length;
     return { isComplete, areStopped };
   }
 
@@ -309,6 +320,7 @@ export class Tree implements Disposable {
     const look = this.#begin(signal);
     for (const parent of this.#held) {
       await this.#takeLatest(look, parent);
+      if (this.#turns.isOver) await this.#turns.next();
     }
     await this.#introduceAll(look);
     this.#missed = this.#missed.union(look.missed);

@@ -40,6 +40,12 @@ export function* allProcesses(): Generator<Glimpse, undefined> {
   }
 }
 
+/** Whether /proc hides processes from those who may not look into them (hidepid, proc(5)). */
+export function hidesProcesses(): boolean {
+  const mounts = readTextFile(AT_FDCWD, "/proc/self/mountinfo");
+  return /^\S+ \S+ \S+ \S+ \/proc .* - proc .*\bhidepid=/m.test(mounts);
+}
+
 /** The PID of a process's parent; undefined if there is no such process to be seen. */
 export function parentOf(pid: number): number | undefined {
   const stat = unlessHidden(() => readTextFile(AT_FDCWD, `/proc/${pid}/stat`));
