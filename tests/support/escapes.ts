@@ -7,7 +7,7 @@
 import { isRoot } from "./processes.ts";
 import { canRun } from "./skip.ts";
 import { allPids } from "./trees.ts";
-import { readProc } from "./proc.ts";
+import { readProc, readStat } from "./proc.ts";
 import { inNamespaces, works } from "./privileges.ts";
 
 /** Processes that can be told from all others whatever becomes of their names and environments. */
@@ -20,7 +20,9 @@ export class Runaway {
 
   /** The PIDs of those that run it, and of shells that have it in their commands. */
   pids(): number[] {
-    return allPids().filter((pid) => commandLine(pid)?.includes(this.#time));
+    // The youngest first: of a line of those, each of which starts the next, only that one still runs.
+    const pids = allPids().sort((a, b) => b - a);
+    return pids.filter((pid) => commandLine(pid)?.includes(this.#time)).reverse();
   }
 }
 
@@ -35,13 +37,12 @@ function commandLine(pid: number): string | null {
   }
 }
 
+/** The parent of the kernel's threads. */
+const KTHREADD = 2;
+
 function hasProgram(pid: number): boolean {
-  try {
-    return Deno.readLinkSync(`/proc/${pid}/exe`) !== "";
-  } catch (error) {
-    // One that may not be told is there, too.
-    return error instanceof Deno.errors.PermissionDenied;
-  }
+  const stat = readStat(pid);
+  return stat !== null && stat.state !== "Z" && pid !== KTHREADD && stat.ppid !== KTHREADD;
 }
 
 /** One way to get away. */
