@@ -110,14 +110,17 @@ function checkKillTree(root: PidFd, options: KillTreeOptions): TreeEnd {
 export async function endContained(
   root: PidFd,
   how: TreeEnd,
-  { folder, mark, isOver }: Containment,
+  containment: Containment,
   keepAlive?: KeepAlive,
 ): Promise<KilledTree> {
+  const { folder, mark, isOver } = containment;
   if (isOver) return { ended: [], refused: [], stuck: [] };
   if (mark !== undefined) return await endTree(root, how, { mark, keepAlive });
   // Whoever disposes of the child meanwhile lets go of its folder.
   using held = folder!.clone();
-  return await endCgroup(held, how, keepAlive);
+  const killed = await endCgroup(held, how, keepAlive);
+  containment.childEnded();
+  return killed;
 }
 
 /** What belongs to the end of a tree. */

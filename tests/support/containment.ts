@@ -10,7 +10,7 @@ import { features, type SpawnOptions } from "../../mod.ts";
 import { ownCgroups } from "../../process/containment.ts";
 import { CGROUPS, OWN_CGROUP } from "./cgroups.ts";
 import type { Runaway } from "./escapes.ts";
-import { PATIENCE, ROOT } from "./processes.ts";
+import { eventually, PATIENCE, ROOT } from "./processes.ts";
 import { without } from "./shadow.ts";
 import { needing } from "./skip.ts";
 import { Mark, startTree, type Tree } from "./trees.ts";
@@ -32,6 +32,13 @@ export function folders(program = Deno.pid): string[] {
   if (OWN_CGROUP === null) return [];
   return [...Deno.readDirSync(OWN_CGROUP)].map(({ name }) => name)
     .filter((name) => name.startsWith(`pidfd-${program}-`));
+}
+
+/** Removes such a folder, once nobody is in it: what a program left that was killed. */
+export async function removeFolder(name: string): Promise<void> {
+  const events = () => Deno.readTextFileSync(`${OWN_CGROUP}/${name}/cgroup.events`);
+  await eventually("the cgroup is empty", () => events().includes("populated 0"));
+  Deno.removeSync(`${OWN_CGROUP}/${name}`);
 }
 
 /** A shell's command that starts a runaway as a daemon, which prints a line. */
