@@ -124,6 +124,7 @@ const ANSWERS: readonly Answer[] = [
   },
   // What isn't there is nothing to remove.
   { calls: ["openat", "unlink"], errors: ["ENOENT"], operations: /^FdListener\.close/ },
+  { calls: ["unlinkat"], errors: ["ENOENT"], operations: /^Cgroup|contained by a cgroup$/ },
   // What the kernel refuses, it doesn't offer; but who has no fds or memory left can't tell.
   {
     calls: Object.keys(ERRORS),
