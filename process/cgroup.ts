@@ -189,8 +189,9 @@ export class Cgroup implements AsyncDisposable {
   }
 
   /**
-   * Has all of its processes stand still; resolves once they do. Signals other than SIGKILL wait
-   * until {@linkcode Cgroup.thaw}. If the wait is aborted, they go on.
+   * Has all of its processes stand still; resolves once they do. A signal that a process handles
+   * waits until {@linkcode Cgroup.thaw}; one that ends it by default, such as SIGTERM, ends it at
+   * once. If the wait is aborted, they go on.
    *
    * One that is held up in the kernel (state D) stands still once it gets out of there.
    *

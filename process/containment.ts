@@ -160,6 +160,8 @@ function canHaveMarks(): boolean {
     return makeMark() !== undefined;
   } catch (error) {
     if (error instanceof UnsupportedError) return false;
+    // A /proc that isn't there, or lacks the file.
+    if (error instanceof SyscallError && HIDDEN.includes(error.code)) return false;
     throw error;
   }
 }
@@ -177,6 +179,9 @@ function makeMark(): Mark {
 const REFUSALS: readonly string[] = [
   ...["EACCES", "EPERM", "EROFS", "ENOENT", "EBUSY", "EOPNOTSUPP", "EINVAL", "EAGAIN"],
 ];
+
+/** Errors by which the system says that it doesn't show this program's limits. */
+const HIDDEN: readonly string[] = ["EACCES", "ENOENT", "EPERM"];
 
 /** Whether a cgroup can be made, a child be born in it, and all in it be ended. */
 function canHaveCgroups(): boolean {

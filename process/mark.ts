@@ -41,9 +41,10 @@ export class Mark {
    * Makes a mark that nobody has.
    *
    * @throws {UnsupportedError} If this program's own limit leaves no room for one.
+   * @throws {SyscallError} If /proc doesn't tell it.
    */
   static create(): Mark {
-    const own = hardLimit("self") ?? 0n;
+    const own = hardLimitIn(readTextFile(AT_FDCWD, "/proc/self/limits")) ?? 0n;
     const [first, second] = crypto.getRandomValues(new Uint32Array(2));
     // 0 is no mark, and one that ends in ones is not within another one.
     if (own >= NO_MARK) return new Mark((BigInt(first || 1) << BITS) | WITHIN);
@@ -66,9 +67,14 @@ export class Mark {
 }
 
 /** A process's hard RLIMIT_RSS; undefined if there is no such process to be seen. */
-function hardLimit(pid: number | "self"): bigint | undefined {
+function hardLimit(pid: number): bigint | undefined {
   const text = unlessHidden(() => readTextFile(AT_FDCWD, `/proc/${pid}/limits`));
-  const match = /^Max resident set +\S+ +(\d+|unlimited) /m.exec(text ?? "");
+  return text === undefined ? undefined : hardLimitIn(text);
+}
+
+/** Undefined for one that is about to be reaped: it has no limits any more. */
+function hardLimitIn(limits: string): bigint | undefined {
+  const match = /^Max resident set +\S+ +(\d+|unlimited) /m.exec(limits);
   if (match === null) return undefined;
   return match[1] === "unlimited" ? NO_MARK : BigInt(match[1]);
 }

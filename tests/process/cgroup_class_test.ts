@@ -180,17 +180,21 @@ test("Cgroup.stats() says that it was removed", async () => {
 
 test("Cgroup.freeze() has all of them stand still until thaw()", async () => {
   await using cgroup = Cgroup.create();
-  const script = "while :; do echo; sleep 0.01; done";
+  const script = "trap 'exit 7' TERM; while :; do echo; sleep 0.01; done";
   await using child = spawn("sh", ["-c", script], { cgroup, stdout: "piped" });
+  await using other = spawn("sleep", ["60"], { cgroup });
   const reader = child.stdout.getReader();
   await deadline(reader.read(), PATIENCE);
   await deadline(cgroup.freeze(), PATIENCE);
   assertStringIncludes(Deno.readTextFileSync(`${cgroup.path}/cgroup.events`), "frozen 1");
   child.kill("SIGTERM");
-  // A signal has to wait.
+  other.kill("SIGTERM");
+  assertEquals((await deadline(other.status, PATIENCE)).signal, "SIGTERM");
+  // A signal that is handled has to wait.
   await assertRejects(() => cgroup.emptied({ signal: AbortSignal.timeout(50) }), DOMException);
+  assertEquals(child.pidfd.isAlive(), true);
   await deadline(cgroup.thaw(), PATIENCE);
-  assertEquals((await deadline(child.status, PATIENCE)).signal, "SIGTERM");
+  assertEquals((await deadline(child.status, PATIENCE)).code, 7);
   await reader.cancel();
 });
 
