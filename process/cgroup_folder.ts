@@ -28,7 +28,8 @@ import {
   write,
 } from "../ffi/files.ts";
 import { mkdirat, removeFolder } from "../ffi/folders.ts";
-import { type KeepAlive, ready } from "../ffi/readiness.ts";
+import { ready } from "../ffi/readiness.ts";
+import type { KeepAlive } from "../ffi/waiter.ts";
 import { FdHandle } from "../pidfd/fd_handle.ts";
 import { within } from "../pidfd/terminate.ts";
 import { decodeText } from "../structs/cstring.ts";

@@ -8,7 +8,7 @@
  * @module
  */
 
-import type { KeepAlive } from "../ffi/readiness.ts";
+import type { KeepAlive } from "../ffi/waiter.ts";
 import type { PidFd } from "../pidfd/pidfd.ts";
 import { within } from "../pidfd/terminate.ts";
 import type { CgroupFolder } from "./cgroup_folder.ts";
