@@ -7,7 +7,7 @@
 import { assertEquals } from "@std/assert";
 import { PidFd } from "../../mod.ts";
 import { ownCgroups } from "../../process/containment.ts";
-import { CGROUPS, OWN_CGROUP } from "../support/cgroups.ts";
+import { CGROUPS, hasCgroups, OWN_CGROUP } from "../support/cgroups.ts";
 import { BY_MARKS, contain, dispose, END, folders, test } from "../support/containment.ts";
 import { Runaway } from "../support/escapes.ts";
 import { eventually, isRoot, PATIENCE, ROOT, runForValue } from "../support/processes.ts";
@@ -193,8 +193,8 @@ const canRunAsNobody = isRoot && canRun("sh", [
 for (const means of ["cgroup", "mark"] as const) {
   Deno.test({
     ...needing(
-      "root, setpriv and a project that others may read",
-      canRunAsNobody && (means === "mark" || OWN_CGROUP !== null),
+      `root, setpriv and a project that others may read${means === "mark" ? "" : `, ${CGROUPS}`}`,
+      canRunAsNobody && (means === "mark" || hasCgroups),
       `An ordinary user contains by a ${means}`,
     ),
     async fn() {

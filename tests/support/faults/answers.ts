@@ -135,7 +135,7 @@ const ANSWERS: readonly Answer[] = [
   {
     calls: ["openat"],
     errors: ["ENOENT", "ENODEV"],
-    operations: /^Cgroup\.emptied/,
+    operations: /^Cgroup\.(emptied|freeze)/,
     accepts: ({ error }) => error?.name === "UnsupportedError",
   },
   // One that is removed needs no freezing, and one that isn't never gets to be frozen without.
