@@ -53,6 +53,9 @@ const LOOK_AGAIN = 50;
 /** What part of the time those looks may take: in a large tree they are further apart. */
 const LOOKS_SHARE = 1 / 50;
 
+/** How far at most, in milliseconds, whatever they take. */
+const LONGEST_PAUSE = 1000;
+
 /**
  * How long to wait for what may never come, in milliseconds, before a tree is taken as it is:
  * for a process to stop, for one that we may not stop to start no others, or for one that was killed
@@ -172,7 +175,8 @@ export class Tree implements Disposable {
       await this.#endWithin(left);
       const began = performance.now();
       await this.#askForChildren(signal);
-      pause = Math.max(LOOK_AGAIN, (performance.now() - began) / LOOKS_SHARE);
+      const fair = (performance.now() - began) / LOOKS_SHARE;
+      pause = Math.min(Math.max(LOOK_AGAIN, fair), LONGEST_PAUSE);
     }
   }
 
