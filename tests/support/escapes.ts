@@ -69,6 +69,16 @@ function unshared(name: string, ...options: string[]): Escape {
   };
 }
 
+/** As to another user, and PAM has a word in the limits: where there is a su at all. */
+const BY_SU: readonly Escape[] = canRun("su", ["nobody", "-s", "/bin/sh", "-c", "true"])
+  ? [{
+    name: "su to another user",
+    script: (command) => `su nobody -s /bin/sh -c 'echo; exec ${command}' & exit`,
+    needs: "root",
+    isThere: isRoot,
+  }]
+  : [];
+
 /** All of them. */
 export const ESCAPES: readonly Escape[] = [
   { name: "a job of a shell that exits", script: (command) => `${command} & echo; exit` },
@@ -86,12 +96,7 @@ export const ESCAPES: readonly Escape[] = [
     needs: "root and setpriv",
     isThere: canChangeUser,
   },
-  {
-    name: "su to another user",
-    script: (command) => `su nobody -s /bin/sh -c 'echo; exec ${command}' & exit`,
-    needs: "root and su",
-    isThere: isRoot && canRun("su", ["nobody", "-s", "/bin/sh", "-c", "true"]),
-  },
+  ...BY_SU,
   {
     name: "another name",
     script: (command) =>
