@@ -6,13 +6,13 @@
 
 import { checkFd } from "./arguments.ts";
 import { OwnedFd } from "./owned_fd.ts";
-import { partsOf, PidFd } from "./pidfd.ts";
+import { PidFd } from "./pidfd.ts";
 
-/** The number of a descriptor that stays its owner's; refuses a closed handle. */
+/** The number of a descriptor that stays its owner's; refuses a handle that has none. */
 export function fdNumber(name: string, value: OwnedFd | PidFd | number): number {
   if (value instanceof OwnedFd || value instanceof PidFd) {
     if (value.closed) throw new Deno.errors.BadResource(`${name} is closed`);
-    return value instanceof PidFd ? partsOf(value).handle.use() : value.fd;
+    return value.fd;
   }
   checkFd(name, value);
   return value;
