@@ -67,17 +67,25 @@ export function killTree(root: PidFd, options: KillTreeOptions = {}): Promise<Ki
   return endTree(root, options);
 }
 
+/** Options for {@linkcode endTree}. */
+export interface EndTreeOptions extends Omit<KillTreeOptions, "cgroup"> {
+  readonly cgroup?: string | Cgroup;
+  /** Whether a process of the tree has got the signal already, in another way: it is sent it no more. */
+  readonly hasGot?: (process: PidFd) => boolean;
+}
+
 /**
- * As killTree, and also for a cgroup that is held already.
+ * As killTree, and also for a cgroup that is held already, and for a tree of which some have got
+ * the signal.
  *
  * @param keepAlive Whether this keeps the program alive. Without this, it does.
  */
 export async function endTree(
   root: PidFd,
-  options: Omit<KillTreeOptions, "cgroup"> & { cgroup?: string | Cgroup },
+  options: EndTreeOptions,
   keepAlive?: KeepAlive,
 ): Promise<KilledTree> {
-  const { signal = "SIGTERM", grace = DEFAULT_GRACE, cgroup, abort } = options;
+  const { signal = "SIGTERM", grace = DEFAULT_GRACE, cgroup, abort, hasGot } = options;
   const number = signalNumber("options.signal", signal);
   if (number === 0) throw new RangeError("options.signal must be a signal: 0");
   checkDuration("options.grace", grace);
@@ -92,7 +100,7 @@ export async function endTree(
   try {
     await tree.stop();
     if (number !== SIGKILL && grace > 0) {
-      await tree.send(number);
+      await tree.send(number, hasGot);
       await tree.send(SIGCONT);
       await tree.givenTime(grace, number);
       await tree.stop();
