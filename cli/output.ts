@@ -20,6 +20,7 @@ class Outlet {
   #written: Promise<void> = Promise.resolve();
   #pending = 0;
   #error: Error | undefined;
+  #limit = Infinity;
 
   constructor(stream: typeof Deno.stdout) {
     this.#stream = stream;
@@ -46,12 +47,17 @@ class Outlet {
     return this.#isColourful && style !== "" ? `\x1b[${style}m${text}\x1b[0m` : text;
   }
 
+  /** Waits for what is lined up no longer than so many milliseconds from now, whoever asks for it. */
+  limit(time: number): void {
+    this.#limit = performance.now() + time;
+  }
+
   /**
    * Resolves with what was in the way once all is written or the time is up, and null if all is well.
    *
-   * @param time In milliseconds.
+   * @param time In milliseconds; without it the limit that was set, if there is one.
    */
-  async flushed(time = Infinity): Promise<Error | null> {
+  async flushed(time = Math.max(this.#limit - performance.now(), 0)): Promise<Error | null> {
     if (time === Infinity) {
       await this.#written;
       return this.#error ?? null;

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { PidFd } from "../mod.ts";
+import { PidFd } from "../pidfd/pidfd.ts";
 
 const listeners = new Map<Deno.Signal, () => void>();
 

@@ -82,8 +82,9 @@ Deno.test(needing(...TOLD, "pidfd wait tells the number of a signal without a na
 Deno.test(needing(...TOLD, "pidfd wait --json prints an object for the end"), async () => {
   const { pid, command, finished: { code, stdout, stderr } } = await waitForOne(7, ["--json"]);
   assertEquals([code, stderr], [7, ""]);
-  assertEquals(objectsOf(stdout), [{
-    ref: String(pid),
+  const [{ ref, id, ...rest }] = objectsOf(stdout);
+  assertEquals(ref, id === null ? `${pid}` : `${pid}:${id}`);
+  assertEquals([rest], [{
     pid,
     command,
     ended: true,
