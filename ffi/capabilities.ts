@@ -105,7 +105,7 @@ export const pidfdOpenCall = new Capability("pidfd_open", "Linux 5.3", () => tru
 export const waitidCall = new Capability(
   "waitid(P_PIDFD)",
   "Linux 5.4",
-  (self) => waitidPidfd(self, false) === "ECHILD",
+  (self) => waitidPidfd(self, false).state === "no child",
 );
 
 export const getfdCall = new Capability(

@@ -32,37 +32,93 @@ const LIBC_FOLDERS: Record<Arch, string[]> = {
 };
 const LIBC_NAME = "libc.so.6";
 
+/** What is opened with the first function: what reads errno, and what cleans up. */
+const FIRST = ["__errno_location", "memcpy", "close", "environ"] as const;
+
+/**
+ * Functions of which all are opened with the first: what follows on it, and what undoes it, can't
+ * fail for want of anything then. Every other function is opened alone.
+ */
+const TOGETHER: readonly (readonly (keyof typeof SYMBOLS)[])[] = [
+  ["strerror", "strnlen", "memcpy_from_address"],
+  ["epoll_create1", "eventfd", "epoll_ctl", "epoll_wait", "epoll_wait_parked", "poll", "write"],
+];
+
 let opened: Libc | undefined;
 let errnoLocation: Deno.PointerObject;
 
-/** libc, opened at first use, with the functions that every program needs. */
+/** libc. Its functions are opened when they are first called. */
 export function libc(): Libc {
   return opened ??= start();
 }
 
 function start(): Libc {
-  const symbols = open(SYMBOLS);
-  errnoLocation = symbols.__errno_location()!;
-  return symbols;
+  const first = open(SYMBOLS, FIRST);
+  errnoLocation = first.__errno_location()!;
+  return Object.assign(standIns(SYMBOLS, TOGETHER), first);
 }
 
 /**
- * libc with the functions of another table, opened at first use: Deno compiles a stub for each,
- * which takes 0.14 ms, and few programs need all.
+ * libc with the functions of another table, opened when one of them is first called.
+ *
+ * Deno compiles a stub for each function that it opens. That takes 0.07 to 0.25 ms, and few programs need
+ * all.
  */
 export function libcWith<const T extends Deno.ForeignLibraryInterface>(
   table: T,
 ): () => Deno.DynamicLibrary<T>["symbols"] {
   let symbols: Deno.DynamicLibrary<T>["symbols"] | undefined;
-  return () => {
+  const get = () => {
     if (symbols === undefined) {
       // errno is read by way of the other table. To open that one only after a call has failed
       // would change it.
       libc();
-      symbols = open(table);
+      symbols = standIns(table, [Object.keys(table)]);
     }
     return symbols;
   };
+  tables.push(get);
+  return get;
+}
+
+/**
+ * Opens every function that the library can call. A test runner's sanitizer takes each opening for a
+ * leak of the test that it happens in.
+ */
+export function openAll(): void {
+  for (const get of tables) get();
+  for (const open of openings) open();
+}
+
+const tables: (() => unknown)[] = [libc];
+const openings: (() => void)[] = [];
+
+type Call = (...args: unknown[]) => unknown;
+
+/**
+ * A function for each of a table, which opens the real one and makes way for it. So the object keeps
+ * its shape, and every further call costs what it would cost without this.
+ */
+function standIns<T extends Deno.ForeignLibraryInterface>(
+  table: T,
+  together: readonly (readonly (keyof T)[])[],
+): Deno.DynamicLibrary<T>["symbols"] {
+  const symbols = {} as Record<keyof T, Call>;
+  const alone = Object.keys(table).filter((name) => !together.some((all) => all.includes(name)));
+  for (const names of [...together, ...alone.map((name) => [name])]) {
+    let functions: Record<keyof T, Call> | undefined;
+    const opened = () => functions ??= open(table, names) as Record<keyof T, Call>;
+    openings.push(opened);
+    for (const name of names) {
+      const standIn: Call = (...args) => {
+        const call = opened()[name];
+        if (symbols[name] === standIn) symbols[name] = call;
+        return call(...args);
+      };
+      symbols[name] = standIn;
+    }
+  }
+  return symbols as Deno.DynamicLibrary<T>["symbols"];
 }
 
 let known: Arch | undefined;
@@ -120,16 +176,19 @@ export function bytesAt(address: bigint, length: bigint): Uint8Array<ArrayBuffer
 export const LONGEST = 32n * 64n * 1024n;
 
 /**
- * Opens libc, to the program's end: functions of a closed library must not be called, and a wait
- * can be parked in one at any time.
+ * Opens functions of libc, to the program's end: those of a closed library must not be called, and a
+ * wait can be parked in one at any time. The loader has libc already, so that this takes no descriptor.
  */
-function open<T extends Deno.ForeignLibraryInterface>(
+function open<T extends Deno.ForeignLibraryInterface, K extends keyof T>(
   table: T,
-): Deno.DynamicLibrary<T>["symbols"] {
+  names: readonly K[],
+): Pick<Deno.DynamicLibrary<T>["symbols"], K> {
+  const wanted = Object.fromEntries(names.map((name) => [name, table[name]])) as Pick<T, K>;
   const paths = LIBC_FOLDERS[arch()].map((folder) => `${folder}/${LIBC_NAME}`);
   try {
-    return Deno.dlopen(pathToOpen(paths), table).symbols;
+    return Deno.dlopen(path ??= pathToOpen(paths), wanted).symbols;
   } catch (cause) {
+    path = undefined;
     if (cause instanceof Deno.errors.NotCapable) {
       throw new Deno.errors.NotCapable(
         `pidfds are reached through libc: run with --allow-ffi, or with --allow-ffi=${paths[0]} ` +
@@ -141,6 +200,9 @@ function open<T extends Deno.ForeignLibraryInterface>(
     throw new UnsupportedError(LIBC_NAME, "a Linux with the GNU C library", reason);
   }
 }
+
+/** What was opened, so that the permissions are asked for once. */
+let path: string | undefined;
 
 /**
  * The name to open: asking never prompts, opening without a permission does, so the

@@ -178,7 +178,13 @@ export function openById(pidfd: number, id: bigint): number {
   return attempt(() => libc().open_by_handle_at(pidfd, handle, O_CLOEXEC));
 }
 
-/** What waitid says of a child that ended. */
+/** What waitid says of a process: of a child, or that it is none, or not any more. */
+export type ChildLook =
+  | { readonly state: "running" }
+  | { readonly state: "no child" }
+  | { readonly state: "exited"; readonly exit: ChildExit };
+
+/** How a child ended, as waitid says it. */
 export interface ChildExit {
   /** `si_code` */
   code: number;
@@ -188,30 +194,33 @@ export interface ChildExit {
   usage: typeof childUsage.fields;
 }
 
+const RUNNING: ChildLook = { state: "running" };
+const NO_CHILD: ChildLook = { state: "no child" };
+
 /**
- * Whether a child of ours ended, without waiting for it. `null`: it still runs;
- * `"ECHILD"`: it is no child of ours, or not any more. waitid(2)
+ * Whether a child of ours ended, without waiting for it. waitid(2)
  *
  * @param reap Takes the zombie away, instead of leaving it to its owner.
  */
-export function waitidPidfd(pidfd: number, reap: boolean): ChildExit | null | "ECHILD" {
+export function waitidPidfd(pidfd: number, reap: boolean): ChildLook {
   const options = WEXITED | WNOHANG | (reap ? 0 : WNOWAIT);
   const number = NR_waitid[arch()];
   const { bytes } = childInfo;
   const result = attempt(() =>
     libc().syscall_waitid(number, P_PIDFD, pidfd, bytes, options, childUsage.bytes)
   );
-  if (result === -Errno.ECHILD) return "ECHILD";
+  if (result === -Errno.ECHILD) return NO_CHILD;
   if (result < 0) {
     throw failure("waitid", -result, { [Errno.EINVAL]: "waiting on a pidfd needs Linux 5.4" });
   }
   // With WNOHANG and nothing to report, Linux fills in zeros (kernel/exit.c, waitid).
-  if (childInfoInts[si_pid] === 0) return null;
-  return {
+  if (childInfoInts[si_pid] === 0) return RUNNING;
+  const exit = {
     code: childInfoInts[si_code],
     status: childInfoInts[si_status],
     usage: childUsage.fields,
   };
+  return { state: "exited", exit };
 }
 
 /**

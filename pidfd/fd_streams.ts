@@ -22,7 +22,8 @@ import {
   tryRead,
   tryWrite,
 } from "../ffi/files.ts";
-import { type KeepAlive, ready, settled } from "../ffi/readiness.ts";
+import { ready, settled } from "../ffi/readiness.ts";
+import type { KeepAlive } from "../ffi/waiter.ts";
 import { shutdownSending } from "../ffi/sockets.ts";
 import { isNearEnd } from "../ffi/terminals.ts";
 import { EPOLLHUP, EPOLLIN, EPOLLOUT } from "../structs/epoll_event.ts";

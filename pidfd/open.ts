@@ -106,7 +106,7 @@ export function openChild(child: Deno.ChildProcess): number {
   return closeOnError(fd, () => {
     // Reaped before that, and the PID could have gone to anybody: the kernel knows whether it
     // is a child of ours, and Deno whether it is still this one.
-    const isOurs = waitidPidfd(fd, false) !== "ECHILD" && !denoReaped(child);
+    const isOurs = waitidPidfd(fd, false).state !== "no child" && !denoReaped(child);
     if (isOurs) return fd;
     throw failure("pidfd_open", Errno.ESRCH, reaped);
   });

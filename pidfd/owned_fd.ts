@@ -10,7 +10,7 @@
  */
 
 import { accessMode, pipe, setCloseOnExec } from "../ffi/files.ts";
-import type { KeepAlive } from "../ffi/readiness.ts";
+import type { KeepAlive } from "../ffi/waiter.ts";
 import { pidfdGetfd } from "../ffi/syscalls.ts";
 import { checkFd } from "./arguments.ts";
 import { FdHandle } from "./fd_handle.ts";

@@ -8,7 +8,7 @@
 
 import { check } from "../ffi/call.ts";
 import { Errno } from "../ffi/errno.ts";
-import type { KeepAlive } from "../ffi/readiness.ts";
+import type { KeepAlive } from "../ffi/waiter.ts";
 import { trySendSignal } from "../ffi/syscalls.ts";
 import { checkAbortSignal, checkDuration } from "./arguments.ts";
 import type { ExitStatus } from "./exit_status.ts";

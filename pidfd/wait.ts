@@ -27,8 +27,9 @@ import { exitInfo } from "../ffi/capabilities.ts";
 import { failure } from "../ffi/call.ts";
 import { Errno } from "../ffi/errno.ts";
 import { Edges } from "../ffi/epoll.ts";
-import { type KeepAlive, watch } from "../ffi/readiness.ts";
+import { watch } from "../ffi/readiness.ts";
 import { hasExited, pidfdGetInfo, poll, waitidPidfd } from "../ffi/syscalls.ts";
+import type { KeepAlive } from "../ffi/waiter.ts";
 import { EPOLLHUP, EPOLLIN } from "../structs/epoll_event.ts";
 import { PIDFD_INFO_EXIT } from "../structs/pidfd_info.ts";
 import { checkAbortSignal, checkBoolean, checkDuration } from "./arguments.ts";
@@ -89,9 +90,9 @@ const UNTOLD: Finding = { state: "untold" };
 interface Knowledge {
   status?: ExitStatus;
   /** Nothing is left for us to reap. */
-  reaped: boolean;
+  isReaped: boolean;
   /** Settles `status` or `refusal` by what Deno says of its child, where the kernel may not tell. */
-  told?: Promise<void>;
+  toldByDeno?: Promise<void>;
   /** Why Deno couldn't say. */
   refusal?: unknown;
 }
@@ -116,7 +117,7 @@ export class ExitWatch {
   /** The status if it is known now; null as long as it is not. */
   tryWait({ reap = false }: TryWaitOptions): ExitStatus | null {
     checkBoolean("options.reap", reap);
-    return this.#told(reap);
+    return this.#statusNow(reap);
   }
 
   /** Blocks the thread until the status is known. */
@@ -124,7 +125,7 @@ export class ExitWatch {
     checkDuration("options.timeout", timeout);
     checkBoolean("options.reap", reap);
     const deadline = performance.now() + timeout;
-    const status = this.#told(reap) ?? this.#toldAtEnd(reap, deadline);
+    const status = this.#statusNow(reap) ?? this.#statusAtEnd(reap, deadline);
     if (status !== null) return status;
     throw new Deno.errors.TimedOut(
       hasExited(this.#handle.use())
@@ -184,21 +185,21 @@ export class ExitWatch {
   }
 
   /** The status, if a look finds it; throws if there never will be one. */
-  #told(reap: boolean): ExitStatus | null {
+  #statusNow(reap: boolean): ExitStatus | null {
     const found = this.#look(reap);
     if (found.state === "untold") throw this.#echild();
     return found.state === "told" ? found.status : null;
   }
 
   /** Blocks until the process has ended and its status is told; null if the deadline came first. */
-  #toldAtEnd(reap: boolean, deadline: number): ExitStatus | null {
+  #statusAtEnd(reap: boolean, deadline: number): ExitStatus | null {
     const fd = this.#handle.use();
     // Takes no descriptor, and mostly the end is when the status is told.
     if (poll(fd, EPOLLIN, deadline) === 0) return null;
-    let status = this.#told(reap);
+    let status = this.#statusNow(reap);
     if (status !== null) return status;
     using edges = new Edges(fd, EPOLLIN);
-    while (status === null && edges.next(deadline)) status = this.#told(reap);
+    while (status === null && edges.next(deadline)) status = this.#statusNow(reap);
     return status;
   }
 
@@ -211,13 +212,13 @@ export class ExitWatch {
   ): boolean {
     const found = this.#look(reap);
     if (found.state === "told") resolve(found.status);
-    else if (found.state === "untold") this.#toldByDeno(signal).then(resolve, reject);
+    else if (found.state === "untold") this.#statusByDeno(signal).then(resolve, reject);
     return found.state === "told" || found.state === "untold";
   }
 
   /** What Deno says of a child of its own, where the kernel doesn't tell. */
-  async #toldByDeno(signal: AbortSignal | undefined): Promise<ExitStatus> {
-    await this.#known.told;
+  async #statusByDeno(signal: AbortSignal | undefined): Promise<ExitStatus> {
+    await this.#known.toldByDeno;
     signal?.throwIfAborted();
     this.#handle.check();
     if (this.#known.status === undefined) throw this.#echild();
@@ -226,27 +227,27 @@ export class ExitWatch {
 
   /** Closes the fd of a child if it was reaped: there is nothing left to do with it. */
   retire(): void {
-    if (this.#known.reaped && !this.#handle.closed) this.#handle.retire();
+    if (this.#known.isReaped && !this.#handle.closed) this.#handle.retire();
   }
 
   #look(reap: boolean): Finding {
     const known = this.#known;
-    const reaping = !known.reaped && (reap || this.#origin.owned === true);
+    const reaping = !known.isReaped && (reap || this.#origin.owned === true);
     if (known.status !== undefined && !reaping) {
       this.#handle.check();
       return told(known.status);
     }
     const fd = this.#handle.use();
     const child = waitidPidfd(fd, reaping);
-    if (child === null) return RUNNING;
-    if (child === "ECHILD") {
+    if (child.state === "running") return RUNNING;
+    if (child.state === "no child") {
       const found = known.status ? told(known.status) : this.#lookFromAfar(fd);
       // A stranger that still is there can yet become our child, where this program is a subreaper.
-      known.reaped = found.state === "told";
+      known.isReaped = found.state === "told";
       return found;
     }
-    known.reaped = reaping;
-    return told(known.status ??= fromChildExit(child));
+    known.isReaped = reaping;
+    return told(known.status ??= fromChildExit(child.exit));
   }
 
   /** What can be seen of a process that is no child of ours, or not any more. */
@@ -285,9 +286,9 @@ function told(status: ExitStatus): Finding {
 }
 
 function learn({ child }: Origin): Knowledge {
-  const known: Knowledge = { reaped: false };
+  const known: Knowledge = { isReaped: false };
   if (child && exitInfo.available !== true) {
-    known.told = child.status.then(
+    known.toldByDeno = child.status.then(
       (status) => void (known.status ??= fromCommandStatus(status)),
       // Deno has no name for a real-time signal. ECHILD will carry that as its cause.
       (reason) => void (known.refusal = reason),

@@ -12,7 +12,8 @@
  */
 
 import { denosOwn, SyscallError } from "../ffi/errors.ts";
-import { KeepAlive, settled } from "../ffi/readiness.ts";
+import { settled } from "../ffi/readiness.ts";
+import { KeepAlive } from "../ffi/waiter.ts";
 import type { ExitStatus } from "../pidfd/exit_status.ts";
 import { type OwnedFd, shareKeepAlive } from "../pidfd/owned_fd.ts";
 import { type Parts, partsOf, type PidFd } from "../pidfd/pidfd.ts";

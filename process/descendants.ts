@@ -14,7 +14,7 @@
  * @module
  */
 
-import type { KeepAlive } from "../ffi/readiness.ts";
+import type { KeepAlive } from "../ffi/waiter.ts";
 import { getpid, isThreadPidfd } from "../ffi/syscalls.ts";
 import { partsOf, type PidFd } from "../pidfd/pidfd.ts";
 import { signalNumber } from "../pidfd/signals.ts";
@@ -89,6 +89,8 @@ interface Look {
 /** The processes found so far, each held by a handle of the tree's own until it has ended. */
 export class Tree implements Disposable {
   readonly #found: Member[] = [];
+  /** The PIDs of those, each with the id of the last one that had it. */
+  readonly #introduced = new Map<number, bigint | null>();
   readonly #held = new Set<Member>();
   readonly #self = getpid();
   readonly #abort: AbortSignal | undefined;
@@ -235,8 +237,15 @@ export class Tree implements Disposable {
     if (signal !== undefined && signal !== SIGSTOP) {
       member.refused = isRefused(pidfd, signal);
     }
-    member.process = { pid, id: idOf(pidfd), command: command ?? "" };
+    const id = idOf(pidfd);
+    member.process = { pid, id, command: command ?? "" };
     this.#found.push(member);
+    this.#introduced.set(pid, id);
+  }
+
+  /** Whether the process is among those that were found, and was perhaps let go of since. */
+  #isIntroduced({ pidfd, process: { pid } }: Member): boolean {
+    return this.#introduced.has(pid) && this.#introduced.get(pid) === idOf(pidfd);
   }
 
   #letGo(member: Member): void {
@@ -348,7 +357,7 @@ export class Tree implements Disposable {
     }
     // As a zombie it can be found each time; a line of those can be longer than there are fds.
     look.missed.add(child);
-    if (!this.#missed.has(child)) this.#introduce(member);
+    if (!this.#isIntroduced(member)) this.#introduce(member);
     this.#letGo(member);
     return "gone";
   }

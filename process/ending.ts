@@ -11,7 +11,7 @@
  * @module
  */
 
-import type { KeepAlive } from "../ffi/readiness.ts";
+import type { KeepAlive } from "../ffi/waiter.ts";
 import { checkAbortSignal, checkBoolean, checkDuration, checkOptions } from "../pidfd/arguments.ts";
 import type { ExitStatus } from "../pidfd/exit_status.ts";
 import { partsOf, type PidFd } from "../pidfd/pidfd.ts";

@@ -7,7 +7,7 @@
 
 import { infoIoctl, pidfsIds } from "../ffi/capabilities.ts";
 import { SyscallError } from "../ffi/errors.ts";
-import type { KeepAlive } from "../ffi/readiness.ts";
+import type { KeepAlive } from "../ffi/waiter.ts";
 import { partsOf, PidFd } from "../pidfd/pidfd.ts";
 import { parseStat } from "../pidfd/proc_text.ts";
 import { parentOf, STOPPED, unlessGone, unlessHidden } from "./relatives.ts";

@@ -85,7 +85,8 @@ class Collection {
   readonly #chunks: Uint8Array<ArrayBuffer>[] = [];
   #length = 0;
   #isComplete = false;
-  #isCut = false;
+  /** Pending while a stream that was cut short still ends. */
+  #cut: Promise<void> | undefined;
 
   constructor(
     stream: ReadableStream<Uint8Array<ArrayBuffer>>,
@@ -97,7 +98,7 @@ class Collection {
   }
 
   get isCut(): boolean {
-    return this.#isCut;
+    return this.#cut !== undefined;
   }
 
   bytes(): Uint8Array<ArrayBuffer> {
@@ -106,10 +107,9 @@ class Collection {
 
   /** Takes no more. Whoever goes on writing gets EPIPE. */
   cut(): void {
-    if (this.#isComplete || this.#isCut) return;
-    this.#isCut = true;
+    if (this.#isComplete || this.#cut) return;
     // A read that is pending ends by that, as if it were the end of the stream.
-    this.#reader.cancel().catch(() => {});
+    this.#cut = this.#reader.cancel().catch(() => {});
   }
 
   async #collect(most: number, tooMuch: () => void): Promise<void> {
@@ -125,5 +125,6 @@ class Collection {
       break;
     }
     this.#isComplete = true;
+    await this.#cut;
   }
 }

@@ -12,7 +12,7 @@
  * @module
  */
 
-import type { KeepAlive } from "../ffi/readiness.ts";
+import type { KeepAlive } from "../ffi/waiter.ts";
 import { getSize, openTerminal, setSize, type TerminalSize } from "../ffi/terminals.ts";
 import { checkInteger, checkOptions, show as showValue } from "../pidfd/arguments.ts";
 import { FdHandle } from "../pidfd/fd_handle.ts";

@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { KeepAlive } from "../ffi/readiness.ts";
+import type { KeepAlive } from "../ffi/waiter.ts";
 import { checkAbortSignal, checkDuration, checkInstance } from "../pidfd/arguments.ts";
 import { PidFd } from "../pidfd/pidfd.ts";
 import { type Signal, signalNumber } from "../pidfd/signals.ts";

@@ -6,11 +6,7 @@
  * @module
  */
 
-import { findAccount } from "../ffi/accounts.ts";
-import { terminalLibc } from "../ffi/terminals.ts";
 import { features } from "../mod.ts";
 import "./support/deno_fds.ts";
 
 features();
-findAccount("root");
-terminalLibc();

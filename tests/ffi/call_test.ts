@@ -44,6 +44,7 @@ const INTERRUPTED = `
   const open = Deno.dlopen;
   Deno.dlopen = (path, table) => {
     const { symbols } = open(path, table);
+    if (!("poll" in table)) return { symbols, close() {} };
     const poll = (...args) => {
       const result = symbols.poll(...args);
       if (result === -1) interruptions++;

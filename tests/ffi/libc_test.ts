@@ -14,6 +14,9 @@ import { ROOT, runForValue } from "../support/processes.ts";
 
 const PIDFD_OPEN = 434;
 
+/** Where this system has its libc. */
+const LIBC = /\S+\/libc\.so\.6$/m.exec(Deno.readTextFileSync("/proc/self/maps"))![0];
+
 Deno.test("libc() is opened once", () => {
   assert(libc() === libc());
 });
@@ -34,21 +37,67 @@ Deno.test("lastErrno() stays right while the garbage collector works", () => {
   }
 });
 
-Deno.test("libc is there to read errno before the first call that can fail", async () => {
+/** Notes which functions are opened, in the order of the openings. */
+const WATCHED = `
+  const { dlopen } = Deno;
+  const opened = [];
+  Deno.dlopen = (path, table) => {
+    opened.push(Object.keys(table));
+    return dlopen(path, table);
+  };
+`;
+
+Deno.test("libc opens what reads errno and what cleans up before any other function", async () => {
   const opened = await runForValue(`
     import { socketLibc } from "${ROOT}ffi/socket_symbols.ts";
-    const { dlopen } = Deno;
-    const opened = [];
-    Deno.dlopen = (path, table) => {
-      opened.push("__errno_location" in table);
-      return dlopen(path, table);
-    };
-    socketLibc();
-    socketLibc();
-    console.log(JSON.stringify(opened));
+    ${WATCHED}
+    const before = socketLibc().listen;
+    socketLibc().listen(-1, 0);
+    socketLibc().shutdown(-1, 0);
+    // A copy that was taken before still works, and opens nothing more.
+    before(-1, 0);
+    console.log(JSON.stringify([opened[0], opened[1].includes("listen"), opened.length]));
   `);
-  assertEquals(opened, [true, false]);
+  assertEquals(opened, [["__errno_location", "memcpy", "close", "environ"], true, 2]);
 });
+
+Deno.test("libc opens a function when it is called, with those that undo what it does", async () => {
+  const opened = await runForValue(`
+    import { libc } from "${ROOT}ffi/libc.ts";
+    ${WATCHED}
+    libc().getpid();
+    libc().getpid();
+    libc().close(libc().epoll_create1(0));
+    console.log(JSON.stringify([opened.length, opened[1], opened[2].includes("epoll_ctl")]));
+  `);
+  assertEquals(opened, [3, ["getpid"], true]);
+});
+
+for (const flag of ["--allow-ffi", `--allow-ffi=${LIBC}`]) {
+  Deno.test(`libc opens functions without a descriptor, with ${flag}`, async () => {
+    const codes = await runForValue(
+      `
+      import { PidFd, OwnedFd } from "@pidfd/util";
+      const self = PidFd.fromSelf();
+      // Without a permission to open files there is no other way to take all that are left.
+      const taken = [];
+      const codes = [];
+      for (const more of [() => self.clone(), () => PidFd.fromSelf(), () => OwnedFd.pipe()]) {
+        try {
+          for (;;) taken.push(more());
+        } catch ({ name, code }) {
+          codes.push([name, code]);
+        }
+      }
+      for (const one of taken) one.close();
+      console.log(JSON.stringify(codes));
+    `,
+      [flag],
+      ["prlimit", "--nofile=64"],
+    );
+    assertEquals(codes, Array(3).fill(["SyscallError", "EMFILE"]));
+  });
+}
 
 Deno.test("describeErrno() has libc's words for an error", () => {
   assertEquals(describeErrno(Errno.ESRCH), "No such process");

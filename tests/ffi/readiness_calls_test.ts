@@ -8,17 +8,15 @@
 import { assert, assertEquals } from "@std/assert";
 import { exitInfo } from "../../ffi/capabilities.ts";
 import { EPOLLIN } from "../../structs/epoll_event.ts";
-import { runForValue, startStranger } from "../support/processes.ts";
+import { ROOT, runForValue, startStranger } from "../support/processes.ts";
 import { needing } from "../support/skip.ts";
 
-const HOUSE = new URL("../../", import.meta.url).href;
-
 const PROGRAM = `
-  import * as parked from "${HOUSE}tests/support/parked_calls.ts";
-  import { close, pipe, write } from "${HOUSE}ffi/files.ts";
-  import { forget, ready } from "${HOUSE}ffi/readiness.ts";
-  import { socketpair } from "${HOUSE}ffi/sockets.ts";
-  import { EPOLLIN, EPOLLOUT } from "${HOUSE}structs/epoll_event.ts";
+  import * as parked from "${ROOT}tests/support/parked_calls.ts";
+  import { close, pipe, write } from "${ROOT}ffi/files.ts";
+  import { forget, ready } from "${ROOT}ffi/readiness.ts";
+  import { socketpair } from "${ROOT}ffi/sockets.ts";
+  import { EPOLLIN, EPOLLOUT } from "${ROOT}structs/epoll_event.ts";
 
   const BYTE = new Uint8Array([1]);
 
@@ -85,7 +83,8 @@ Deno.test("ready() isn't woken by events that nobody waits for any more", async 
 
 Deno.test("ready() tells that it was given up when its parked call is back", async () => {
   const facts = await run(`
-    import { turn } from "${HOUSE}tests/support/turn.ts";
+    import { eventually } from "${ROOT}tests/support/patience.ts";
+    import { turn } from "${ROOT}tests/support/turn.ts";
     const { read } = pipe();
     const facts = [];
     const giveUp = {
@@ -102,7 +101,7 @@ Deno.test("ready() tells that it was given up when its parked call is back", asy
       const release = parked.hold();
       const before = parked.returned;
       end(controller);
-      while (parked.returned === before) await turn();
+      await eventually("the call returned", () => parked.returned > before);
       facts.push("returned");
       release();
       await told;
@@ -154,11 +153,12 @@ Deno.test(
 
 Deno.test("ready() drops a late event of an fd whose number has a new owner", async () => {
   const facts = await run(`
+    import { eventually } from "${ROOT}tests/support/patience.ts";
     const old = pipe();
     const release = parked.hold();
     const wait = ready(old.read, EPOLLIN).catch(({ message }) => message);
     write(old.write, BYTE);
-    while (parked.returned === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+    await eventually("the call returned", () => parked.returned > 0);
     // The event is on its way. Now its fd goes, and another comes.
     forget(old.read, () => new Error("closed"));
     close(old.read);
@@ -178,8 +178,8 @@ Deno.test("ready() drops a late event of an fd whose number has a new owner", as
 
 Deno.test("ready() throws for want of fds, leaks none, and works when there are some", async () => {
   const facts = await run(`
-    import { giveBack, takeAll } from "${HOUSE}tests/support/scarce_fds.ts";
-    import { turn } from "${HOUSE}tests/support/turn.ts";
+    import { giveBack, takeAll } from "${ROOT}tests/support/scarce_fds.ts";
+    import { turn } from "${ROOT}tests/support/turn.ts";
     const { read, write: end } = pipe();
     write(end, BYTE);
     await rounds(1);

@@ -12,7 +12,7 @@ import { ready, watch } from "../../ffi/readiness.ts";
 import { SyscallError } from "../../mod.ts";
 import { EPOLLIN } from "../../structs/epoll_event.ts";
 import { startUnreaped } from "../support/children.ts";
-import { idle, PATIENCE, ROOT, runForValue } from "../support/processes.ts";
+import { eventually, idle, PATIENCE, ROOT, runForValue } from "../support/processes.ts";
 import { shadow } from "../support/shadow.ts";
 
 const BYTE = new Uint8Array([1]);
@@ -55,7 +55,7 @@ Deno.test("watch() looks again at each change until the look ends the wait", asy
   const wait = lookingBy(read, () => ++looks === 3);
   for (let i = 1; i <= 3; i++) {
     write(end, BYTE);
-    while (looks < i) await new Promise((resolve) => setTimeout(resolve, 1));
+    await eventually("it looked", () => looks >= i);
   }
   await deadline(wait, PATIENCE);
   assertEquals(looks, 3);

@@ -9,7 +9,6 @@ import { idHandles, pidfsIds, threadPidfds } from "../../ffi/capabilities.ts";
 import { Errno } from "../../ffi/errno.ts";
 import { AT_FDCWD, close, inode, O_RDONLY, openat, pipe, write } from "../../ffi/files.ts";
 import {
-  type ChildExit,
   getpid,
   hasExited,
   openById,
@@ -145,21 +144,21 @@ Deno.test(
 Deno.test("waitidPidfd() tells of a child that runs, that ended, and that was reaped", () => {
   using child = startUnreaped("exec sleep 60");
   const { fd } = child.pidfd;
-  assertEquals(waitidPidfd(fd, false), null);
-  assertEquals(waitidPidfd(fd, true), null);
+  for (const reap of [false, true]) assertEquals(waitidPidfd(fd, reap), { state: "running" });
   child.pidfd.kill();
   blockUntilEnded(child.pid);
   for (const reap of [false, true]) {
-    const { code, status, usage } = waitidPidfd(fd, reap) as ChildExit;
-    assertEquals([code, status], [2, 9]);
-    assert(usage.ru_maxrss > 0);
+    const look = waitidPidfd(fd, reap);
+    assert(look.state === "exited");
+    assertEquals([look.exit.code, look.exit.status], [2, 9]);
+    assert(look.exit.usage.ru_maxrss > 0);
   }
-  assertEquals(waitidPidfd(fd, false), "ECHILD");
+  assertEquals(waitidPidfd(fd, false), { state: "no child" });
 });
 
 Deno.test("waitidPidfd() tells that a process is no child", () => {
   using self = owned(pidfdOpen(Deno.pid, 0));
-  assertEquals(waitidPidfd(self.fd, false), "ECHILD");
+  assertEquals(waitidPidfd(self.fd, false), { state: "no child" });
 });
 
 Deno.test("waitidPidfd() throws if the fd is no pidfd", () => {

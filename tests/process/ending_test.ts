@@ -85,7 +85,7 @@ Deno.test("spawn() ends a child once, however often and by whatever it is to be 
   ], {
     stdout: "piped",
     signal: controller.signal,
-    end: { grace: 300 },
+    end: { grace: 1000 },
   });
   const lines = new Lines(child.stdout);
   assertEquals(await lines.next(), "ready");

@@ -26,6 +26,17 @@ const FLOOD = `head -c ${64 * MEBIBYTE} /dev/zero & head -c ${64 * MEBIBYTE} /de
 
 type Run = (command: string, options?: SpawnOptions) => ChildOutput | Promise<ChildOutput>;
 
+/** The output of a child that writes a line before its time is up. That is doubled until it does. */
+async function inTime(
+  run: (timeout: number) => ChildOutput | Promise<ChildOutput>,
+): Promise<ChildOutput> {
+  for (let timeout = 200;; timeout *= 2) {
+    const output = await run(timeout);
+    if (output.stdoutText.endsWith("\n")) return output;
+    assertLess(timeout, PATIENCE);
+  }
+}
+
 for (const [name, run] of Object.entries<Run>({ spawnAndWait, spawnAndWaitSync })) {
   const outputOf: typeof run = (...args) => deadline(Promise.resolve(run(...args)), PATIENCE);
 
@@ -75,20 +86,22 @@ for (const [name, run] of Object.entries<Run>({ spawnAndWait, spawnAndWaitSync }
   });
 
   Deno.test(`${name}() ends a child after its timeout, and cuts off what others hold open`, async () => {
-    const args = ["-c", "echo out; sleep 60 & echo $!; sleep 60"];
-    const end = { grace: 50 };
-    const pending = name === "spawnAndWait"
-      ? spawn("sh", { args, stdout: "piped", timeout: 200, end }).output({ waitDelay: 0 })
-      : outputOf("sh", { args, timeout: 200, end });
-    const { signal, stdoutText, truncated } = await pending;
-    const [word, pid] = stdoutText.split("\n");
+    const args = ["-c", "sleep 60 & echo out $!; sleep 60"];
+    const { signal, stdoutText, truncated } = await inTime((timeout) =>
+      name === "spawnAndWait"
+        ? spawn("sh", { args, stdout: "piped", timeout }).output({ waitDelay: 0 })
+        : outputOf("sh", { args, timeout })
+    );
+    const [word, pid] = stdoutText.split(" ");
     Deno.kill(Number(pid));
     assertEquals([signal, word, truncated], ["SIGTERM", "out", true]);
   });
 
   Deno.test(`${name}() kills a child that ignores its timeout`, async () => {
-    const args = ["-c", "trap '' TERM; while :; do sleep 0.01; done"];
-    const { signal } = await outputOf("sh", { args, timeout: 100, end: { grace: 20 } });
+    const args = ["-c", "trap '' TERM; echo deaf; while :; do sleep 0.01; done"];
+    const { signal } = await inTime(
+      (timeout) => outputOf("sh", { args, timeout, end: { grace: 20 } }),
+    );
     assertEquals(signal, "SIGKILL");
   });
 

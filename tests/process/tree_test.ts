@@ -173,7 +173,7 @@ Deno.test("killTree() kills who ignores the signal, after the grace", async () =
       "echo ready; while :; do sleep 0.01; done",
   );
   await tree.lines(2);
-  await end(tree.child, { grace: 300 });
+  await end(tree.child, { grace: 1000 });
   assertEquals(mark.pids(), []);
   assertEquals(await tree.rest(), "asked\n");
   assertEquals((await tree.child.status).code, 7);
@@ -191,6 +191,23 @@ Deno.test("killTree() ends a tree with a zombie in it", async () => {
   const pids = pidsOf(await end(tree.child));
   assertEquals([tree.child.pid, sleeper].filter((pid) => !pids.includes(pid)), []);
   assertEquals(mark.pids(), []);
+  await tree.rest();
+});
+
+Deno.test("killTree() tells once of a process that ended, and is still there as a zombie", async () => {
+  await using mark = new Mark();
+  // The one that is deaf never reaps the other.
+  const tree = startTree(
+    mark,
+    `trap "" TERM; (trap - TERM; exec sleep 60) & echo $!; exec sleep 60`,
+  );
+  const [mortal] = (await tree.lines(1)).map(Number);
+  await eventually(
+    "both are sleep",
+    () => [tree.child.pid, mortal].every((pid) => isNamed(pid, "sleep")),
+  );
+  const killed = await end(tree.child, { grace: 300 });
+  assertEquals(pidsOf(killed), [tree.child.pid, mortal].sort((a, b) => a - b));
   await tree.rest();
 });
 

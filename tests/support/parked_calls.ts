@@ -23,6 +23,7 @@ const open = Deno.dlopen;
 
 Deno.dlopen = (path, table) => {
   const library = open(path, table);
+  if (!("epoll_wait_parked" in table)) return library;
   const symbols = { ...library.symbols } as Record<string, unknown>;
   const park = symbols.epoll_wait_parked as Call;
   const parked: Call = async (...args) => {

@@ -8,7 +8,7 @@ import { assertEquals } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { openOn } from "./fds.ts";
 import { eventually, PATIENCE } from "./patience.ts";
-import { openFds, readStat } from "./proc.ts";
+import { openFds, readProc, readStat } from "./proc.ts";
 
 export { eventually, PATIENCE } from "./patience.ts";
 export { openFds, readStat, threads, zombies } from "./proc.ts";
@@ -18,19 +18,24 @@ export const ROOT: string = fromFileUrl(new URL("../../", import.meta.url));
 
 export const isRoot: boolean = Deno.uid() === 0;
 
-/** How many of this process's fds are epoll sets. Deno has some of its own. */
+/**
+ * How many epoll sets the library has open. It registers each fd under its own number, which Deno
+ * doesn't do in its sets.
+ */
 function epollSets(): number {
-  return openFds().filter((fd) => openOn(Number(fd)) === "anon_inode:[eventpoll]").length;
+  return openFds().filter((fd) => {
+    if (openOn(Number(fd)) !== "anon_inode:[eventpoll]") return false;
+    const entries = readProc(`self/fdinfo/${fd}`)?.matchAll(/^tfd: +(\d+) .* data: *(\w+)/gm) ?? [];
+    return entries.some(([, fd, data]) => BigInt.asUintN(32, BigInt(`0x${data}`)) === BigInt(fd));
+  }).length;
 }
-
-const IDLE = epollSets();
 
 /**
  * Resolves once no thread is parked for waits any more. An abort takes effect on it a moment
  * later, which a test that ends with one has to wait for, as the sanitizers do not.
  */
 export async function idle(): Promise<void> {
-  await eventually("the parked thread returned", () => epollSets() === IDLE);
+  await eventually("the parked thread returned", () => epollSets() === 0);
 }
 
 /** Options for `runProgram`. */

@@ -35,6 +35,7 @@ export class Subject implements AsyncDisposable {
   readonly #module: string;
   #program = startProgram();
   #thread = 0;
+  #renewals = 0;
 
   private constructor(module: string) {
     this.#module = module;
@@ -44,6 +45,11 @@ export class Subject implements AsyncDisposable {
     const subject = new Subject(module);
     await subject.#renewThread();
     return subject;
+  }
+
+  /** How often the program was replaced: the new one doesn't know what faults had taught the old one. */
+  get renewals(): number {
+    return this.#renewals;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -112,6 +118,7 @@ export class Subject implements AsyncDisposable {
       if (isStuck) this.#program.child.kill("SIGKILL");
       await this.#program[Symbol.asyncDispose]();
       this.#program = startProgram();
+      this.#renewals++;
       await this.#renewThread();
       throw error;
     }
