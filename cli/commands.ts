@@ -26,6 +26,14 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: "Send a signal to processes, or end whole trees of them",
     load: async () => (await import("./kill.ts")).kill,
   },
+  find: {
+    summary: "Find processes by name, and print references to them",
+    load: async () => (await import("./find.ts")).find,
+  },
+  tree: {
+    summary: "Draw who is below whom, with references",
+    load: async () => (await import("./tree.ts")).tree,
+  },
   info: {
     summary: "Tell who processes are",
     load: async () => (await import("./info.ts")).info,

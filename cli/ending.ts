@@ -38,6 +38,7 @@ export interface Ended {
   readonly refused: KilledTree["refused"];
   /** Whether SIGKILL had to follow. */
   readonly killed: boolean;
+  readonly ended: KilledTree["ended"];
 }
 
 /** The ending of a command with all that it has started. */
@@ -71,7 +72,7 @@ export class CommandEnding {
     for (const { pid, command } of tree.stuck) {
       say(`${pid}, ${command}, was killed, and is held up in the kernel`);
     }
-    return { refused: tree.refused, killed };
+    return { refused: tree.refused, killed, ended: tree.ended };
   }
 
   /** Ends what can be ended, the command in any case. */

@@ -11,25 +11,30 @@
 import type { ExitStatus } from "../pidfd/exit_status.ts";
 import { PidFd } from "../pidfd/pidfd.ts";
 import type { Child } from "../process/child.ts";
+import type { SpawnOptions } from "../process/options.ts";
 import { setSubreaper, spawn } from "../process/spawn.ts";
 import { type Command, UsageError } from "./command.ts";
 import { after } from "./durations.ts";
 import { CommandEnding, type Ended } from "./ending.ts";
 import { FAILED, TIMED_OUT } from "./failures.ts";
 import { hasChildren, reapOrphans } from "./orphans.ts";
-import { say } from "./output.ts";
+import { say, stderr } from "./output.ts";
 import { parse } from "./parse.ts";
 import { ignoredSignals, inheritedFds, originalOpenFiles, rawArguments } from "./passing_on.ts";
 import { OPTIONS, readPlan, type RunPlan } from "./run_options.ts";
 import { ENDING, type EndingSignal, hasGot, RunSignals } from "./run_signals.ts";
 import { dieBy } from "./signals.ts";
 import { startFailure } from "./start_failure.ts";
+import { identityOf } from "./subject.ts";
 
 /** Why a command is ended. */
 type Cause = EndingSignal | "timeout" | "parent";
 
 /** How long a signal that hit this program and the command at once may need to be seen here, in ms. */
 const TURN = 10;
+
+/** How long what a command has written last may take to be shown, in milliseconds. */
+const LAST_OUTPUT = 1000;
 
 /** How long an end that a signal asked for may take before it is worth a word, in milliseconds. */
 const WORTH_A_WORD = 1000;
@@ -67,26 +72,46 @@ async function runCommand(args: string[]): Promise<number> {
   if (name === undefined) throw new UsageError("a command is needed");
   if (typeof name !== "string") throw new UsageError("the command's name isn't UTF-8");
   const plan = readPlan(given);
-  // First of all: what this program was started with must not change before it is looked at.
+  const pty = plan.pty ? await import("./pty.ts") : undefined;
+  // From here to the start without a break: what this program was started with must not change before
+  // it is looked at, and no signal comes between.
   const fds = inheritedFds();
   const ignored = ignoredSignals();
   const signals = new RunSignals(ignored);
   if (!plan.keep) setSubreaper(true);
   const parent = plan.dieWithParent ? parentsEnd() : undefined;
-  const child = start(name, rest, plan, { fds, ignored });
-  signals.passOn(child.pidfd);
+  const terminal = pty && (pty.ownSize() ?? true);
+  const child = start(name, rest, plan, { fds, ignored, terminal });
+  const began = performance.now();
+  const tell = plan.verbose ? say : () => {};
+  using relay = pty && new pty.Relay(child.terminal!);
+  signals.passOn(child.pidfd, { tell, onResize: relay && (() => relay.resize()) });
   if (!plan.keep) reapOrphans(child);
+  const command = given.positionals.join(" ");
+  const subject = { ...identityOf(child.pidfd, child.pid), command };
+  tell(`started ${subject.ref} (${command})`);
 
-  const ending = new CommandEnding(child, plan);
   const cause = await causeOf(child, plan, signals, parent);
-  const { refused } = cause === null
+  const ending = new CommandEnding(child, plan);
+  const ended = cause === null
     ? await endRest(ending, plan, signals)
     : await endAll(ending, cause, plan, signals);
-  for (const { pid, command } of refused) say(`no permission to end ${pid}, ${command}`);
-  if (refused.length > 0) return FAILED;
+  for (const { pid, command } of ended.ended) tell(`${pid} (${command}) ended`);
+  for (const { pid, command } of ended.refused) say(`no permission to end ${pid}, ${command}`);
+  if (ended.refused.length > 0) return FAILED;
   const status = await child.status;
+  const wallTime = performance.now() - began;
+  if (relay) await inTime(relay.shown, LAST_OUTPUT);
+  relay?.[Symbol.dispose]();
+  if (plan.report) {
+    const { report } = await import("./report.ts");
+    report({ subject, status, wallTime, cause, killed: ended.killed }, plan.report);
+  }
   if (cause === "timeout" && !plan.preserveStatus) return TIMED_OUT;
-  if (cause !== null && status.signal === cause) dieBy(status.signal);
+  if (cause !== null && status.signal === cause) {
+    await stderr.flushed(LAST_OUTPUT);
+    dieBy(status.signal);
+  }
   return status.code;
 }
 
@@ -94,15 +119,27 @@ function start(
   name: string,
   args: (string | Uint8Array)[],
   { rights }: RunPlan,
-  { fds, ignored }: { fds: Record<number, number>; ignored: number[] },
+  { fds, ignored, terminal }: {
+    fds: Record<number, number>;
+    ignored: number[];
+    terminal: SpawnOptions["terminal"];
+  },
 ): Child {
   const openFiles = originalOpenFiles();
   const limits = openFiles ? { nofile: openFiles, ...rights.limits } : rights.limits;
   try {
-    return spawn(name, { ...rights, args, fds, limits, ignoreSignals: ignored });
+    return spawn(name, { ...rights, args, fds, limits, ignoreSignals: ignored, terminal });
   } catch (error) {
     throw startFailure(name, error);
   }
+}
+
+/** Waits for something, but not for ever. */
+async function inTime(promise: Promise<unknown>, time: number): Promise<void> {
+  const late = Promise.withResolvers<void>();
+  const timer = after(time, () => late.resolve());
+  await Promise.race([promise, late.promise]);
+  timer.cancel();
 }
 
 /** Resolves with what ends the command, or null once it has ended by itself. */
@@ -176,7 +213,7 @@ function endRest(
   { keep }: RunPlan,
   { first }: RunSignals,
 ): Promise<Ended> {
-  if (keep || !hasChildren()) return Promise.resolve({ refused: [], killed: false });
+  if (keep || !hasChildren()) return Promise.resolve({ refused: [], killed: false, ended: [] });
   const word = after(WORTH_A_WORD, () => say("ending what the command has left…"));
   return ending.end("SIGTERM", { impatience: first }).finally(() => word.cancel());
 }

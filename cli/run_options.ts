@@ -33,7 +33,7 @@ export const OPTIONS: readonly Option[] = [
     short: "s",
     value: "SIGNAL",
     kind: "signal",
-    help: "What asks it to end when the time is up (default: TERM)",
+    help: "What asks it to end when the time is up (default: TERM; HUP with --pty)",
   },
   {
     name: "grace",
@@ -103,7 +103,8 @@ export function readPlan(given: Given): RunPlan {
   const timeoutText = given.text("timeout") ?? "0";
   const graceText = given.text("grace") ?? "5s";
   const timeout = readDuration("--timeout", timeoutText);
-  const signal = readSignal(given.text("signal") ?? "TERM");
+  // An interactive shell ignores SIGTERM, and its terminal would send SIGHUP.
+  const signal = readSignal(given.text("signal") ?? (given.has("pty") ? "HUP" : "TERM"));
   if (signal === 0) throw new UsageError("--signal must ask for an end: 0");
   return {
     timeout: timeout === 0 ? Infinity : timeout,

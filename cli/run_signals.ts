@@ -39,6 +39,14 @@ const BY_TERMINAL: readonly string[] = ["SIGINT", "SIGQUIT", "SIGWINCH"];
  */
 const MOMENT = 250;
 
+/** What is done beside passing signals on. */
+export interface PassingOn {
+  /** Takes SIGWINCH, in place of the command. */
+  readonly onResize?: () => void;
+  /** Is told what is passed on. */
+  readonly tell: (text: string) => void;
+}
+
 /** The signals to this program. */
 export class RunSignals {
   /** Resolves with the first that asks for an end. */
@@ -48,6 +56,7 @@ export class RunSignals {
   readonly #hadTerminal = ownPlace()?.hasTerminal ?? false;
   readonly #isIgnored: (signal: Deno.Signal) => boolean;
   #command: PidFd | undefined;
+  #hooks: PassingOn | undefined;
 
   /** @param ignored The numbers of the signals that stay ignored. */
   constructor(ignored: readonly number[]) {
@@ -74,9 +83,10 @@ export class RunSignals {
     onSignals(this.#heeded(PASSED_ON), (signal) => this.#send(signal));
   }
 
-  /** Sends all other signals on to the command, which was started in the same turn as this was made. */
-  passOn(command: PidFd): void {
+  /** Sends all others on to the command, which was started in the same turn as this was made. */
+  passOn(command: PidFd, hooks: PassingOn): void {
     this.#command = command;
+    this.#hooks = hooks;
   }
 
   /** Whether the command is in this program's session, and its group can be signalled with ours. */
@@ -93,9 +103,11 @@ export class RunSignals {
   #send(signal: Deno.Signal): void {
     const command = this.#command;
     if (command === undefined) return;
+    if (signal === "SIGWINCH" && this.#hooks?.onResize) return this.#hooks.onResize();
     if (hasGot(command, signal, this.hasReachedGroup(signal))) return;
     try {
       command.sendSignal(signal);
+      this.#hooks?.tell(`passed ${signal} on`);
     } catch (error) {
       // It has ended, or has more rights than this program: then it gets no signal of ours.
       if (!(error instanceof SyscallError)) throw error;

@@ -19,9 +19,17 @@ export interface Subject {
 }
 
 /** Finds out who a process is that has a handle. */
-export function subjectOf(pidfd: PidFd, pid: number = pidfd.getPid()): Subject {
+export function subjectOf(pidfd: PidFd): Subject {
+  return { ...identityOf(pidfd), command: commandOf(pidfd) };
+}
+
+/** What names a process. */
+export function identityOf(
+  pidfd: PidFd,
+  pid: number = pidfd.getPid(),
+): Omit<Subject, "command"> {
   const id = pidfsIds.available ? pidfd.getId() : null;
-  return { ref: refOf(pid, id), pid, id, command: commandOf(pidfd) };
+  return { ref: refOf(pid, id), pid, id };
 }
 
 /** A reference in writing. */
