@@ -14,7 +14,6 @@ export type Kind =
   | "ref"
   | "shell"
   | "signal"
-  | "topic"
   | "user"
   | readonly string[];
 

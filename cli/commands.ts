@@ -46,4 +46,12 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: "Tell what the running system offers",
     load: async () => (await import("./features.ts")).features,
   },
+  completion: {
+    summary: "Print a script that has a shell complete command lines",
+    load: async () => (await import("./completion.ts")).completion,
+  },
+  man: {
+    summary: "Print a manual page",
+    load: async () => (await import("./man.ts")).man,
+  },
 };

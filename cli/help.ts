@@ -16,7 +16,7 @@ export function helpOf(
   { name, usage, description, options, exitCode, examples }: Command,
 ): string {
   return [
-    `Usage: pidfd ${name} ${usage}`,
+    `Usage: pidfd ${name} ${usage}`.trimEnd(),
     ...description.map((paragraph) => wrap(paragraph, WIDTH).join("\n")),
     ["Options:", ...[...options, HELP].flatMap(describeOption)].join("\n"),
     wrap(`Exit code: ${exitCode}`, WIDTH).join("\n"),

@@ -50,8 +50,8 @@ export const run: Command = {
     "When the time is up, or on SIGINT, SIGTERM or SIGHUP, the command and all its descendants get that " +
     "signal (SIGTERM when the time is up), and SIGKILL after the grace. Another such signal kills them " +
     "at once, unless it comes within a quarter of a second. Other signals go on to the command alone.",
-    "A key of the terminal, such as Ctrl-C, signals the command itself, and `pidfd` doesn't repeat it. " +
-    "So does for it `kill -INT` to `pidfd` alone while it has the terminal.",
+    "A key of the terminal, such as Ctrl-C, signals the command itself, and pidfd doesn't repeat it. It " +
+    "takes SIGINT for such a key while it has the terminal, whoever sent it.",
   ],
   options: OPTIONS,
   runsAnother: true,

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { findAccount } from "../ffi/accounts.ts";
+import { findAccount, findGroup } from "../ffi/accounts.ts";
 import { SyscallError } from "../ffi/errors.ts";
 import { RLIMITS } from "../ffi/steps.ts";
 import { nearest } from "../pidfd/nearest.ts";
@@ -48,11 +48,11 @@ export const OPTIONS: readonly Option[] = [
     help: "End it when this program's parent ends; it is killed if this program is",
   },
   { name: "user", value: "USER", kind: "user", help: "Run it as this user, by name or ID" },
-  { name: "group", value: "GROUP", kind: "group", help: "Run it with this group, by ID or name" },
+  { name: "group", value: "GROUP", kind: "group", help: "Run it with this group, by name or ID" },
   {
     name: "limit",
     value: "NAME=SOFT[:HARD]",
-    kind: LIMIT_NAMES,
+    kind: LIMIT_NAMES.map((name) => `${name}=`),
     help: "Limit a resource, by prlimit(1)'s names: nofile=1024, as=2G, core=0:unlimited",
   },
   { name: "nice", value: "N", help: "Its niceness: -20, the most favourable, to 19" },
@@ -151,19 +151,22 @@ function readIdentity(
   if (user === undefined) return { gid };
   const uid = readId(user);
   if (uid !== undefined) return { uid, gid };
+  const account = found("user", () => findAccount(user), user);
+  return { ...account, gid: gid ?? account.gid };
+}
+
+/** What a look-up finds. */
+function found<T>(option: string, look: () => T, name: string): T {
   try {
-    const account = findAccount(user);
-    return { ...account, gid: gid ?? account.gid };
+    return look();
   } catch (error) {
     if (!(error instanceof SyscallError) || error.code !== "ENOENT") throw error;
-    throw new UsageError(`--user: there is no user ${JSON.stringify(user)}`);
+    throw new UsageError(`--${option}: there is no ${option} ${JSON.stringify(name)}`);
   }
 }
 
 function readGroup(group: string): number {
-  const gid = readId(group);
-  if (gid !== undefined) return gid;
-  throw new UsageError(`--group must be the ID of a group: ${group}`);
+  return readId(group) ?? found("group", () => findGroup(group), group);
 }
 
 function readId(text: string): number | undefined {

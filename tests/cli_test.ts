@@ -9,7 +9,7 @@ import config from "../deno.json" with { type: "json" };
 import { assertFails, output } from "./support/cli.ts";
 import { ROOT, runForValue } from "./support/processes.ts";
 
-const COMMANDS = ["run", "wait", "kill", "info", "ref", "features"];
+const COMMANDS = "run wait kill find tree info ref features completion man".split(" ");
 
 for (const option of ["--help", "-h", "help"]) {
   Deno.test(`pidfd ${option} lists all commands, and where to read on`, async () => {
