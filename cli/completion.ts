@@ -23,7 +23,7 @@ const SHELLS: Readonly<
 
 export const completion: Command = {
   name: "completion",
-  usage: "SHELL",
+  usage: "[OPTION…] SHELL",
   kind: "shell",
   description: [
     "Prints a script that has a shell complete what is typed behind pidfd: commands, options, signals, " +

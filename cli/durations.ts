@@ -40,7 +40,9 @@ export function after(milliseconds: number, act: () => void): { cancel(): void }
   let timer: ReturnType<typeof setTimeout>;
   const wait = () => {
     const left = end - performance.now();
-    timer = left > LONGEST_TIMER ? setTimeout(wait, LONGEST_TIMER) : setTimeout(act, left);
+    timer = left > LONGEST_TIMER
+      ? setTimeout(wait, LONGEST_TIMER)
+      : setTimeout(act, Math.max(left, 0));
   };
   wait();
   return { cancel: () => clearTimeout(timer) };

@@ -12,7 +12,7 @@ import { parse, refuseArguments } from "./parse.ts";
 
 export const man: Command = {
   name: "man",
-  usage: "",
+  usage: "[OPTION…]",
   description: ["Prints a manual page about all commands, for man(1)."],
   options: [],
   exitCode: "0; 125 if pidfd failed.",

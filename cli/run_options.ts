@@ -47,7 +47,12 @@ export const OPTIONS: readonly Option[] = [
     name: "die-with-parent",
     help: "End it when this program's parent ends; it is killed if this program is",
   },
-  { name: "user", value: "USER", kind: "user", help: "Run it as this user, by name or ID" },
+  {
+    name: "user",
+    value: "USER",
+    kind: "user",
+    help: "Run it as this user, by name or ID. By its ID alone, it keeps this group",
+  },
   { name: "group", value: "GROUP", kind: "group", help: "Run it with this group, by name or ID" },
   {
     name: "limit",

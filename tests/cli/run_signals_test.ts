@@ -63,7 +63,8 @@ for (const [name, key, signal] of [["Ctrl-C", CTRL_C, "INT"], ["Ctrl-\\", "\x1c"
       await terminal.shows(/ready/);
       await terminal.type(key);
       assertEquals(await terminal.ended(), 3);
-      assertMatch(terminal.screen, /^ready\^.n=1$/);
+      // The shell tells of its child that the key has ended as well.
+      assertMatch(terminal.screen, /^ready\^.[^]*n=1$/);
       assertEquals(terminal.left(), []);
     },
   });
@@ -136,7 +137,7 @@ Deno.test({
     await terminal.shows(/got a line/);
     await terminal.type("echo code $?; exit\r");
     await terminal.ended();
-    assertMatch(terminal.screen, /^> code 0$/m);
+    assertMatch(terminal.screen, /^(> )?code 0$/m);
     assertEquals(terminal.left(), []);
   },
 });
