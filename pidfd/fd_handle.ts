@@ -27,10 +27,21 @@ const NONE = -1;
 
 const dropped = new FinalizationRegistry<number>(discard);
 
+/** How many handles wait at most to be registered with that. */
+const MOST_FRESH = 256;
+
+/**
+ * The handles of this turn, which are registered at its end if they are still open: most are closed in
+ * the same block, and to register one takes half as long as to open it. The collector closes nothing before the
+ * end of a turn anyway.
+ */
+let fresh: FdHandle[] = [];
+
 /** An fd and the duty to close it. */
 export class FdHandle {
   #fd: number;
   #closed = false;
+  #isRegistered = false;
   #inode: bigint | undefined;
   readonly #holder: string;
 
@@ -43,7 +54,19 @@ export class FdHandle {
     this.#fd = fd;
     this.#holder = holder;
     this.#inode = inode;
-    if (fd !== NONE) dropped.register(this, fd, this);
+    if (fd === NONE) return;
+    if (fresh.push(this) === 1) queueMicrotask(FdHandle.#registerFresh);
+    else if (fresh.length >= MOST_FRESH) FdHandle.#registerFresh();
+  }
+
+  static #registerFresh(): void {
+    const handles = fresh;
+    fresh = [];
+    for (const handle of handles) {
+      if (handle.#fd === NONE) continue;
+      dropped.register(handle, handle.#fd, handle);
+      handle.#isRegistered = true;
+    }
   }
 
   /** The fd, or −1 if there is none any more. */
@@ -118,7 +141,7 @@ export class FdHandle {
 
   #let(reason: () => Error): void {
     forget(this.#fd, reason);
-    dropped.unregister(this);
+    if (this.#isRegistered) dropped.unregister(this);
     this.#fd = NONE;
   }
 
