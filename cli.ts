@@ -17,7 +17,9 @@ import { printText, say, stderr, stdout } from "./cli/output.ts";
 import { nearest } from "./pidfd/nearest.ts";
 import config from "./deno.json" with { type: "json" };
 
-export type { CredentialsJson, LimitJson, ProcessJson, RunJson, StatusJson } from "./cli/json.ts";
+export type { LimitJson, ProcessJson, RunJson } from "./cli/json.ts";
+export type { ExitStatus, ResourceUsage } from "./pidfd/exit_status.ts";
+export type { Credentials } from "./pidfd/info.ts";
 
 const OVERVIEW = `Usage: pidfd COMMAND [OPTION…] [ARGUMENT…]
 

@@ -4,6 +4,9 @@
  * @module
  */
 
+import type { ExitStatus } from "../pidfd/exit_status.ts";
+import type { Credentials } from "../pidfd/info.ts";
+
 /**
  * What `--json` has a command print of a process, on a line of its own. Who the process is is always
  * there; what else is there depends on the command.
@@ -35,7 +38,7 @@ export interface ProcessJson {
   /** `info`: whether it runs; false if it has ended and was not reaped yet. */
   alive?: boolean;
   /** `info`: its users and groups; `find`, `tree`: the same. */
-  creds?: CredentialsJson;
+  creds?: Credentials;
   /** `info`: its cgroup's path below where cgroups (version 2) are mounted; null if that can't be seen. */
   cgroup?: string | null;
   /** `info`: its cgroup's id; null if that can't be seen. */
@@ -47,49 +50,26 @@ export interface ProcessJson {
   /** `wait`, `kill`, `run`: it has ended. */
   ended?: true;
   /** `wait`, `kill --wait`, `run`: how it ended; null where the kernel tells that to its parent alone. */
-  status?: StatusJson | null;
+  status?: ExitStatus | null;
   /** `run`: how long it took and what ended it. */
   run?: RunJson;
 }
 
-/** Users and groups: real, effective, saved and file-system ones. */
-export interface CredentialsJson {
-  ruid: number;
-  euid: number;
-  suid: number;
-  fsuid: number;
-  rgid: number;
-  egid: number;
-  sgid: number;
-  fsgid: number;
-}
-
 /** A resource limit; null for none. */
 export interface LimitJson {
+  /** The limit itself, which the process may raise up to the hard one. */
   soft: number | null;
+  /** The highest that it may be raised to. */
   hard: number | null;
-}
-
-/** How a process ended. */
-export interface StatusJson {
-  success: boolean;
-  /** Its exit code; 128 + n if signal n killed it. */
-  code: number;
-  /** The signal's name; null if none killed it, or one without a name. */
-  signal: string | null;
-  /** The signal's number; null if none killed it. */
-  signalNumber: number | null;
-  coreDumped: boolean;
-  /** What it and the children that it waited for have used: milliseconds, bytes, counts. */
-  usage: Record<string, number> | null;
 }
 
 /** What `pidfd run --report=json` tells of a run. */
 export interface RunJson {
   /** From its start to its end, in milliseconds. */
   wallTime: number;
-  /** CPU time of the command and the children that it waited for, in milliseconds. */
+  /** CPU time of the command and the children that it waited for, in milliseconds; null if not known. */
   userTime: number | null;
+  /** CPU time that the kernel has spent for those, in milliseconds. */
   systemTime: number | null;
   /**
    * The most memory that one of those had at a time, in bytes; null if that was no more than `pidfd`
