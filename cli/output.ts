@@ -37,6 +37,11 @@ class Outlet {
       .finally(() => this.#pending--);
   }
 
+  /** Writes bytes as they are, and resolves once that is done. */
+  async pass(bytes: Uint8Array): Promise<void> {
+    await this.#writeAll(bytes);
+  }
+
   /** Whether a write has not come to its end yet. */
   get isBusy(): boolean {
     return this.#pending > 0;

@@ -21,8 +21,6 @@ import {
   readFile,
   readTextFile,
 } from "../ffi/files.ts";
-import { isIgnored, SIGNALS } from "../ffi/signal_actions.ts";
-import { signalNumber } from "../pidfd/signals.ts";
 import { parseStatus } from "../pidfd/proc_text.ts";
 import type { LimitPair } from "../process/limits.ts";
 import { FAILED, Failure } from "./failures.ts";
@@ -34,8 +32,6 @@ const FIRST_FURTHER = 3;
 const LOOKED_AT = 1024;
 
 const encoder = new TextEncoder();
-
-const SIGPIPE = signalNumber("signal", "SIGPIPE");
 
 /** The descriptors that go on to the command: those that this program was started with. */
 export function inheritedFds(): Record<number, number> {
@@ -54,11 +50,6 @@ function openNumbers(): number[] {
       discard(folder);
     }
   }, Array.from({ length: LOOKED_AT }, (_, fd) => fd));
-}
-
-/** The signals that this program ignores, and that it was started with so. To be asked before it listens. */
-export function ignoredSignals(): number[] {
-  return SIGNALS.filter((signal) => signal !== SIGPIPE && isIgnored(signal));
 }
 
 /**

@@ -5,8 +5,8 @@
  * @module
  */
 
-import type { TerminalOptions } from "../process/terminal.ts";
-import type { Terminal } from "../process/terminal.ts";
+import type { Terminal, TerminalOptions } from "../process/terminal.ts";
+import { stdout } from "./output.ts";
 
 /** The key that ends the input of a terminal. termios(3), VEOF */
 const END_OF_INPUT = Uint8Array.of(4);
@@ -54,7 +54,7 @@ export class Relay implements Disposable {
   async #show(): Promise<void> {
     try {
       for await (const bytes of this.#terminal.readable) {
-        for (let at = 0; at < bytes.length;) at += await Deno.stdout.write(bytes.subarray(at));
+        await stdout.pass(bytes);
       }
     } catch {
       // Nobody sees it any more: then the command's terminal is hung up.

@@ -20,10 +20,10 @@ import { FAILED, TIMED_OUT } from "./failures.ts";
 import { hasChildren, reapOrphans } from "./orphans.ts";
 import { say, stderr } from "./output.ts";
 import { parse } from "./parse.ts";
-import { ignoredSignals, inheritedFds, originalOpenFiles, rawArguments } from "./passing_on.ts";
+import { inheritedFds, originalOpenFiles, rawArguments } from "./passing_on.ts";
 import { OPTIONS, readPlan, type RunPlan } from "./run_options.ts";
 import { ENDING, type EndingSignal, hasGot, RunSignals } from "./run_signals.ts";
-import { dieBy } from "./signals.ts";
+import { dieBy, ignoredSignals } from "./signals.ts";
 import { startFailure } from "./start_failure.ts";
 import { identityOf } from "./subject.ts";
 
@@ -77,7 +77,7 @@ async function runCommand(args: string[]): Promise<number> {
   // it is looked at, and no signal comes between.
   const fds = inheritedFds();
   const ignored = ignoredSignals();
-  const signals = new RunSignals(ignored);
+  const signals = new RunSignals();
   if (!plan.keep) setSubreaper(true);
   const parent = plan.dieWithParent ? parentsEnd() : undefined;
   const terminal = pty && (pty.ownSize() ?? true);
@@ -101,7 +101,11 @@ async function runCommand(args: string[]): Promise<number> {
   if (ended.refused.length > 0) return FAILED;
   const status = await child.status;
   const wallTime = performance.now() - began;
-  if (relay) await inTime(relay.shown, LAST_OUTPUT);
+  if (relay) {
+    // What was told to end is not waited for, nor what daemons have to say.
+    const hasTime = cause === null && !plan.keep;
+    await Promise.race([inTime(relay.shown, hasTime ? Infinity : LAST_OUTPUT), signals.first]);
+  }
   relay?.[Symbol.dispose]();
   if (plan.report) {
     const { report } = await import("./report.ts");
@@ -121,7 +125,7 @@ function start(
   { rights }: RunPlan,
   { fds, ignored, terminal }: {
     fds: Record<number, number>;
-    ignored: number[];
+    ignored: readonly number[];
     terminal: SpawnOptions["terminal"];
   },
 ): Child {
@@ -134,8 +138,9 @@ function start(
   }
 }
 
-/** Waits for something, but not for ever. */
+/** Waits for something, but not longer than so many milliseconds. */
 async function inTime(promise: Promise<unknown>, time: number): Promise<void> {
+  if (time === Infinity) return void await promise;
   const late = Promise.withResolvers<void>();
   const timer = after(time, () => late.resolve());
   await Promise.race([promise, late.promise]);

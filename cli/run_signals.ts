@@ -13,7 +13,7 @@
 import { SyscallError } from "../ffi/errors.ts";
 import type { PidFd } from "../pidfd/pidfd.ts";
 import { signalNumber } from "../pidfd/signals.ts";
-import { onSignals } from "./signals.ts";
+import { isInMask, onSignals } from "./signals.ts";
 import { ownPlace, parsePlace } from "./terminal.ts";
 
 /** What ends the command, with all that it has started. */
@@ -54,22 +54,17 @@ export class RunSignals {
   /** Resolves once another one shows that somebody doesn't want to wait. */
   readonly impatience: Promise<void>;
   readonly #hadTerminal = ownPlace()?.hasTerminal ?? false;
-  readonly #isIgnored: (signal: Deno.Signal) => boolean;
   #command: PidFd | undefined;
   #hooks: PassingOn | undefined;
 
-  /** @param ignored The numbers of the signals that stay ignored. */
-  constructor(ignored: readonly number[]) {
-    this.#isIgnored = (signal) => ignored.includes(signalNumber("signal", signal));
+  constructor() {
     const first = Promise.withResolvers<EndingSignal>();
     const impatience = Promise.withResolvers<void>();
     this.first = first.promise;
     this.impatience = impatience.promise;
     let cause: EndingSignal | undefined;
     let asked = 0;
-    // Deno has handlers of its own for some, as soon as one is listened to, and ends by them.
-    onSignals([...ENDING, ...PASSED_ON].filter(this.#isIgnored), () => {});
-    onSignals(this.#heeded(ENDING), (signal) => {
+    onSignals(ENDING, (signal) => {
       if (cause === undefined) {
         cause = signal;
         asked = performance.now();
@@ -80,7 +75,7 @@ export class RunSignals {
       if (performance.now() - asked > MOMENT) impatience.resolve();
     });
     // Before the command is there: it can be signalled by somebody as soon as it is.
-    onSignals(this.#heeded(PASSED_ON), (signal) => this.#send(signal));
+    onSignals(PASSED_ON, (signal) => this.#send(signal));
   }
 
   /** Sends all others on to the command, which was started in the same turn as this was made. */
@@ -94,10 +89,6 @@ export class RunSignals {
     const place = ownPlace();
     if (signal === "SIGHUP") return this.#hadTerminal && place?.hasTerminal === false;
     return BY_TERMINAL.includes(signal) && place?.isInForeground === true;
-  }
-
-  #heeded<S extends Deno.Signal>(signals: readonly S[]): S[] {
-    return signals.filter((signal) => !this.#isIgnored(signal));
   }
 
   #send(signal: Deno.Signal): void {
@@ -138,5 +129,5 @@ export function hasGot(process: PidFd, signal: Deno.Signal, isToGroup: boolean):
 /** Whether a process has a handler for a signal. To any other, a second one does nothing new. */
 function catches(status: string, signal: Deno.Signal): boolean {
   const mask = /^SigCgt:\s*([\da-f]+)$/m.exec(status)?.[1] ?? "0";
-  return (BigInt(`0x${mask}`) >> BigInt(signalNumber("signal", signal) - 1) & 1n) === 1n;
+  return isInMask(mask, signalNumber("signal", signal));
 }

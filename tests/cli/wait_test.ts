@@ -238,3 +238,15 @@ for (const [what, text, shown] of STRANGE) {
     assertMatch(stdout, isTold ? /\) exited with 3\n$/ : /\) ended; how/);
   });
 }
+
+Deno.test("pidfd wait leaves a signal ignored that it was started with so", async () => {
+  // By nohup(1), or by a shell that puts it into the background.
+  await using held = startHeld(7);
+  const prefix = ["sh", "-c", `trap '' HUP INT; exec "$@"`, "sh"];
+  await using cli = start(["wait", String(held.child.pid)], { prefix });
+  await cli.waitsFor(held.child.pid);
+  for (const signal of ["SIGHUP", "SIGINT"] as const) cli.kill(signal);
+  // That it still waits after both is seen by the next one, which it doesn't ignore.
+  cli.kill("SIGTERM");
+  assertEquals((await cli.finished()).code, 143);
+});
