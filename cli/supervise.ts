@@ -1,0 +1,178 @@
+/**
+ * What `pidfd run` does from the start of the command to its own end: it waits for the first reason to
+ * end the command, ends it with all that it has started, and tells how it was.
+ *
+ * @module
+ */
+
+import { PidFd } from "../pidfd/pidfd.ts";
+import type { Child } from "../process/child.ts";
+import { after } from "./durations.ts";
+import { CommandEnding, type Ended } from "./ending.ts";
+import { FAILED, TIMED_OUT } from "./failures.ts";
+import { hasChildren, reapOrphans } from "./orphans.ts";
+import { say, stderr } from "./output.ts";
+import type { RunPlan } from "./run_options.ts";
+import { ENDING, type EndingSignal, hasGot, type RunSignals } from "./run_signals.ts";
+import { dieBy } from "./signals.ts";
+import { identityOf, type Subject } from "./subject.ts";
+
+/** Why a command is ended. */
+type Cause = EndingSignal | "timeout" | "parent";
+
+/** How long a signal that hit this program and the command at once may need to be seen here, in ms. */
+const TURN = 10;
+
+/** How long what a command has written last may take to be shown, in milliseconds. */
+const LAST_OUTPUT = 1000;
+
+/** How long an end that a signal asked for may take before it is worth a word, in milliseconds. */
+const WORTH_A_WORD = 1000;
+
+/** A command that was started, and what belongs to it. */
+export interface Running {
+  readonly child: Child;
+  /** Its command line. */
+  readonly command: string;
+  readonly plan: RunPlan;
+  readonly signals: RunSignals;
+  /** Resolves once the parent of this program has ended, if that is a reason to end. */
+  readonly parent?: Promise<"parent">;
+  /** What connects its terminal with this one, if it has one of its own. */
+  readonly pty?: typeof import("./pty.ts");
+}
+
+/**
+ * Sees to the command until nothing of it is left. Resolves with the exit code. To be called in the same
+ * turn as the command was started.
+ */
+export async function supervise(running: Running): Promise<number> {
+  const ending = new CommandEnding(running.child, running.plan);
+  try {
+    return await seeToItsEnd(running, ending);
+  } catch (error) {
+    // Whatever went wrong here, the command doesn't outlive it.
+    await ending.end("SIGKILL", { impatience: Promise.resolve() });
+    throw error;
+  }
+}
+
+async function seeToItsEnd(running: Running, ending: CommandEnding): Promise<number> {
+  const { child, command, plan, signals, pty } = running;
+  const tell = plan.verbose ? say : () => {};
+  using relay = pty && new pty.Relay(child.terminal!);
+  signals.passOn(child.pidfd, { tell, onResize: relay && (() => relay.resize()) });
+  if (!plan.keep) reapOrphans(child);
+  const began = performance.now();
+  const wallTime = child.status.then(() => performance.now() - began);
+  const subject = { ...identityOf(child.pidfd, child.pid), command };
+  tell(`started ${subject.ref} (${command})`);
+
+  const cause = await causeOf(running);
+  const ended = cause === null
+    ? await endRest(ending, running)
+    : await endAll(ending, cause, running);
+  for (const { pid, command } of ended.ended) tell(`${pid} (${command}) ended`);
+  for (const { pid, command } of ended.refused) say(`no permission to end ${pid}, ${command}`);
+  if (ended.refused.length > 0) return FAILED;
+  const status = await child.status;
+  if (relay) {
+    // What was told to end is not waited for, nor what daemons have to say.
+    const time = cause === null && !plan.keep ? Infinity : LAST_OUTPUT;
+    await Promise.race([relay.shown, signals.first, pause(time)]);
+    relay[Symbol.dispose]();
+  }
+  if (plan.report) await tellAll(plan.report, { subject, status, cause, ended, wallTime });
+  if (cause === "timeout" && !plan.preserveStatus) return TIMED_OUT;
+  if (cause !== null && status.signal === cause) {
+    await stderr.flushed(LAST_OUTPUT);
+    dieBy(status.signal);
+  }
+  return status.code;
+}
+
+/** Resolves with what ends the command, or null once it has ended by itself. */
+async function causeOf({ child, plan, signals, parent }: Running): Promise<Cause | null> {
+  const { promise: timedOut, resolve } = Promise.withResolvers<"timeout">();
+  const timer = plan.timeout === Infinity
+    ? undefined
+    : after(plan.timeout, () => resolve("timeout"));
+  const ended = child.status.then(async ({ signal }) => {
+    // Ctrl-C hits the command, too, and its end must not be seen first.
+    if (isEnding(signal)) await pause(TURN);
+    return null;
+  });
+  try {
+    const others = parent === undefined ? [] : [parent];
+    return await Promise.race([signals.first, timedOut, ended, ...others]);
+  } finally {
+    timer?.cancel();
+  }
+}
+
+function isEnding(signal: Deno.Signal | null): signal is EndingSignal {
+  return (ENDING as readonly (string | null)[]).includes(signal);
+}
+
+/** Resolves once the parent of this program has ended. */
+export function parentsEnd(): Promise<"parent"> {
+  using self = PidFd.fromSelf();
+  const ppid = self.getPpid();
+  // It is in another PID namespace, or the system's first process, which doesn't end.
+  if (ppid === 0) return new Promise(() => {});
+  const parent = PidFd.fromPid(ppid);
+  // It can have ended before, and the PID can be another one's.
+  if (self.getPpid() !== ppid) return Promise.resolve("parent");
+  return parent.exited().then(() => "parent");
+}
+
+/** Ends the command with all that it has started. */
+function endAll(
+  ending: CommandEnding,
+  cause: Cause,
+  { plan, signals }: Running,
+): Promise<Ended> {
+  const { impatience } = signals;
+  const onKill = () => say(`killed after ${plan.graceText} more`);
+  if (cause === "timeout" || cause === "parent") {
+    const signal = cause === "timeout" ? plan.signal : "SIGTERM";
+    const ended = ending.end(signal, { impatience, onKill });
+    say(cause === "timeout" ? `ending after ${plan.timeoutText}…` : "ending with its parent…");
+    return ended;
+  }
+  const isToGroup = !plan.pty && signals.hasReachedGroup(cause);
+  const ended = ending.end(cause, {
+    impatience,
+    hasGot: (process) => hasGot(process, cause, isToGroup),
+    onKill,
+  });
+  const again = cause === "SIGINT" ? "Ctrl-C again" : "another signal";
+  const word = after(WORTH_A_WORD, () => say(`ending on ${cause}…; ${again} kills at once`));
+  return ended.finally(() => word.cancel());
+}
+
+/** Ends what a command has left that ended by itself. */
+function endRest(ending: CommandEnding, { plan, signals }: Running): Promise<Ended> {
+  if (plan.keep || !hasChildren()) {
+    return Promise.resolve({ refused: [], killed: false, ended: [] });
+  }
+  const word = after(WORTH_A_WORD, () => say("ending what the command has left…"));
+  return ending.end("SIGTERM", { impatience: signals.first }).finally(() => word.cancel());
+}
+
+/** Tells how the run was. */
+async function tellAll(form: "text" | "json", { subject, status, cause, ended, wallTime }: {
+  subject: Subject;
+  status: Awaited<Child["status"]>;
+  cause: Cause | null;
+  ended: Ended;
+  wallTime: Promise<number>;
+}): Promise<void> {
+  const { report } = await import("./report.ts");
+  report({ subject, status, wallTime: await wallTime, cause, killed: ended.killed }, form);
+}
+
+/** Resolves after so many milliseconds, or never. */
+function pause(time: number): Promise<void> {
+  return new Promise((resolve) => time === Infinity || after(time, resolve));
+}
