@@ -7,7 +7,8 @@
  *   while open, it is closed by the garbage collector.
  * - **retired** by `retire`, which only the handle of a reaped process can be. The fd is
  *   closed, because there is nothing left that the kernel could do with it: `use` throws the
- *   ESRCH that any call would. What is known already can still be asked.
+ *   ESRCH that any call would, and what needs the fd itself throws BadResource. What is known
+ *   already can still be asked.
  * - **closed** by `close` or `release`, for good. `use` throws BadResource.
  *
  * Once it isn't open any more a handle has no number, so that whatever got the number next
@@ -114,7 +115,7 @@ export class FdHandle {
 
   /** Gives the fd away: its closing is now the caller's duty. */
   release(): number {
-    const fd = this.use();
+    const fd = this.#descriptor();
     this.#closed = true;
     this.#let(() => this.closedError());
     return fd;
@@ -129,7 +130,14 @@ export class FdHandle {
 
   setCloseOnExec(on: boolean): void {
     checkBoolean("on", on);
-    setCloseOnExec(this.use(), on);
+    setCloseOnExec(this.#descriptor(), on);
+  }
+
+  /** The fd, for what is done with that and not with the process behind it. */
+  #descriptor(): number {
+    this.check();
+    if (this.#fd !== NONE) return this.#fd;
+    throw new Deno.errors.BadResource(`this ${this.#holder} is closed, as the process was reaped`);
   }
 
   #drop(reason: () => Error, end: (fd: number) => void): void {

@@ -110,7 +110,8 @@ export class Child implements AsyncDisposable {
 
   /**
    * The child's handle, whose closing is the user's: at the end of a `using` block, or by
-   * garbage collection. It is of use after the child's end as well.
+   * garbage collection. It is of use after the child's end as well. If it is first asked for then, it
+   * has no descriptor ({@linkcode PidFd.closed}), and tells the status alone.
    */
   get pidfd(): PidFd {
     // The status is told a moment before the owner is retired. What users get is the same.

@@ -63,14 +63,14 @@ export interface SpawnOptions {
   detached?: boolean;
   /**
    * The process group that it joins (setpgid(2)); 0 for one of its own, which it has with `detached`
-   * in any case.
+   * and with `terminal` in any case.
    */
   processGroup?: number;
   /**
    * Whether it has a terminal of its own: {@linkcode Child.terminal} is what a person in front of
    * it sees and types. Those of its standard streams that no other option speaks of are that
    * terminal. It leads a new session and process group, as with `detached`, which the terminal
-   * controls: Ctrl-C, job control and `/dev/tty` work. It can't join a `processGroup`.
+   * controls: Ctrl-C, job control and `/dev/tty` work. It can't join another `processGroup`.
    *
    * The environment isn't changed: what can't be displayed by what shows the terminal's output
    * takes another `TERM` (`env: { TERM: "dumb" }`).

@@ -53,7 +53,7 @@ export interface ChildPlan {
   readonly inherited?: ReadonlySet<number>;
   /** Whether it leads a new session. */
   readonly session?: boolean;
-  /** An fd of the far end of the terminal that is to control its session, which is a new one. */
+  /** An fd of the far end of the terminal that is to control its session, which must be a new one. */
   readonly terminal?: number;
   /** The process group that it joins; 0 for one of its own. */
   readonly processGroup?: number;
@@ -86,7 +86,7 @@ export function setUp(plan: ChildPlan, cgroupProcs?: number): Step[] {
 
   // Its place among others. 0 stands for the process that writes it.
   if (cgroupProcs !== undefined) steps.push(write(cgroupProcs, "0", "cgroup.procs"));
-  if (plan.session || plan.terminal !== undefined) steps.push(setsid());
+  if (plan.session) steps.push(setsid());
   if (plan.terminal !== undefined) {
     steps.push(setControllingTerminal(plan.terminal));
     // So that its user may open it by its path, as programs do that need it for themselves.

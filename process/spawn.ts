@@ -148,7 +148,9 @@ function rightsOf(
   options: SpawnOptions,
 ): Omit<ChildPlan, keyof ResolvedCommand | "fds" | "inherited"> {
   const { detached = false, killOnClose = false, noNewPrivileges } = options;
-  const { ignoreSignals, limits, nice, parentDeathSignal, processGroup, umask } = options;
+  const { ignoreSignals, limits, nice, parentDeathSignal, processGroup, terminal, umask } = options;
+  // A child with a terminal leads the session that the terminal controls.
+  const leads = detached || Boolean(terminal);
   checkBoolean("options.detached", detached);
   checkBoolean("options.killOnClose", killOnClose);
   if (noNewPrivileges !== undefined) {
@@ -156,22 +158,20 @@ function rightsOf(
   }
   if (processGroup !== undefined) {
     checkInteger("options.processGroup", processGroup, 0, 2 ** 31 - 1);
-    if (detached && processGroup !== 0) {
+    if (leads && processGroup !== 0) {
+      const option = detached ? "options.detached" : "options.terminal";
       throw new TypeError(
-        "options.processGroup must be 0 with options.detached: a session's leader leads a group, too",
+        `options.processGroup must be 0 with ${option}: a session's leader leads a group, too`,
       );
-    }
-    if (options.terminal) {
-      throw new TypeError("options.processGroup can't go together with options.terminal");
     }
   }
   if (umask !== undefined) checkInteger("options.umask", umask, 0, 0o777);
   if (nice !== undefined) checkInteger("options.nice", nice, -20, 19);
   return {
     ...identityOf(options),
-    session: detached,
+    session: leads,
     // A session's leader has a group of its own, and must not ask for one.
-    processGroup: detached ? undefined : processGroup,
+    processGroup: leads ? undefined : processGroup,
     umask,
     nice,
     limits: limits === undefined ? undefined : checkLimits(limits),

@@ -144,7 +144,7 @@ function waitingOptions(options: SpawnOptions): SpawnOptions {
   if (inputOf(options) !== undefined) return { ...options, stdout, stderr };
   if (stdin === "piped") {
     throw new TypeError(
-      "Piped stdin is not supported for this function: give options.input, or use spawn()",
+      "Piped stdin is not supported for this function, use 'spawn()' instead, or options.input",
     );
   }
   return { ...options, stdin, stdout, stderr };

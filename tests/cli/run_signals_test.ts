@@ -64,7 +64,7 @@ for (const [name, key, signal] of [["Ctrl-C", CTRL_C, "INT"], ["Ctrl-\\", "\x1c"
       await terminal.type(key);
       assertEquals(await terminal.ended(), 3);
       // The shell tells of its child that the key has ended as well.
-      assertMatch(terminal.screen, /^ready\^.[^]*n=1$/);
+      assertMatch(terminal.screen, /^ready\^.[^]*n=1$/m);
       assertEquals(terminal.left(), []);
     },
   });

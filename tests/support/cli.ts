@@ -110,6 +110,15 @@ export class RunningCli implements AsyncDisposable {
     this.#child.kill(signal);
   }
 
+  /** Sends it a signal, if it is still there to get it. */
+  tryKill(signal: Deno.Signal): void {
+    try {
+      this.kill(signal);
+    } catch (error) {
+      if (!(error instanceof TypeError)) throw error;
+    }
+  }
+
   /** Resolves once it waits for processes, and knows all about them that it wants to. */
   async waitsFor(...pids: number[]): Promise<void> {
     await eventually(`it waits for ${pids}`, () => {
