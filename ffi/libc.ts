@@ -49,7 +49,22 @@ const FIRST = ["__errno_location", "memcpy", "close", "environ"] as const;
  */
 const TOGETHER: readonly (readonly (keyof typeof SYMBOLS)[])[] = [
   ["strerror", "strnlen", "memcpy_from_address"],
-  ["epoll_create1", "eventfd", "epoll_ctl", "epoll_wait", "epoll_wait_parked", "poll", "write"],
+  // What it takes to wait for a child, to read what it writes and to end it: a program can give up
+  // its permission meanwhile.
+  [
+    "epoll_create1",
+    "eventfd",
+    "epoll_ctl",
+    "epoll_wait",
+    "epoll_wait_parked",
+    "poll",
+    "read",
+    "write",
+    "fcntl",
+    "syscall_waitid",
+    "syscall_pidfd_send_signal",
+    "syscall_statx",
+  ],
 ];
 
 let opened: Libc | undefined;
