@@ -13,6 +13,7 @@
 import { HelpWanted, UsageError } from "./cli/command.ts";
 import { COMMANDS } from "./cli/commands.ts";
 import { BROKEN_PIPE, describe, exitCodeFor, FAILED } from "./cli/failures.ts";
+import { ignoredMask } from "./cli/ignored_signals.ts";
 import { printText, say, stderr, stdout } from "./cli/output.ts";
 import { nearest } from "./pidfd/nearest.ts";
 import config from "./deno.json" with { type: "json" };
@@ -49,7 +50,10 @@ async function main([name, ...args]: string[]): Promise<number> {
   if (name === undefined) throw new UsageError("a command is needed");
   if (name === "--version" || name === "-V") return print(`pidfd ${config.version}`);
   if (name === "--help" || name === "-h" || name === "help") return await help(args);
-  const command = await commandOf(name).load();
+  const { load, listens } = commandOf(name);
+  // Before anything is waited for.
+  if (listens) ignoredMask();
+  const command = await load();
   try {
     return await command.run(args);
   } catch (error) {

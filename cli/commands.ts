@@ -11,20 +11,25 @@ export interface Entry {
   /** What it does, in a line of the overview. */
   readonly summary: string;
   readonly load: () => Promise<Command>;
+  /** Whether it matters which signals were ignored when it was started. */
+  readonly listens?: true;
 }
 
 export const COMMANDS: Readonly<Record<string, Entry>> = {
   run: {
     summary: "Run a command; on timeout or Ctrl-C its whole tree ends",
     load: async () => (await import("./run.ts")).run,
+    listens: true,
   },
   wait: {
     summary: "Wait until processes end, and tell how they did",
     load: async () => (await import("./wait.ts")).wait,
+    listens: true,
   },
   kill: {
     summary: "Send a signal to processes, or end whole trees of them",
     load: async () => (await import("./kill.ts")).kill,
+    listens: true,
   },
   find: {
     summary: "Find processes by name, and print references to them",

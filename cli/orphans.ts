@@ -10,10 +10,12 @@ import { peekEndedChild } from "../ffi/syscalls.ts";
 import { PidFd } from "../pidfd/pidfd.ts";
 import type { Child } from "../process/child.ts";
 
+/** The command, until it was reaped: that is its handle's to do. */
+let spared: number | undefined;
+
 /** Reaps what has become a child of this program and ended, all but the command, for as long as it runs. */
 export function reapOrphans(command: Child): void {
-  let spared: number | undefined = command.pid;
-  const reap = () => reapAll(spared);
+  spared = command.pid;
   const reaped = () => {
     spared = undefined;
     // Those that ended behind the command were hidden by it.
@@ -27,19 +29,18 @@ export function reapOrphans(command: Child): void {
 
 /** Whether this program has any child, reaped those that have ended. */
 export function hasChildren(): boolean {
-  return reapAll(undefined) !== "ECHILD";
+  return reap() !== "ECHILD";
 }
 
-function reapAll(spared: number | undefined): ReturnType<typeof peekEndedChild> {
+function reap(): ReturnType<typeof peekEndedChild> {
   for (;;) {
     const pid = peekEndedChild();
-    // The command is reaped by its handle. The next one to end is another chance.
     if (typeof pid !== "number" || pid === spared) return pid;
     try {
       using orphan = PidFd.fromPid(pid);
       if (orphan.tryWait({ reap: true }) === null) return pid;
     } catch (error) {
-      // For want of descriptors, say.
+      // For want of descriptors, say: the next one to end is another chance.
       if (!(error instanceof SyscallError)) throw error;
       return pid;
     }

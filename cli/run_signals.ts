@@ -13,7 +13,8 @@
 import { SyscallError } from "../ffi/errors.ts";
 import type { PidFd } from "../pidfd/pidfd.ts";
 import { signalNumber } from "../pidfd/signals.ts";
-import { isInMask, onSignals } from "./signals.ts";
+import { isInMask } from "./ignored_signals.ts";
+import { onSignals } from "./signals.ts";
 import { ownPlace, parsePlace } from "./terminal.ts";
 
 /** What ends the command, with all that it has started. */

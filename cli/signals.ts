@@ -6,11 +6,10 @@
  * @module
  */
 
-import { SyscallError } from "../ffi/errors.ts";
-import { AT_FDCWD, readTextFile } from "../ffi/files.ts";
 import { isIgnored, SIGNALS } from "../ffi/signal_actions.ts";
 import { PidFd } from "../pidfd/pidfd.ts";
 import { signalNumber } from "../pidfd/signals.ts";
+import { ignoredMask, isInMask } from "./ignored_signals.ts";
 
 const listeners = new Map<Deno.Signal, () => void>();
 
@@ -19,28 +18,13 @@ const SIGPIPE = signalNumber("signal", "SIGPIPE");
 
 let ignored: readonly number[] | undefined;
 
-/**
- * The signals that this program ignored when it was started, as by nohup(1) or by a shell that has put
- * it into the background: they stay ignored. To be asked before a signal is listened to.
- */
+/** The signals that this program ignored when it was started, and goes on to ignore. */
 export function ignoredSignals(): readonly number[] {
-  return ignored ??= findIgnored().filter((signal) => signal !== SIGPIPE);
-}
-
-function findIgnored(): number[] {
-  try {
-    const [, mask] = /^SigIgn:\s*([\da-f]+)$/m.exec(readTextFile(AT_FDCWD, "/proc/self/status"))!;
-    return SIGNALS.filter((signal) => isInMask(mask, signal));
-  } catch (error) {
-    if (!(error instanceof SyscallError)) throw error;
-    // Without /proc it takes a call for each.
-    return SIGNALS.filter(isIgnored);
-  }
-}
-
-/** Whether a signal is in a mask as /proc/PID/status has it. proc_pid_status(5) */
-export function isInMask(mask: string, signal: number): boolean {
-  return (BigInt(`0x${mask}`) >> BigInt(signal - 1) & 1n) === 1n;
+  if (ignored !== undefined) return ignored;
+  const mask = ignoredMask();
+  // Without /proc it takes a call for each.
+  const isSo = mask === null ? isIgnored : (signal: number) => isInMask(mask, signal);
+  return ignored = SIGNALS.filter((signal) => signal !== SIGPIPE && isSo(signal));
 }
 
 /** Calls `act` with each of the signals that comes and isn't ignored, in place of dying of it. */
@@ -50,7 +34,7 @@ export function onSignals<S extends Deno.Signal>(
 ): void {
   const deaf = ignoredSignals();
   for (const signal of signals) {
-    // Deno has handlers of its own for some, as soon as any is listened to, and ends by them.
+    // Deno has handlers of its own for some, and would end by them.
     const isDeaf = deaf.includes(signalNumber("signal", signal));
     const listener = isDeaf ? () => {} : () => act(signal);
     listeners.set(signal, listener);

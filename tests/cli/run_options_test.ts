@@ -52,9 +52,10 @@ Deno.test({
     assertEquals(await shell("--user 1234", ids), "1234\n0\n0");
     assertEquals(await shell("--user 1234 --group 5678", ids), "1234\n5678\n5678");
     const [uid] = user("nobody").split("\n");
-    const mixed = (await shell("--user nobody --group daemon", ids)).split("\n");
-    assertEquals([mixed[0], mixed[1]], [uid, "1"]);
-    assertEquals(await shell("--group daemon", "id -g; id -u"), "1\n0");
+    const [group, , gid] = Deno.readTextFileSync("/etc/group").split("\n")[1].split(":");
+    const mixed = (await shell(`--user nobody --group ${group}`, ids)).split("\n");
+    assertEquals([mixed[0], mixed[1]], [uid, gid]);
+    assertEquals(await shell(`--group ${group}`, "id -g; id -u"), `${gid}\n0`);
   },
 });
 
