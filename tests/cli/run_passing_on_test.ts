@@ -7,6 +7,7 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { originalOpenFiles, rawArguments } from "../../cli/passing_on.ts";
 import { commandLine, output, pidfd, start } from "../support/cli.ts";
+import { STARTS_EARLY } from "../support/ignored_signals.ts";
 import { works } from "../support/privileges.ts";
 import { eventually } from "../support/processes.ts";
 import { readProc } from "../support/proc.ts";
@@ -59,7 +60,8 @@ Deno.test("rawArguments() needs no /proc for what is UTF-8", () => {
 });
 
 for (const signal of ["HUP", "INT", "USR1", "TERM"] as const) {
-  Deno.test(`pidfd run leaves ${signal} ignored that it was started with so`, async () => {
+  const name = `pidfd run leaves ${signal} ignored that it was started with so`;
+  Deno.test(needing(...STARTS_EARLY, name), async () => {
     // By nohup(1), or by a shell that puts it into the background.
     const prefix = ["sh", "-c", `trap '' ${signal}; exec "$@"`, "sh"];
     const script = `kill -${signal} $$; echo here; read _; exit 7`;

@@ -23,6 +23,7 @@ import {
   start,
 } from "../support/cli.ts";
 import { TOLD } from "../support/exit_info.ts";
+import { STARTS_EARLY } from "../support/ignored_signals.ts";
 import { eventually, PATIENCE, startStranger } from "../support/processes.ts";
 import { needing } from "../support/skip.ts";
 import { exited } from "../support/statuses.ts";
@@ -239,7 +240,9 @@ for (const [what, text, shown] of STRANGE) {
   });
 }
 
-Deno.test("pidfd wait leaves a signal ignored that it was started with so", async () => {
+const LEAVES = "pidfd wait leaves a signal ignored that it was started with so";
+
+Deno.test(needing(...STARTS_EARLY, LEAVES), async () => {
   // By nohup(1), or by a shell that puts it into the background.
   await using held = startHeld(7);
   const prefix = ["sh", "-c", `trap '' HUP INT; exec "$@"`, "sh"];
