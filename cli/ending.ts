@@ -8,9 +8,10 @@
 import { PidFd } from "../pidfd/pidfd.ts";
 import type { Child } from "../process/child.ts";
 import type { KilledTree } from "../process/member.ts";
-import { endTree } from "../process/tree.ts";
+import { endAllOf, type KillTreeOptions } from "../process/tree.ts";
 import { after } from "./durations.ts";
 import { describe } from "./failures.ts";
+import { hasChildren } from "./orphans.ts";
 import { say } from "./output.ts";
 
 /** How a command is ended. */
@@ -20,6 +21,8 @@ export interface EndingPlan {
   readonly cgroup?: string;
   /** Whether what has left the command's tree is left alone. */
   readonly keep: boolean;
+  /** Whether the command has a cgroup of its own, in which all is that it has started. */
+  readonly contained: boolean;
 }
 
 /** How one of the ends is brought about. */
@@ -80,14 +83,26 @@ export class CommandEnding {
     signal: Deno.Signal | number,
     how: Pick<EndingPlan, "grace" | "cgroup"> & Pick<EndHow, "hasGot">,
   ): Promise<KilledTree> {
-    using root = this.#plan.keep ? this.#pidfd.clone() : PidFd.fromSelf();
+    const { hasGot, ...rest } = how;
+    const { keep, contained } = this.#plan;
     try {
-      const tree = await endTree(root, { ...how, signal });
+      using root = keep || contained ? this.#pidfd.clone() : PidFd.fromSelf();
+      const tree = await endAllOf(root, { ...rest, signal }, hasGot);
+      if (contained && hasChildren()) await this.#endStrays(tree, { ...rest, signal });
       if (!this.#wasMissed(tree)) return tree;
       return await this.#endAlone(signal, how.grace, "there is no /proc");
     } catch (error) {
       return await this.#endAlone(signal, how.grace, describe(error));
     }
+  }
+
+  /** Ends what somebody has moved out of the command's cgroup. */
+  async #endStrays(tree: KilledTree, how: KillTreeOptions): Promise<void> {
+    using self = PidFd.fromSelf();
+    const strays = await endAllOf(self, how);
+    tree.ended.push(...strays.ended);
+    tree.refused.push(...strays.refused);
+    tree.stuck.push(...strays.stuck);
   }
 
   /** Whether the command goes on as it was not found: an empty folder in place of /proc is no error. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Features, features as findFeatures } from "../pidfd/features.ts";
+import { type Features, features as findFeatures } from "../process/features.ts";
 import type { Command } from "./command.ts";
 import { GREEN, printJson, printLine, RED, type Style, YELLOW } from "./output.ts";
 import { parse, refuseArguments } from "./parse.ts";
@@ -25,6 +25,7 @@ const MEANINGS: Readonly<Record<keyof Features, readonly [meaning: string, since
   idHandles: ["processes found by their ids", "Linux 6.14"],
   exitInfo: ["the exit status of any process", "Linux 6.15"],
   killOnClose: ["children killed with their last handle", "Linux 7.1"],
+  containment: ["what holds all that a child starts; a cgroup from 5.14 on", "Linux 5.4"],
 };
 
 export const features: Command = {
@@ -37,7 +38,8 @@ export const features: Command = {
   options: [
     {
       name: "json",
-      help: "Print one object with true, false, or null where it can't be known yet",
+      help: "Print one object with true, false, or null where it can't be known yet; of " +
+        'containment "cgroup", "mark" or false',
     },
   ],
   exitCode: "0; 125 if pidfd failed.",
@@ -64,4 +66,6 @@ const ANSWERS: Readonly<Record<string, readonly [string, Style]>> = {
   true: ["yes    ", GREEN],
   false: ["no     ", RED],
   null: ["unknown", YELLOW],
+  cgroup: ["cgroup ", GREEN],
+  mark: ["mark   ", GREEN],
 };

@@ -8,17 +8,20 @@
  * @module
  */
 
+import { Cgroup } from "../process/cgroup.ts";
 import type { Child } from "../process/child.ts";
+import { ownCgroups } from "../process/containment.ts";
 import type { SpawnOptions } from "../process/options.ts";
 import { setSubreaper, spawn } from "../process/spawn.ts";
 import { type Command, UsageError } from "./command.ts";
+import { FAILED, Failure } from "./failures.ts";
 import { parse } from "./parse.ts";
 import { inheritedFds, originalOpenFiles, rawArguments } from "./passing_on.ts";
 import { OPTIONS, readPlan, type RunPlan } from "./run_options.ts";
 import { RunSignals } from "./run_signals.ts";
-import { ignoredSignals } from "./signals.ts";
+import { dieBy, ignoredSignals } from "./signals.ts";
 import { startFailure } from "./start_failure.ts";
-import { parentsEnd, supervise } from "./supervise.ts";
+import { type Outcome, parentsEnd, supervise } from "./supervise.ts";
 
 export const run: Command = {
   name: "run",
@@ -53,6 +56,19 @@ async function runCommand(args: string[]): Promise<number> {
   if (name === undefined) throw new UsageError("a command is needed");
   if (typeof name !== "string") throw new UsageError("the command's name isn't UTF-8");
   const plan = readPlan(given);
+  const command = given.positionals.join(" ");
+  const { code, diesBy } = await runPlanned(name, rest, command, plan);
+  if (diesBy) dieBy(diesBy);
+  return code;
+}
+
+/** Runs the command, and leaves nothing behind. */
+async function runPlanned(
+  name: string,
+  args: (string | Uint8Array)[],
+  command: string,
+  plan: RunPlan,
+): Promise<Outcome> {
   const pty = plan.pty ? await import("./pty.ts") : undefined;
   // From here to the start without a break: what this program was started with must not change before
   // it is looked at, and no signal comes between.
@@ -62,26 +78,38 @@ async function runCommand(args: string[]): Promise<number> {
   if (!plan.keep) setSubreaper(true);
   const parent = plan.dieWithParent ? parentsEnd() : undefined;
   const terminal = pty && (pty.ownSize() ?? true);
-  const child = start(name, rest, plan, { fds, ignored, terminal });
-  const command = given.positionals.join(" ");
-  return await supervise({ child, command, plan, signals, parent, pty });
+  // One that is named or limited holds it as well.
+  const hasCgroup = plan.cgroup !== undefined || plan.cgroupLimits !== undefined;
+  const contained = !plan.keep && !hasCgroup && ownCgroups.available;
+  await using cgroup = plan.cgroupLimits && makeCgroup(plan);
+  const place = cgroup ?? plan.cgroup;
+  const options = { fds, ignoreSignals: ignored, terminal, contain: contained, cgroup: place };
+  const child = start(name, args, plan, options);
+  const running = { child, command, contained, cgroup, plan, signals, parent, pty };
+  return await supervise(running);
 }
 
 function start(
   name: string,
   args: (string | Uint8Array)[],
   { rights }: RunPlan,
-  { fds, ignored, terminal }: {
-    fds: Record<number, number>;
-    ignored: readonly number[];
-    terminal: SpawnOptions["terminal"];
-  },
+  options: SpawnOptions,
 ): Child {
   const openFiles = originalOpenFiles();
   const limits = openFiles ? { nofile: openFiles, ...rights.limits } : rights.limits;
   try {
-    return spawn(name, { ...rights, args, fds, limits, ignoreSignals: ignored, terminal });
+    return spawn(name, { ...rights, ...options, args, limits });
   } catch (error) {
     throw startFailure(name, error);
+  }
+}
+
+/** Makes a cgroup with limits, below the one that is named or else this program's own. */
+function makeCgroup({ cgroup: parent, cgroupLimits: limits }: RunPlan): Cgroup {
+  try {
+    return Cgroup.create({ parent, limits });
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    throw new Failure(`a cgroup with limits: ${error.message}`, FAILED);
   }
 }

@@ -8,6 +8,7 @@ import { findAccount, findGroup } from "../ffi/accounts.ts";
 import { SyscallError } from "../ffi/errors.ts";
 import { RLIMITS } from "../ffi/steps.ts";
 import { nearest } from "../pidfd/nearest.ts";
+import type { CgroupLimits } from "../process/cgroup_limits.ts";
 import type { LimitPair, Limits } from "../process/limits.ts";
 import type { SpawnOptions } from "../process/options.ts";
 import { type Option, UsageError } from "./command.ts";
@@ -73,6 +74,13 @@ export const OPTIONS: readonly Option[] = [
     help: "The folder of a cgroup to run it in; whoever is there ends, too, where the command is " +
       "ended (Linux 5.14)",
   },
+  {
+    name: "memory",
+    value: "SIZE",
+    help: "Give it a cgroup of its own, in which all that it starts has so much memory: 512M, 2G",
+  },
+  { name: "cpus", value: "N", help: "… has so many processors' time: 0.5, 2" },
+  { name: "processes", value: "N", help: "… can be so many processes and threads" },
   { name: "pty", help: "Give it a terminal of its own, shown on this one" },
   {
     name: "report",
@@ -95,7 +103,10 @@ export interface RunPlan {
   readonly preserveStatus: boolean;
   readonly keep: boolean;
   readonly dieWithParent: boolean;
+  /** The path of the cgroup that it is in, or below which it has its own. */
   readonly cgroup?: string;
+  /** Limits of a cgroup of its own. */
+  readonly cgroupLimits?: CgroupLimits;
   readonly pty: boolean;
   readonly report?: "text" | "json";
   readonly verbose: boolean;
@@ -121,6 +132,7 @@ export function readPlan(given: Given): RunPlan {
     keep: given.has("keep"),
     dieWithParent: given.has("die-with-parent"),
     cgroup: given.text("cgroup"),
+    cgroupLimits: readCgroupLimits(given),
     pty: given.has("pty"),
     report: readReport(given.text("report")),
     verbose: given.has("verbose"),
@@ -130,7 +142,6 @@ export function readPlan(given: Given): RunPlan {
       nice: readInteger("--nice", given.text("nice"), -20, 19),
       umask: readUmask(given.text("umask")),
       noNewPrivileges: given.has("no-new-privileges") ? true : undefined,
-      cgroup: given.text("cgroup"),
       parentDeathSignal: given.has("die-with-parent") ? "SIGKILL" : undefined,
     },
   };
@@ -181,6 +192,27 @@ function readId(text: string): number | undefined {
   throw new UsageError(`no ID is as high as ${text}`);
 }
 
+/** Limits that take a cgroup; undefined if there is none. */
+function readCgroupLimits(given: Given): CgroupLimits | undefined {
+  const names = ["memory", "cpus", "processes"].filter((name) => given.has(name));
+  if (names.length === 0) return undefined;
+  if (given.has("keep")) throw new UsageError(`--${names[0]} ends all there is, --keep doesn't`);
+  const memory = given.text("memory");
+  const processes = given.text("processes");
+  return {
+    memory: memory === undefined ? undefined : readLimit("--memory", memory),
+    cpus: readCpus(given.text("cpus")),
+    processes: readInteger("--processes", processes, 1, 2 ** 22),
+  };
+}
+
+function readCpus(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const cpus = /^\d*\.?\d+$/.test(text) ? Number(text) : NaN;
+  if (cpus >= 0.01) return cpus;
+  throw new UsageError(`--cpus must be a number of 0.01 or more: ${text}`);
+}
+
 function readLimits(texts: readonly string[]): Limits | undefined {
   if (texts.length === 0) return undefined;
   return Object.fromEntries(texts.map((text) => {
@@ -192,7 +224,10 @@ function readLimits(texts: readonly string[]): Limits | undefined {
       const advice = near === undefined ? LIMIT_NAMES.join(", ") : `did you mean ${near}?`;
       throw new UsageError(`--limit: there is no limit ${name}: ${advice}`);
     }
-    const pair: LimitPair = { soft: readLimit(text, soft), hard: readLimit(text, hard) };
+    const pair: LimitPair = {
+      soft: readLimit("--limit", soft, text),
+      hard: readLimit("--limit", hard, text),
+    };
     if (pair.soft > pair.hard) {
       throw new UsageError(`--limit: the soft one is above the hard one: ${text}`);
     }
@@ -200,12 +235,12 @@ function readLimits(texts: readonly string[]): Limits | undefined {
   }));
 }
 
-function readLimit(text: string, value: string): number {
+function readLimit(option: string, value: string, text = value): number {
   if (value === "unlimited" || value === "infinity") return Infinity;
   const match = /^(\d+)([KMGT]?)$/.exec(value);
   const number = match ? Number(match[1]) * UNITS[match[2]] : NaN;
   if (Number.isSafeInteger(number)) return number;
-  throw new UsageError(`--limit takes a number, such as 1024 or 2G, or "unlimited": ${text}`);
+  throw new UsageError(`${option} takes a number, such as 1024 or 2G, or "unlimited": ${text}`);
 }
 
 function readInteger(

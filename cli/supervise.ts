@@ -6,6 +6,7 @@
  */
 
 import { PidFd } from "../pidfd/pidfd.ts";
+import type { Cgroup } from "../process/cgroup.ts";
 import type { Child } from "../process/child.ts";
 import { after } from "./durations.ts";
 import { CommandEnding, type Ended } from "./ending.ts";
@@ -14,7 +15,6 @@ import { hasChildren, reapOrphans } from "./orphans.ts";
 import { say, stderr } from "./output.ts";
 import type { RunPlan } from "./run_options.ts";
 import { ENDING, type EndingSignal, hasGot, type RunSignals } from "./run_signals.ts";
-import { dieBy } from "./signals.ts";
 import { identityOf, type Subject } from "./subject.ts";
 
 /** Why a command is ended. */
@@ -32,6 +32,10 @@ const WORTH_A_WORD = 1000;
 /** A command that was started, and what belongs to it. */
 export interface Running {
   readonly child: Child;
+  /** Whether it has a cgroup of its own, in which all is that it has started. */
+  readonly contained: boolean;
+  /** The cgroup that limits it. */
+  readonly cgroup?: Cgroup;
   /** Its command line. */
   readonly command: string;
   readonly plan: RunPlan;
@@ -42,14 +46,27 @@ export interface Running {
   readonly pty?: typeof import("./pty.ts");
 }
 
+/** How this program ends. */
+export interface Outcome {
+  readonly code: number;
+  /** The signal that it ends by. */
+  readonly diesBy?: Deno.Signal;
+}
+
 /**
- * Sees to the command until nothing of it is left. Resolves with the exit code. To be called in the same
+ * Sees to the command until nothing of it is left. Resolves with how this program ends. To be called in the same
  * turn as the command was started.
  */
-export async function supervise(running: Running): Promise<number> {
-  const ending = new CommandEnding(running.child, running.plan);
+export async function supervise(running: Running): Promise<Outcome> {
+  const { child, plan, contained, cgroup } = running;
+  const { grace, keep } = plan;
+  const place = cgroup?.path ?? plan.cgroup;
+  const ending = new CommandEnding(child, { grace, keep, contained, cgroup: place });
   try {
-    return await seeToItsEnd(running, ending);
+    const outcome = await seeToItsEnd(running, ending);
+    // Nobody is in its cgroup any more, which is removed.
+    if (contained) await child[Symbol.asyncDispose]();
+    return outcome;
   } catch (error) {
     // Whatever went wrong here, the command doesn't outlive it.
     await ending.end("SIGKILL", { impatience: Promise.resolve() });
@@ -57,8 +74,8 @@ export async function supervise(running: Running): Promise<number> {
   }
 }
 
-async function seeToItsEnd(running: Running, ending: CommandEnding): Promise<number> {
-  const { child, command, plan, signals, pty } = running;
+async function seeToItsEnd(running: Running, ending: CommandEnding): Promise<Outcome> {
+  const { child, command, plan, signals, pty, cgroup } = running;
   const tell = plan.verbose ? say : () => {};
   using relay = pty && new pty.Relay(child.terminal!);
   signals.passOn(child.pidfd, { tell, onResize: relay && (() => relay.resize()) });
@@ -74,7 +91,7 @@ async function seeToItsEnd(running: Running, ending: CommandEnding): Promise<num
     : await endAll(ending, cause, running);
   for (const { pid, command } of ended.ended) tell(`${pid} (${command}) ended`);
   for (const { pid, command } of ended.refused) say(`no permission to end ${pid}, ${command}`);
-  if (ended.refused.length > 0) return FAILED;
+  if (ended.refused.length > 0) return { code: FAILED };
   const status = await child.status;
   if (relay) {
     // What was told to end is not waited for, nor what daemons have to say.
@@ -82,13 +99,11 @@ async function seeToItsEnd(running: Running, ending: CommandEnding): Promise<num
     await Promise.race([relay.shown, signals.first, pause(time)]);
     relay[Symbol.dispose]();
   }
-  if (plan.report) await tellAll(plan.report, { subject, status, cause, ended, wallTime });
-  if (cause === "timeout" && !plan.preserveStatus) return TIMED_OUT;
-  if (cause !== null && status.signal === cause) {
-    await stderr.flushed(LAST_OUTPUT);
-    dieBy(status.signal);
-  }
-  return status.code;
+  if (plan.report) await tellAll(plan.report, { subject, status, cause, ended, wallTime, cgroup });
+  if (cause === "timeout" && !plan.preserveStatus) return { code: TIMED_OUT };
+  if (cause === null || status.signal !== cause) return { code: status.code };
+  await stderr.flushed(LAST_OUTPUT);
+  return { code: status.code, diesBy: status.signal };
 }
 
 /** Resolves with what ends the command, or null once it has ended by itself. */
@@ -161,15 +176,17 @@ function endRest(ending: CommandEnding, { plan, signals }: Running): Promise<End
 }
 
 /** Tells how the run was. */
-async function tellAll(form: "text" | "json", { subject, status, cause, ended, wallTime }: {
+async function tellAll(form: "text" | "json", { wallTime, ended, cgroup, ...run }: {
   subject: Subject;
   status: Awaited<Child["status"]>;
   cause: Cause | null;
   ended: Ended;
   wallTime: Promise<number>;
+  cgroup?: Cgroup;
 }): Promise<void> {
   const { report } = await import("./report.ts");
-  report({ subject, status, wallTime: await wallTime, cause, killed: ended.killed }, form);
+  const memoryPeak = cgroup?.stats().memoryPeak ?? undefined;
+  report({ ...run, wallTime: await wallTime, killed: ended.killed, memoryPeak }, form);
 }
 
 /** Resolves after so many milliseconds, or never. */

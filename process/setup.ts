@@ -30,6 +30,7 @@ import {
   setpriority,
   setresgid,
   setresuid,
+  setRssLimit,
   setsid,
   type Step,
   umask,
@@ -61,6 +62,8 @@ export interface ChildPlan {
   readonly cgroup?: number;
   readonly nice?: number;
   readonly limits?: readonly Limit[];
+  /** The limit that it is marked with: see mark.ts. */
+  readonly mark?: bigint;
   /** The supplementary groups; `"drop"`: none, if a change of user is not to bring them along. */
   readonly groups?: readonly number[] | "drop";
   readonly gid?: number;
@@ -105,6 +108,7 @@ export function setUp(plan: ChildPlan, cgroupProcs?: number): Step[] {
   // What this program may have the privileges for, and the child not any more.
   if (plan.nice !== undefined) steps.push(setpriority(plan.nice));
   for (const limit of plan.limits ?? []) steps.push(prlimit(limit));
+  if (plan.mark !== undefined) steps.push(setRssLimit(plan.mark));
 
   // Its user. Each of the three needs privileges that the next one takes away. Without the right to
   // drop its groups, a child keeps them only with this program's own user.

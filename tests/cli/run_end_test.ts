@@ -162,7 +162,8 @@ Deno.test("pidfd run reaps an orphan that ended before it could be told", async 
 Deno.test(needing(...OTHER_USERS, "pidfd run names those that it may not end"), async () => {
   const script = `"$@" sh -c 'echo $$; exec sleep 60 >/dev/null 2>&1'; :`;
   const prefix = withoutCapability("kill");
-  const args = ["run", "sh", "-c", script, "sh", ...AS_NOBODY];
+  // Without a cgroup, which would end them.
+  const args = ["run", "--keep", "sh", "-c", script, "sh", ...AS_NOBODY];
   await using cli = start(args, { prefix });
   const spared = Number(await cli.line());
   cli.kill("SIGTERM");

@@ -21,6 +21,7 @@ import {
   waitidCall,
 } from "../ffi/capabilities.ts";
 import { openAll } from "../ffi/libc.ts";
+import { containmentKind } from "./containment.ts";
 
 /**
  * What the running kernel offers and the sandbox around the program lets through. Where a
@@ -66,6 +67,11 @@ export interface Features {
    * `killOnClose`; `parentDeathSignal` works.
    */
   killOnClose: boolean;
+  /**
+   * By which means `contain` holds a child together with all that it starts: a cgroup of its own,
+   * or a mark that all of them have (see {@linkcode SpawnOptions.contain}). False: by none.
+   */
+  containment: "cgroup" | "mark" | false;
 }
 
 /**
@@ -101,6 +107,7 @@ export function features(): Features {
     peerPidfds: peerPidfds.available,
     cgroupSpawn: cgroupSpawn.available,
     killOnClose: killOnCloseSpawn.available,
+    containment: containmentKind(),
   };
   if (found.pidfdOpen) openAll();
   return found;
