@@ -52,7 +52,8 @@ export class CommandEnding {
 
   constructor(child: Child, plan: EndingPlan) {
     this.#child = child;
-    this.#pidfd = child.pidfd;
+    // Its own: that of the child is closed by the child's disposal.
+    this.#pidfd = child.pidfd.clone();
     this.#plan = plan;
   }
 
@@ -64,14 +65,18 @@ export class CommandEnding {
       killed = true;
       onKill?.();
     });
-    impatience.then(async () => {
+    let hurried: Promise<KilledTree> | undefined;
+    impatience.then(() => {
       if (isOver) return;
       killed = true;
-      await this.#end("SIGKILL", { grace: 0, cgroup });
+      hurried = this.#end("SIGKILL", { grace: 0, cgroup });
+      // It is waited for below.
+      hurried.catch(() => {});
     });
     const tree = await this.#end(signal, { grace, cgroup, hasGot });
     isOver = true;
     timer?.cancel();
+    await hurried;
     for (const { pid, command } of tree.stuck) {
       say(`${pid}, ${command}, was killed, and is held up in the kernel`);
     }

@@ -125,7 +125,7 @@ async function causeOf({ child, plan, signals, parent }: Running): Promise<Cause
   }
 }
 
-function isEnding(signal: Deno.Signal | null): signal is EndingSignal {
+function isEnding(signal: string | null): signal is EndingSignal {
   return (ENDING as readonly (string | null)[]).includes(signal);
 }
 
@@ -142,28 +142,36 @@ export function parentsEnd(): Promise<"parent"> {
 }
 
 /** Ends the command with all that it has started. */
-function endAll(
+function endAll(ending: CommandEnding, cause: Cause, running: Running): Promise<Ended> {
+  if (isEnding(cause)) return endOnSignal(ending, cause, running);
+  const { plan, signals: { impatience } } = running;
+  const signal = cause === "timeout" ? plan.signal : "SIGTERM";
+  const ended = ending.end(signal, { impatience, onKill: () => sayKilled(plan) });
+  say(cause === "timeout" ? `ending after ${plan.timeoutText}…` : "ending with its parent…");
+  return ended;
+}
+
+function endOnSignal(
   ending: CommandEnding,
-  cause: Cause,
+  cause: EndingSignal,
   { plan, signals }: Running,
 ): Promise<Ended> {
-  const { impatience } = signals;
-  const onKill = () => say(`killed after ${plan.graceText} more`);
-  if (cause === "timeout" || cause === "parent") {
-    const signal = cause === "timeout" ? plan.signal : "SIGTERM";
-    const ended = ending.end(signal, { impatience, onKill });
-    say(cause === "timeout" ? `ending after ${plan.timeoutText}…` : "ending with its parent…");
-    return ended;
-  }
-  const isToGroup = !plan.pty && signals.hasReachedGroup(cause);
-  const ended = ending.end(cause, {
-    impatience,
-    hasGot: (process) => hasGot(process, cause, isToGroup),
-    onKill,
-  });
   const again = cause === "SIGINT" ? "Ctrl-C again" : "another signal";
   const word = after(WORTH_A_WORD, () => say(`ending on ${cause}…; ${again} kills at once`));
+  const isToGroup = !plan.pty && signals.hasReachedGroup(cause);
+  const ended = ending.end(cause, {
+    impatience: signals.impatience,
+    hasGot: (process) => hasGot(process, cause, isToGroup),
+    onKill: () => {
+      word.cancel();
+      sayKilled(plan);
+    },
+  });
   return ended.finally(() => word.cancel());
+}
+
+function sayKilled({ graceText }: RunPlan): void {
+  say(`killed after ${graceText} more`);
 }
 
 /** Ends what a command has left that ended by itself. */

@@ -9,7 +9,7 @@ import type { ProcessJson } from "../../cli.ts";
 import { assertFails, output, pidfd, start } from "../support/cli.ts";
 import { AS_NOBODY, OTHER_USERS } from "../support/foreigner.ts";
 import { eventually, isRoot, readStat } from "../support/processes.ts";
-import { needing } from "../support/skip.ts";
+import { canRun, needing } from "../support/skip.ts";
 
 /** What a shell's command prints under options of `pidfd run`. */
 async function shell(options: string, script: string): Promise<string> {
@@ -51,11 +51,32 @@ Deno.test({
     assertEquals(await shell("--user nobody", ids), user("nobody"));
     assertEquals(await shell("--user 1234", ids), "1234\n0\n0");
     assertEquals(await shell("--user 1234 --group 5678", ids), "1234\n5678\n5678");
-    const [uid] = user("nobody").split("\n");
-    const [group, , gid] = Deno.readTextFileSync("/etc/group").split("\n")[1].split(":");
-    const mixed = (await shell(`--user nobody --group ${group}`, ids)).split("\n");
-    assertEquals([mixed[0], mixed[1]], [uid, gid]);
-    assertEquals(await shell(`--group ${group}`, "id -g; id -u"), `${gid}\n0`);
+  },
+});
+
+/** The name and the ID of some group; null on systems without any. */
+function someGroup(): { name: string; gid: string } | null {
+  const getent = canRun("getent", ["group", "daemon"]);
+  if (!getent) return null;
+  const { stdout } = new Deno.Command("getent", { args: ["group", "daemon"] }).outputSync();
+  const [name, , gid] = new TextDecoder().decode(stdout).split(":");
+  return { name, gid };
+}
+
+const GROUP = someGroup();
+
+Deno.test({
+  ...needing(
+    "root, and getent with a group daemon",
+    isRoot && GROUP !== null,
+    "pidfd run --group takes a group by its name, and goes with --user",
+  ),
+  async fn() {
+    const { name, gid } = GROUP!;
+    const ids = "id -u; id -g";
+    assertEquals(await shell(`--group ${name}`, ids), `0\n${gid}`);
+    const [, group] = (await shell(`--user nobody --group ${name}`, ids)).split("\n");
+    assertEquals(group, gid);
   },
 });
 

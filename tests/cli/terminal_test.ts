@@ -250,7 +250,7 @@ test("pidfd run kills what doesn't mind Ctrl-C at a second one", async () => {
   // What is typed when it has just ended reaches nobody.
   const typing = setInterval(() => terminal.type(CTRL_C).catch(() => {}), 100);
   try {
-    assertEquals(await terminal.ended(), 137);
+    assertEquals(await terminal.ended(), 137, terminal.output);
   } finally {
     clearInterval(typing);
   }
