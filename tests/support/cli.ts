@@ -8,6 +8,7 @@ import { assertEquals, assertMatch } from "@std/assert";
 import { deadline } from "@std/async";
 import { Lines } from "./lines.ts";
 import { eventually, PATIENCE, ROOT } from "./processes.ts";
+import { sweepCgroups } from "./cgroups.ts";
 import { Mark } from "./trees.ts";
 
 /** What a command printed and nobody has read yet, and how it ended. */
@@ -142,6 +143,7 @@ export class RunningCli implements AsyncDisposable {
     await this.#stdout.cancel();
     await this.#stderr;
     await this.#child.status;
+    sweepCgroups();
   }
 
   #endInput(): Promise<void> {
