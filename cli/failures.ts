@@ -5,9 +5,8 @@
  * @module
  */
 
-import { SyscallError } from "../mod.ts";
+import { SyscallError } from "../ffi/errors.ts";
 import { UsageError } from "./command.ts";
-import { printable } from "./output.ts";
 
 /** The time was up. */
 export const TIMED_OUT = 124;
@@ -17,23 +16,39 @@ export const FAILED = 125;
 export const REFUSED = 126;
 /** What is named isn't there: no such command, no such process. */
 export const NOT_FOUND = 127;
+/** Nobody reads the output: as after SIGPIPE, of which other commands die then. */
+export const BROKEN_PIPE = 128 + 13;
 
-/** Exit codes by what the kernel said. Whatever isn't here is a failure. */
-const CODES: Readonly<Record<string, number>> = {
-  ENOENT: NOT_FOUND,
-  ESRCH: NOT_FOUND,
+/** What went wrong with something that the command line names. */
+export class Failure extends Error {
+  readonly exitCode: number;
+
+  constructor(message: string, exitCode: number) {
+    super(message);
+    this.exitCode = exitCode;
+  }
+}
+
+/** Errors about a process, by what the kernel said: the exit code, and the words for it. */
+const ABOUT_PROCESSES: Readonly<Record<string, readonly [exitCode: number, words: string]>> = {
+  ESRCH: [NOT_FOUND, "no such process"],
   // A reference to a process that was there before.
-  EREMCHG: NOT_FOUND,
-  ESTALE: NOT_FOUND,
-  EACCES: REFUSED,
-  ENOEXEC: REFUSED,
-  ENOTDIR: REFUSED,
-  EPERM: REFUSED,
+  EREMCHG: [NOT_FOUND, "no such process any more: its PID is another one's now"],
+  ESTALE: [NOT_FOUND, "no such process any more"],
+  EPERM: [REFUSED, "no permission"],
+  EACCES: [REFUSED, "no permission"],
 };
+
+/** What went wrong with a process that has a name on the command line. */
+export function processFailure(name: string, error: SyscallError): Failure {
+  const [exitCode, words] = ABOUT_PROCESSES[error.code] ?? [FAILED, oneLine(error)];
+  return new Failure(`${name}: ${words}`, exitCode);
+}
 
 /** The exit code for an error. */
 export function exitCodeFor(error: unknown): number {
-  return error instanceof SyscallError ? CODES[error.code] ?? FAILED : FAILED;
+  if (error instanceof Failure) return error.exitCode;
+  return error instanceof SyscallError ? ABOUT_PROCESSES[error.code]?.[0] ?? FAILED : FAILED;
 }
 
 /** What is said of an error, in one line. */
@@ -42,11 +57,9 @@ export function describe(error: unknown, command?: string): string {
     const help = ["pidfd", command, "--help"].filter(Boolean).join(" ");
     return `${error.message} (${help} tells more)`;
   }
-  if (error instanceof Error) return error.message.replaceAll(/\s*\n\s*/g, " ");
-  return String(error);
+  return error instanceof Error ? oneLine(error) : String(error);
 }
 
-/** Says it, where errors are said. */
-export function complain(text: string): void {
-  console.error("%cpidfd:%c %s", "color: red", "", printable(text));
+function oneLine({ message }: Error): string {
+  return message.replaceAll(/\s*\n\s*/g, " ");
 }

@@ -4,9 +4,10 @@
  * @module
  */
 
-import { type Features, features as findFeatures } from "../mod.ts";
-import { type Command, readOptions, UsageError } from "./command.ts";
-import { printJson, printLine, type Style } from "./output.ts";
+import { type Features, features as findFeatures } from "../process/features.ts";
+import type { Command } from "./command.ts";
+import { GREEN, printJson, printLine, RED, type Style, YELLOW } from "./output.ts";
+import { parse, refuseArguments } from "./parse.ts";
 
 /** What each feature is, and what brought it. */
 const MEANINGS: Readonly<Record<keyof Features, readonly [meaning: string, since: string]>> = {
@@ -29,30 +30,28 @@ const MEANINGS: Readonly<Record<keyof Features, readonly [meaning: string, since
 
 export const features: Command = {
   name: "features",
-  summary: "Tell what the running system offers",
-  help: `Usage: pidfd features [OPTION…]
-
-Tells what kernel, libc and sandbox offer, found out by trying. Where something is missing, most
-of the library still works by other means.
-
-Options:
-      --json  Print an object with true, false, or null where it can't be known yet; of
-              containment with "cgroup", "mark" or false
-  -h, --help  Show this
-
-Exit code: 0; 125 if pidfd failed.
-
-Examples:
-  pidfd features
-  pidfd features --json | jq .exitInfo`,
+  usage: "[OPTION…]",
+  description: [
+    "Tells what kernel, libc and sandbox offer, found out by trying. Where something is missing, most " +
+    "of the library still works by other means.",
+  ],
+  options: [
+    {
+      name: "json",
+      help: "Print one object with true, false, or null where it can't be known yet; of " +
+        'containment "cgroup", "mark" or false',
+    },
+  ],
+  exitCode: "0; 125 if pidfd failed.",
+  examples: ["pidfd features", "pidfd features --json | jq .exitInfo"],
   run: featuresCommand,
 };
 
 function featuresCommand(args: string[]): number {
-  const { values: { json }, positionals } = readOptions(args, { json: { type: "boolean" } });
-  if (positionals.length > 0) throw new UsageError(`nothing but options: ${positionals[0]}`);
+  const given = parse(args, features);
+  refuseArguments(given);
   const found = findFeatures();
-  if (json) {
+  if (given.has("json")) {
     printJson(found);
     return 0;
   }
@@ -64,9 +63,9 @@ function featuresCommand(args: string[]): number {
 }
 
 const ANSWERS: Readonly<Record<string, readonly [string, Style]>> = {
-  true: ["yes    ", "color: green"],
-  false: ["no     ", "color: red"],
-  null: ["unknown", "color: yellow"],
-  cgroup: ["cgroup ", "color: green"],
-  mark: ["mark   ", "color: green"],
+  true: ["yes    ", GREEN],
+  false: ["no     ", RED],
+  null: ["unknown", YELLOW],
+  cgroup: ["cgroup ", GREEN],
+  mark: ["mark   ", GREEN],
 };

@@ -1,25 +1,126 @@
 /**
- * How results look: for people with colour, if it is a terminal that they look at; for scripts as
- * JSON, an object on a line for each process.
+ * What `pidfd` writes: results to standard output, all else to standard error.
+ *
+ * Nothing waits for a write: whoever reads may have stalled, the disk may be full, and a limit is to
+ * be kept all the same. So writes are lined up, each is done beside the program's work, and only at
+ * the end it is asked what came of them.
  *
  * @module
  */
 
-import type { ExitStatus } from "../mod.ts";
-import type { Named } from "./references.ts";
+const encoder = new TextEncoder();
+
+/** How long to wait before a write that would have to wait is tried again, in milliseconds. */
+const PAUSE = 10;
+
+/** One of the two streams. */
+class Outlet {
+  readonly #stream: typeof Deno.stdout;
+  readonly #isColourful: boolean;
+  #written: Promise<void> = Promise.resolve();
+  #pending = 0;
+  #error: Error | undefined;
+  #limit = Infinity;
+
+  constructor(stream: typeof Deno.stdout) {
+    this.#stream = stream;
+    this.#isColourful = !Deno.noColor && stream.isTerminal();
+  }
+
+  /** Lines up some text. */
+  write(text: string): void {
+    this.#pending++;
+    this.#written = this.#written.then(() => this.#writeAll(encoder.encode(text)))
+      .catch((error) => {
+        this.#error ??= error;
+      })
+      .finally(() => this.#pending--);
+  }
+
+  /** Writes bytes as they are, and resolves once that is done. */
+  async pass(bytes: Uint8Array): Promise<void> {
+    await this.#writeAll(bytes);
+  }
+
+  /** Whether a write has not come to its end yet. */
+  get isBusy(): boolean {
+    return this.#pending > 0;
+  }
+
+  /** A text in a style, where somebody sees it. */
+  styled(text: string, style: Style): string {
+    return this.#isColourful && style !== "" ? `\x1b[${style}m${text}\x1b[0m` : text;
+  }
+
+  /** Waits for what is lined up no longer than so many milliseconds from now, whoever asks for it. */
+  limit(time: number): void {
+    this.#limit = performance.now() + time;
+  }
+
+  /**
+   * Resolves with what was in the way once all is written or the time is up, and null if all is well.
+   *
+   * @param time In milliseconds; without it the limit that was set, if there is one.
+   */
+  async flushed(time = Math.max(this.#limit - performance.now(), 0)): Promise<Error | null> {
+    if (time === Infinity) {
+      await this.#written;
+      return this.#error ?? null;
+    }
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<void>((resolve) => timer = setTimeout(resolve, time));
+    await Promise.race([this.#written, late]);
+    clearTimeout(timer);
+    return this.#error ?? (this.isBusy ? new Error("nobody reads it") : null);
+  }
+
+  async #writeAll(bytes: Uint8Array): Promise<void> {
+    for (let at = 0; at < bytes.length;) {
+      try {
+        at += await this.#stream.write(bytes.subarray(at));
+      } catch (error) {
+        // Somebody who shares the file has made it nonblocking.
+        if (!(error instanceof Deno.errors.WouldBlock)) throw error;
+        await new Promise((resolve) => setTimeout(resolve, PAUSE));
+      }
+    }
+  }
+}
+
+export const stdout: Outlet = new Outlet(Deno.stdout);
+export const stderr: Outlet = new Outlet(Deno.stderr as typeof Deno.stdout);
+
+/** How a text looks: the parameter of ECMA-48's SGR. */
+export type Style = "" | typeof BOLD | typeof CYAN | typeof GREEN | typeof RED | typeof YELLOW;
+
+export const BOLD = "1";
+export const RED = "31";
+export const GREEN = "32";
+export const YELLOW = "33";
+export const CYAN = "36";
+
+/** Prints a text as it is, with an end of line. */
+export function printText(text: string): void {
+  stdout.write(`${text}\n`);
+}
 
 /** Prints one object on a line; 64-bit numbers as strings, as JSON has none. */
 export function printJson(value: unknown): void {
-  console.log(JSON.stringify(value, (_, value) => typeof value === "bigint" ? `${value}` : value));
+  printText(toJson(value));
 }
 
-/** How a text looks, in CSS as consoles understand it. */
-export type Style = "" | "font-weight: bold" | `color: ${"cyan" | "green" | "red" | "yellow"}`;
+/** An object as `printJson` prints it. */
+export function toJson(value: unknown): string {
+  return JSON.stringify(value, (_, value) => {
+    if (typeof value === "bigint") return `${value}`;
+    // JSON has no Infinity either: no limit is null.
+    return value;
+  });
+}
 
 /** Prints a line of texts, each in its style. What processes call themselves can't break out of it. */
 export function printLine(...parts: readonly (readonly [text: string, style: Style])[]): void {
-  const format = parts.map(() => "%c%s").join("");
-  console.log(format, ...parts.flatMap(([text, style]) => [style, printable(text)]));
+  printText(parts.map(([text, style]) => stdout.styled(printable(text), style)).join(""));
 }
 
 /** A text without what would control the terminal. */
@@ -29,30 +130,15 @@ export function printable(text: string): string {
 
 /** Prints a heading. */
 export function printHeading(text: string): void {
-  printLine([text, "font-weight: bold"]);
+  printLine([text, BOLD]);
 }
 
 /** Prints a fact below a heading. */
 export function printFact(name: string, value: unknown): void {
-  printLine([`  ${name.padEnd(12)}`, "color: cyan"], [` ${value}`, ""]);
+  printLine([`  ${name.padEnd(12)}`, CYAN], [` ${value}`, ""]);
 }
 
-/** Prints how a process ended; its status is null where nothing tells. */
-export function printEnd(
-  { name, pid, command }: Named,
-  status: ExitStatus | null,
-  json: boolean,
-): void {
-  if (json) return printJson({ ref: name, pid, command, ended: true, status });
-  const what = command === null ? "" : ` (${command})`;
-  const style = status?.success ? "color: green" : "color: yellow";
-  printLine([`${name}${what} `, ""], [describeEnd(status), style]);
-}
-
-function describeEnd(status: ExitStatus | null): string {
-  if (status === null) return "ended; how is only told to its parent before Linux 6.15";
-  const { code, signal, signalNumber, coreDumped } = status;
-  if (signalNumber === null) return `exited with ${code}`;
-  const name = signal ?? `signal ${signalNumber}`;
-  return `was killed by ${name}${coreDumped ? ", and dumped core" : ""}`;
+/** Says something to the person, where errors are said. */
+export function say(text: string): void {
+  stderr.write(`${stderr.styled("pidfd:", RED)} ${printable(text)}\n`);
 }

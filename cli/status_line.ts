@@ -5,14 +5,16 @@
  * @module
  */
 
-import { PidFd } from "../mod.ts";
-import { printable } from "./output.ts";
+import { printable, stderr } from "./output.ts";
 import { dieBy, onSignals } from "./signals.ts";
+import { ownPlace } from "./terminal.ts";
+import { fitted, textWidth } from "./text_width.ts";
 
 /** Goes to the line's start and erases it. ECMA-48, CR and EL */
 const ERASE = "\r\x1b[K";
 
-const encoder = new TextEncoder();
+/** How long a terminal may take to erase the line before the program ends, in milliseconds. */
+const PARTING = 100;
 
 /** What ends this program from outside. */
 const SIGNALS = ["SIGHUP", "SIGINT", "SIGTERM"] as const;
@@ -25,12 +27,14 @@ export class StatusLine implements Disposable {
   readonly #text: () => string;
   readonly #started = performance.now();
   readonly #timer: ReturnType<typeof setInterval> | undefined;
+  #isShown = false;
 
   /** @param text What is waited for, at the moment when it is called. */
   constructor(text: () => string) {
     this.#text = text;
-    onSignals(SIGNALS, (signal) => {
+    onSignals(SIGNALS, async (signal) => {
       this[Symbol.dispose]();
+      await stderr.flushed(PARTING);
       dieBy(signal);
     });
     if (!Deno.stderr.isTerminal()) return;
@@ -51,26 +55,20 @@ export class StatusLine implements Disposable {
   }
 
   #draw(): void {
-    if (this.#timer === undefined || !isInForeground()) return;
-    const text = `waiting for ${printable(this.#text())}, ${
-      formatSeconds(performance.now() - this.#started)
-    }`;
-    // A terminal that doesn't know how wide it is says 0.
-    const width = Deno.consoleSize().columns || Infinity;
-    write(ERASE + (text.length < width ? text : `${text.slice(0, Math.max(width - 2, 0))}…`));
+    // A terminal that has been stopped (Ctrl-S) shows the next one.
+    if (this.#timer === undefined || stderr.isBusy || !ownPlace()?.isInForeground) return;
+    const time = `, ${formatSeconds(performance.now() - this.#started)}`;
+    // A terminal that doesn't know how wide it is says 0. In the last column, some begin a new line.
+    const width = (Deno.consoleSize().columns || Infinity) - 1;
+    const text = fitted(`waiting for ${printable(this.#text())}`, width - textWidth(time));
+    stderr.write(ERASE + fitted(text + time, width));
+    this.#isShown = true;
   }
 
   #erase(): void {
-    if (this.#timer !== undefined) write(ERASE);
+    if (this.#isShown) stderr.write(ERASE);
+    this.#isShown = false;
   }
-}
-
-/** Whether the terminal is ours, and not the shell's that has us run in the background. proc(5) */
-function isInForeground(): boolean {
-  using self = PidFd.fromSelf();
-  const stat = self.accessProc((proc) => proc.readTextFile("stat"));
-  const [, , group, , , foreground] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return group === foreground;
 }
 
 function formatSeconds(milliseconds: number): string {
@@ -78,8 +76,4 @@ function formatSeconds(milliseconds: number): string {
   const [h, m, s] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60];
   if (h > 0) return `${h} h ${m} min`;
   return m > 0 ? `${m} min ${s} s` : `${s} s`;
-}
-
-function write(text: string): void {
-  Deno.stderr.writeSync(encoder.encode(text));
 }

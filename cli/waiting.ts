@@ -4,8 +4,10 @@
  * @module
  */
 
-import { type ExitStatus, SyscallError } from "../mod.ts";
-import { printEnd } from "./output.ts";
+import { SyscallError } from "../ffi/errors.ts";
+import type { ExitStatus } from "../pidfd/exit_status.ts";
+import { after } from "./durations.ts";
+import { printEnd } from "./ends.ts";
 import type { Named } from "./references.ts";
 import { StatusLine } from "./status_line.ts";
 
@@ -32,7 +34,7 @@ export interface Ends {
 /** Waits for processes, and prints how each ended. On SIGINT and the like the program ends. */
 export async function waitForEnds(
   processes: readonly Named[],
-  { any = false, json = false, timeout }: WaitForEndsOptions,
+  { any = false, json = false, timeout = Infinity }: WaitForEndsOptions,
 ): Promise<Ends> {
   const statuses = new Map<Named, ExitStatus | null>();
   const running = () => processes.filter((process) => !statuses.has(process));
@@ -43,16 +45,17 @@ export async function waitForEnds(
   });
 
   const over = new AbortController();
-  const timer = timeout === undefined ? undefined : setTimeout(() => over.abort(), timeout);
+  const timer = timeout === Infinity ? undefined : after(timeout, () => over.abort());
   const waits = processes.map(async (process) => {
     const status = await statusOf(process, over.signal);
     if (over.signal.aborted) return;
     statuses.set(process, status);
-    line.above(() => printEnd(process, status, json));
+    // First of all: what comes next may not be possible, and the waiting is over nevertheless.
     if (any) over.abort();
+    line.above(() => printEnd(process, status, json));
   });
   const results = await Promise.allSettled(waits);
-  clearTimeout(timer);
+  timer?.cancel();
   for (const result of results) {
     if (result.status === "rejected" && result.reason !== over.signal.reason) throw result.reason;
   }

@@ -1,12 +1,12 @@
 /**
- * Users by name, in the databases that this system's libc is set up to ask (nsswitch.conf(5)): files,
+ * Users and groups by name, in the databases that this system's libc is set up to ask (nsswitch.conf(5)): files,
  * or a directory service, whose answer the whole thread waits for.
  *
  * @module
  */
 
 import { cString } from "../structs/cstring.ts";
-import { passwd } from "../structs/passwd.ts";
+import { group, passwd } from "../structs/passwd.ts";
 import { array, i32, u32, u64 } from "../structs/scalars.ts";
 import { Errno } from "./errno.ts";
 import { launchFailure } from "./launch_failure.ts";
@@ -23,6 +23,18 @@ export const accountLibc = libcWith({
       "buffer", // char *buf
       "usize", // size_t buflen
       "buffer", // struct passwd **result
+    ],
+    result: "i32", // an error's number
+  },
+  // int getgrnam_r(const char *name, struct group *grp, char *buf, size_t buflen,
+  //   struct group **result);
+  getgrnam_r: {
+    parameters: [
+      "buffer", // const char *name
+      "buffer", // struct group *grp
+      "buffer", // char *buf
+      "usize", // size_t buflen
+      "buffer", // struct group **result
     ],
     result: "i32", // an error's number
   },
@@ -46,8 +58,8 @@ export interface Account {
   readonly groups: readonly number[];
 }
 
-/** Errors that mean "no such user". Systems differ. getpwnam_r(3) */
-const NO_USER: ReadonlySet<number> = new Set([
+/** Errors that mean "no such user", or group. Systems differ. getpwnam_r(3) */
+const NOT_THERE: ReadonlySet<number> = new Set([
   ...[0, Errno.ENOENT, Errno.ESRCH, Errno.EBADF],
 ]);
 
@@ -60,21 +72,42 @@ const FIRST_COUNT = 32;
  * @throws {SyscallError} `ENOENT` if there is no such user.
  */
 export function findAccount(user: string): Account {
-  const name = cString(user, "user");
   const { bytes, fields } = passwd.allocate();
-  const found = new Uint8Array(new ArrayBuffer(u64.size));
-  for (let size = FIRST_SIZE;; size *= 2) {
-    // What the account's texts are in, which nobody reads.
-    const texts = new Uint8Array(new ArrayBuffer(size));
-    const errno = accountLibc().getpwnam_r(name, bytes, texts, BigInt(size), found);
-    if (errno === Errno.ERANGE || errno === Errno.EINTR) continue;
-    if (u64.read(new DataView(found.buffer), 0) !== 0n) break;
-    const about = `there is no user ${JSON.stringify(user)}`;
-    if (NO_USER.has(errno)) throw launchFailure("getpwnam_r", Errno.ENOENT, about);
-    throw launchFailure("getpwnam_r", errno, user);
-  }
+  const name = lookUp("getpwnam_r", "user", user, bytes);
   const { pw_uid: uid, pw_gid: gid } = fields;
   return { uid, gid, groups: groupsOf(name, gid) };
+}
+
+/**
+ * The ID of a group. getgrnam_r(3)
+ *
+ * @throws {SyscallError} `ENOENT` if there is no such group.
+ */
+export function findGroup(name: string): number {
+  const { bytes, fields } = group.allocate();
+  lookUp("getgrnam_r", "group", name, bytes);
+  return fields.gr_gid;
+}
+
+/** Has libc fill in what it knows under a name, and returns that as C has it. */
+function lookUp(
+  call: "getpwnam_r" | "getgrnam_r",
+  what: string,
+  text: string,
+  entry: Uint8Array<ArrayBuffer>,
+): Uint8Array<ArrayBuffer> {
+  const name = cString(text, what);
+  const found = new Uint8Array(new ArrayBuffer(u64.size));
+  for (let size = FIRST_SIZE;; size *= 2) {
+    // What the entry's texts are in, which nobody reads.
+    const texts = new Uint8Array(new ArrayBuffer(size));
+    const errno = accountLibc()[call](name, entry, texts, BigInt(size), found);
+    if (errno === Errno.ERANGE || errno === Errno.EINTR) continue;
+    if (u64.read(new DataView(found.buffer), 0) !== 0n) return name;
+    const about = `there is no ${what} ${JSON.stringify(text)}`;
+    if (NOT_THERE.has(errno)) throw launchFailure(call, Errno.ENOENT, about);
+    throw launchFailure(call, errno, text);
+  }
 }
 
 /** The groups that a user is a member of. */

@@ -16,28 +16,14 @@
  * @module
  */
 
-import { kernelSigaction } from "../structs/launch.ts";
-import { attempt, check } from "./call.ts";
 import { Errno } from "./errno.ts";
 import { UnsupportedError } from "./errors.ts";
 import { type Birth, type Born, carryOut, reap } from "./job.ts";
 import { launchFailure } from "./launch_failure.ts";
-import { launcherLibc } from "./launcher_symbols.ts";
-import { arch } from "./libc.ts";
-import {
-  type CallName,
-  exitGroup,
-  NUMBERS,
-  resetAction,
-  SIGNAL_SET_SIZE,
-  type Step,
-} from "./steps.ts";
+import { actByDefault, isIgnored, SIGNALS } from "./signal_actions.ts";
+import { type CallName, exitGroup, resetAction, type Step } from "./steps.ts";
 
 const SIGCHLD = 17;
-/** `_NSIG` of `<asm-generic/signal.h>` */
-const SIGRTMAX = 64;
-const SIGNALS = Array.from({ length: SIGRTMAX }, (_, i) => i + 1);
-const SIG_IGN = 1n;
 
 /** What a kernel or a sandbox answers that doesn't have a call, or not all of it. */
 const REFUSALS: ReadonlySet<number> = new Set([Errno.EINVAL, Errno.ENOSYS, Errno.EPERM]);
@@ -181,10 +167,7 @@ let keepsChildren = false;
 
 /** Has it do so. A program can be started with SIGCHLD ignored; Deno lets none ignore it later. */
 function keepChildren(): void {
-  if (isIgnored(SIGCHLD)) {
-    const byDefault = kernelSigaction.allocate().bytes;
-    check("rt_sigaction", rtSigaction(SIGCHLD, byDefault, null));
-  }
+  if (isIgnored(SIGCHLD)) actByDefault(SIGCHLD);
   keepsChildren = true;
 }
 
@@ -198,22 +181,4 @@ const made: Partial<Record<Birth["call"], readonly Step[]>> = {};
 function resets(call: Birth["call"]): readonly Step[] {
   return made[call] ??= SIGNALS.filter((signal) => call === "clone" || isIgnored(signal))
     .map(resetAction);
-}
-
-const action = kernelSigaction.allocate();
-
-function isIgnored(signal: number): boolean {
-  check("rt_sigaction", rtSigaction(signal, null, action.bytes));
-  return action.fields.sa_handler === SIG_IGN;
-}
-
-function rtSigaction(
-  signal: number,
-  act: Uint8Array<ArrayBuffer> | null,
-  old: Uint8Array<ArrayBuffer> | null,
-): number {
-  const number = NUMBERS[arch()].rt_sigaction;
-  const size = BigInt(SIGNAL_SET_SIZE);
-  const { syscall_rt_sigaction } = launcherLibc();
-  return attempt(() => syscall_rt_sigaction(number, signal, act, old, size));
 }

@@ -58,8 +58,10 @@ const SIG_SETMASK = 2;
 export const SIGNAL_SET_SIZE = u64.size;
 const UINT_MAX = 2 ** 32 - 1;
 
+const SIG_IGN = 1n;
 const NO_SIGNAL = new Uint8Array(new ArrayBuffer(SIGNAL_SET_SIZE));
 const DEFAULT_ACTION = kernelSigaction.allocate().bytes;
+const IGNORING = kernelSigaction.encode({ sa_handler: SIG_IGN });
 
 /** Writes a text. write(2) */
 export function write(fd: number, text: string, about: string): Step {
@@ -215,6 +217,15 @@ export function resetAction(signal: number): Step {
   };
 }
 
+/** Ignores a signal, which an execution leaves so. rt_sigaction(2) */
+export function ignoreSignal(signal: number): Step {
+  return {
+    call: "rt_sigaction",
+    args: [signal, IGNORING, 0, SIGNAL_SET_SIZE],
+    about: `ignoreSignals: ${signal}`,
+  };
+}
+
 /** Lets all signals through. rt_sigprocmask(2) */
 export function unblockSignals(): Step {
   return { call: "rt_sigprocmask", args: [SIG_SETMASK, NO_SIGNAL, 0, SIGNAL_SET_SIZE] };
@@ -231,16 +242,27 @@ export function stringVector(
 /**
  * Becomes the program. execve(2)
  *
+ * @param argv Texts, or bytes without a NUL: not every name of a file is UTF-8.
  * @param environment Its strings, by `stringVector`.
  */
 export function execve(
   path: string,
-  argv: readonly string[],
+  argv: readonly (string | Uint8Array)[],
   environment: Uint8Array<ArrayBuffer>,
 ): Step {
   checkCString(path, "command");
-  for (const arg of argv) checkCString(arg, "args");
-  return { call: "execve", args: [path, argv, environment], about: path };
+  for (const arg of argv) if (typeof arg === "string") checkCString(arg, "args");
+  const isText = argv.every((arg) => typeof arg === "string");
+  const vector = isText ? argv : stringVector(argv.map(withEnd), "args");
+  return { call: "execve", args: [path, vector, environment], about: path };
+}
+
+/** Bytes with a NUL behind them. */
+function withEnd(text: string | Uint8Array): string | Uint8Array {
+  if (typeof text === "string") return text;
+  const bytes = new Uint8Array(text.length + 1);
+  bytes.set(text);
+  return bytes;
 }
 
 /** Ends the child. exit_group(2) */

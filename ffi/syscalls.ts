@@ -49,6 +49,7 @@ export const PIDFD_SIGNAL_THREAD = 1 << 0;
 export const PIDFD_SIGNAL_THREAD_GROUP = 1 << 1;
 export const PIDFD_SIGNAL_PROCESS_GROUP = 1 << 2;
 
+const P_ALL = 0;
 const P_PIDFD = 3;
 const WNOHANG = 0x1;
 const WEXITED = 0x4;
@@ -245,6 +246,21 @@ export function waitidPidfd(pidfd: number, reap: boolean): ChildLook {
 /** A word of the usage. Both architectures are little-endian. */
 function usageWord(index: number): number {
   return childUsageInts[index + 1] * 2 ** 32 + (childUsageInts[index] >>> 0);
+}
+
+/**
+ * The PID of a child of this program that has ended, and is left as it is; null if none has, and
+ * `"ECHILD"` if there is no child at all. waitid(2), P_ALL
+ */
+export function peekEndedChild(): number | null | "ECHILD" {
+  const options = WEXITED | WNOHANG | WNOWAIT;
+  const number = NR_waitid[arch()];
+  const result = attempt(() =>
+    libc().syscall_waitid(number, P_ALL, 0, childInfo.bytes, options, childUsage.bytes)
+  );
+  if (result === -Errno.ECHILD) return "ECHILD";
+  check("waitid", result);
+  return childInfoInts[si_pid] === 0 ? null : childInfoInts[si_pid];
 }
 
 /**

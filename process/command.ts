@@ -16,7 +16,7 @@ const DEFAULT_PATH = "/bin:/usr/bin";
 /** The part of the options that the command line depends on. */
 export interface CommandOptions extends EnvironmentOptions {
   /** Arguments that are checked. */
-  readonly args?: readonly string[];
+  readonly args?: readonly (string | Uint8Array)[];
   readonly argv0?: string;
   readonly cwd?: string | URL;
 }
@@ -24,7 +24,7 @@ export interface CommandOptions extends EnvironmentOptions {
 /** A command ready to be executed. */
 export interface ResolvedCommand {
   readonly path: string;
-  readonly argv: readonly string[];
+  readonly argv: readonly (string | Uint8Array)[];
   /** The environment's strings. */
   readonly environment: Uint8Array<ArrayBuffer>;
   readonly cwd?: string;

@@ -31,6 +31,8 @@ export interface Ending {
   readonly signal: number;
   readonly grace: number;
   readonly abort?: AbortSignal;
+  /** Whether a process has got the signal already, in another way: it is sent it no more. */
+  readonly hasGot?: (process: PidFd) => boolean;
 }
 
 /**
@@ -43,7 +45,7 @@ export async function endCgroup(
   how: Ending,
   keepAlive?: KeepAlive,
 ): Promise<KilledTree> {
-  const { signal, grace, abort } = how;
+  const { signal, grace, abort, hasGot } = how;
   folder.requireKill();
   const waited = (time: number, event: (late: AbortSignal) => Promise<void>) =>
     within(time, event, abort, keepAlive);
@@ -55,7 +57,7 @@ export async function endCgroup(
       // One that is held up in the kernel can't start others either.
       await waited(STOP_LIMIT, (late) => folder.until("frozen 1", late, keepAlive));
       await each(folder, ended, (pidfd) => {
-        if (!isRefused(pidfd, signal)) isRefused(pidfd, SIGCONT);
+        if (hasGot?.(pidfd) || !isRefused(pidfd, signal)) isRefused(pidfd, SIGCONT);
       });
     } finally {
       folder.setFrozen(false);

@@ -199,11 +199,12 @@ export class Tree implements Disposable {
     return await within(time, (late) => abortable(all, late), this.#abort, this.#keepAlive);
   }
 
-  /** Sends a signal to all members. */
-  async send(signal: number): Promise<void> {
+  /** Sends a signal to all members, but for those that have got it already. */
+  async send(signal: number, hasGot?: (process: PidFd) => boolean): Promise<void> {
     this.#turns.begin();
     for (const member of this.#held) {
       if (this.#isSpared(member) || !member.pidfd.isAlive()) continue;
+      if (hasGot?.(member.pidfd)) continue;
       member.refused = isRefused(member.pidfd, signal);
       if (this.#turns.isOver) await this.#turns.next();
     }

@@ -4,7 +4,8 @@
  * @module
  */
 
-import { checkCText, checkInstance, checkRecord } from "../pidfd/arguments.ts";
+import { checkCText, checkInstance, checkRecord, show } from "../pidfd/arguments.ts";
+import { nearest } from "../pidfd/nearest.ts";
 import type { OwnedFd } from "../pidfd/owned_fd.ts";
 import type { PidFd } from "../pidfd/pidfd.ts";
 import type { Signal } from "../pidfd/signals.ts";
@@ -16,8 +17,11 @@ import type { TerminalOptions } from "./terminal.ts";
 
 /** Options for {@linkcode spawn}: those of `Deno.Command` for `spawn()`, and more. */
 export interface SpawnOptions {
-  /** The arguments that follow the command's name. */
-  args?: string[];
+  /**
+   * The arguments that follow the command's name: texts, or bytes, as the name of a file need not be
+   * UTF-8.
+   */
+  args?: (string | Uint8Array)[];
   /** What the program sees as its own name (`argv[0]`): the file's path unless told otherwise. */
   argv0?: string;
   /**
@@ -51,6 +55,11 @@ export interface SpawnOptions {
    * how a pidfd is inherited.
    */
   fds?: Record<number, OwnedFd | PidFd | number>;
+  /**
+   * The signals that it ignores from its start on, unless it changes that: SIGHUP, as nohup(1) has it.
+   * SIGKILL and SIGSTOP can't be ignored.
+   */
+  ignoreSignals?: readonly Signal[];
   /** Whether it leads a session of its own (setsid(2)), away from this program's terminal. */
   detached?: boolean;
   /**
@@ -195,6 +204,7 @@ const KNOWN: Readonly<Record<keyof SpawnOptions, true>> = {
   fds: true,
   gid: true,
   groups: true,
+  ignoreSignals: true,
   input: true,
   killOnClose: true,
   limits: true,
@@ -218,7 +228,7 @@ const NAMES = Object.keys(KNOWN) as readonly (keyof SpawnOptions)[];
 
 /** The options of a call of either form, once none is unknown. */
 export function optionsOf(
-  first: readonly string[] | SpawnOptions | undefined,
+  first: readonly (string | Uint8Array)[] | SpawnOptions | undefined,
   second: Omit<SpawnOptions, "args"> | undefined,
 ): SpawnOptions {
   if (second === undefined && !Array.isArray(first)) {
@@ -240,12 +250,23 @@ export function optionsOf(
 }
 
 /** A copy of the arguments that is checked: what is checked is what the child gets. */
-function argumentsOf(name: string, args: unknown): string[] {
+function argumentsOf(name: string, args: unknown): (string | Uint8Array)[] {
   checkInstance(name, args, "an array", Array);
   const copy = [...args as unknown[]];
   // By index: a hole is an argument, too, and no string.
-  for (let i = 0; i < copy.length; i++) checkCText(`${name}[${i}]`, copy[i]);
-  return copy as string[];
+  for (let i = 0; i < copy.length; i++) copy[i] = argumentOf(`${name}[${i}]`, copy[i]);
+  return copy as (string | Uint8Array)[];
+}
+
+function argumentOf(name: string, value: unknown): string | Uint8Array {
+  if (!(value instanceof Uint8Array)) {
+    checkCText(name, value);
+    return value;
+  }
+  if (value.includes(0)) {
+    throw new TypeError(`${name} must not have a NUL byte in it: ${show(value)}`);
+  }
+  return value.slice();
 }
 
 /**
@@ -257,7 +278,7 @@ function read(options: SpawnOptions): SpawnOptions {
   checkRecord("options", options);
   for (const name in options) {
     if (Object.hasOwn(KNOWN, name) || !has(options, name)) continue;
-    const near = nearest(name);
+    const near = nearest(name, NAMES);
     const advice = near === undefined ? "" : `: the nearest option is "${near}"`;
     throw new TypeError(`options.${name} is unknown${advice}`);
   }
@@ -274,26 +295,4 @@ function has(object: object | null, name: string): boolean {
     object = Object.getPrototypeOf(object);
   }
   return false;
-}
-
-/** The option with the most similar name, if at least half of that is the same. */
-function nearest(name: string): string | undefined {
-  const distances = NAMES.map((known) => [distance(name, known), known] as const);
-  const [least, known] = distances.reduce((least, other) => other[0] < least[0] ? other : least);
-  return least <= Math.max(name.length, known.length) / 2 ? known : undefined;
-}
-
-/** How many letters have to be inserted, left out or replaced, their case aside (Levenshtein). */
-function distance(one: string, other: string): number {
-  const [a, b] = [one.toLowerCase(), other.toLowerCase()];
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const replaced = row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(replaced, row[j] + 1, next[j - 1] + 1));
-    }
-    row = next;
-  }
-  return row[b.length];
 }

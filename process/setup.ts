@@ -18,6 +18,7 @@ import {
   dup3,
   execve,
   giveTo,
+  ignoreSignal,
   type Limit,
   prlimit,
   requireParent,
@@ -42,7 +43,7 @@ import { getpid, isOwnUser } from "../ffi/syscalls.ts";
 export interface ChildPlan {
   /** The program's file. */
   readonly path: string;
-  readonly argv: readonly string[];
+  readonly argv: readonly (string | Uint8Array)[];
   /** The environment's strings as execve(2) takes them. */
   readonly environment: Uint8Array<ArrayBuffer>;
   /** Where it starts; without it, where this program is. */
@@ -71,6 +72,8 @@ export interface ChildPlan {
   /** The signal that it gets when the thread ends that it was started by. */
   readonly parentDeathSignal?: number;
   readonly noNewPrivileges?: boolean;
+  /** The numbers of the signals that it ignores. */
+  readonly ignoredSignals?: readonly number[];
   /** Whether the kernel kills it when its last handle is closed; see `Launch` for privileges. */
   readonly killOnClose?: boolean;
 }
@@ -128,6 +131,7 @@ export function setUp(plan: ChildPlan, cgroupProcs?: number): Step[] {
   }
   if (plan.noNewPrivileges) steps.push(setNoNewPrivileges());
 
+  for (const signal of plan.ignoredSignals ?? []) steps.push(ignoreSignal(signal));
   // No handler is left that a signal could call in the memory that this program shares with it.
   steps.push(unblockSignals());
   steps.push(execve(plan.path, plan.argv, plan.environment));

@@ -7,7 +7,7 @@
 import { prepare } from "../ffi/readiness.ts";
 import type { TerminalSize } from "../ffi/terminals.ts";
 import { setChildSubreaper } from "../ffi/syscalls.ts";
-import { checkBoolean, checkInteger } from "../pidfd/arguments.ts";
+import { checkBoolean, checkInstance, checkInteger } from "../pidfd/arguments.ts";
 import { ownChild, type PidFd } from "../pidfd/pidfd.ts";
 import { type Signal, signalNumber } from "../pidfd/signals.ts";
 import { checkCgroup, openFolder } from "./cgroup.ts";
@@ -74,12 +74,12 @@ export function spawn(command: string | URL, options?: SpawnOptions): Child;
  */
 export function spawn(
   command: string | URL,
-  args: readonly string[],
+  args: readonly (string | Uint8Array)[],
   options?: Omit<SpawnOptions, "args">,
 ): Child;
 export function spawn(
   command: string | URL,
-  argsOrOptions?: readonly string[] | SpawnOptions,
+  argsOrOptions?: readonly (string | Uint8Array)[] | SpawnOptions,
   optionsBehind?: Omit<SpawnOptions, "args">,
 ): Child {
   return begin(command, optionsOf(argsOrOptions, optionsBehind), createChild);
@@ -165,7 +165,7 @@ function rightsOf(
   options: SpawnOptions,
 ): Omit<ChildPlan, keyof ResolvedCommand | "fds" | "inherited" | "cgroup"> {
   const { cgroup, contain = false, detached = false, killOnClose = false } = options;
-  const { limits, nice, noNewPrivileges, parentDeathSignal } = options;
+  const { ignoreSignals, limits, nice, noNewPrivileges, parentDeathSignal } = options;
   const { processGroup, terminal, umask } = options;
   // A child with a terminal leads the session that the terminal controls.
   const leads = detached || Boolean(terminal);
@@ -199,6 +199,7 @@ function rightsOf(
     nice,
     limits: limits === undefined ? undefined : checkLimits(limits),
     noNewPrivileges,
+    ignoredSignals: ignoreSignals === undefined ? undefined : ignorable(ignoreSignals),
     killOnClose,
     parentDeathSignal: parentDeathSignal === undefined
       ? undefined
@@ -211,6 +212,12 @@ function deadlySignal(name: string, signal: Signal): number {
   const number = signalNumber(name, signal);
   if (number === 0) throw new RangeError(`${name} must be a signal: ${signal}`);
   return number;
+}
+
+/** The numbers of signals that are to be ignored. The kernel refuses those that can't be. */
+function ignorable(signals: readonly Signal[]): number[] {
+  checkInstance("options.ignoreSignals", signals, "an array", Array);
+  return signals.map((signal, i) => deadlySignal(`options.ignoreSignals[${i}]`, signal));
 }
 
 /** A child that can't be held after all does not stay. */

@@ -52,12 +52,12 @@ export function spawnAndWait(
  */
 export function spawnAndWait(
   command: string | URL,
-  args: readonly string[],
+  args: readonly (string | Uint8Array)[],
   options?: Omit<SpawnOptions, "args">,
 ): Promise<ChildOutput>;
 export function spawnAndWait(
   command: string | URL,
-  argsOrOptions?: readonly string[] | SpawnOptions,
+  argsOrOptions?: readonly (string | Uint8Array)[] | SpawnOptions,
   optionsBehind?: Omit<SpawnOptions, "args">,
 ): Promise<ChildOutput> {
   const options = waitingOptions(optionsOf(argsOrOptions, optionsBehind));
@@ -104,12 +104,12 @@ export function spawnAndWaitSync(command: string | URL, options?: SpawnOptions):
  */
 export function spawnAndWaitSync(
   command: string | URL,
-  args: readonly string[],
+  args: readonly (string | Uint8Array)[],
   options?: Omit<SpawnOptions, "args">,
 ): ChildOutput;
 export function spawnAndWaitSync(
   command: string | URL,
-  argsOrOptions?: readonly string[] | SpawnOptions,
+  argsOrOptions?: readonly (string | Uint8Array)[] | SpawnOptions,
   optionsBehind?: Omit<SpawnOptions, "args">,
 ): ChildOutput {
   const options = waitingOptions(optionsOf(argsOrOptions, optionsBehind));

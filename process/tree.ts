@@ -69,8 +69,21 @@ export interface KillTreeOptions {
  * console.log(ended.map(({ command }) => command));
  * ```
  */
-export async function killTree(root: PidFd, options: KillTreeOptions = {}): Promise<KilledTree> {
-  const how = checkKillTree(root, options);
+export function killTree(root: PidFd, options: KillTreeOptions = {}): Promise<KilledTree> {
+  return endAllOf(root, options);
+}
+
+/**
+ * As killTree, also where some have got the signal in another way.
+ *
+ * @param hasGot Whether a process is one of those.
+ */
+export async function endAllOf(
+  root: PidFd,
+  options: KillTreeOptions,
+  hasGot?: (process: PidFd) => boolean,
+): Promise<KilledTree> {
+  const how = { ...checkKillTree(root, options), hasGot };
   const containment = containmentOf(root);
   const { cgroup } = options;
   using folder = cgroup === undefined ? undefined : openFolder("options.cgroup", cgroup);
@@ -87,6 +100,8 @@ export interface TreeEnd {
   readonly signal: number;
   readonly grace: number;
   readonly abort?: AbortSignal;
+  /** Whether a process has got the signal already, in another way: it is sent it no more. */
+  readonly hasGot?: (process: PidFd) => boolean;
 }
 
 function checkKillTree(root: PidFd, options: KillTreeOptions): TreeEnd {
@@ -136,7 +151,7 @@ export interface TreeParts {
 /** Ends a tree. */
 export async function endTree(
   root: PidFd,
-  { signal, grace, abort }: TreeEnd,
+  { signal, grace, abort, hasGot }: TreeEnd,
   { folder, mark, keepAlive }: TreeParts,
 ): Promise<KilledTree> {
   folder?.requireKill();
@@ -144,7 +159,7 @@ export async function endTree(
   try {
     await tree.stop();
     if (signal !== SIGKILL && grace > 0) {
-      await tree.send(signal);
+      await tree.send(signal, hasGot);
       await tree.send(SIGCONT);
       await tree.givenTime(grace, signal);
       await tree.stop();

@@ -1,5 +1,5 @@
 /**
- * An account, as libc's user database has it.
+ * An account and a group, as libc's databases have them.
  *
  * @module
  */
@@ -16,4 +16,12 @@ export const passwd = struct("struct passwd", {
   pw_gecos: u64,
   pw_dir: u64,
   pw_shell: u64,
+});
+
+/** `struct group` (`<grp.h>`). getgrnam(3) */
+export const group = struct("struct group", {
+  gr_name: u64,
+  gr_passwd: u64,
+  gr_gid: u32,
+  gr_mem: u64,
 });

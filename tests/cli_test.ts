@@ -9,9 +9,9 @@ import config from "../deno.json" with { type: "json" };
 import { assertFails, output } from "./support/cli.ts";
 import { ROOT, runForValue } from "./support/processes.ts";
 
-const COMMANDS = ["run", "wait", "kill", "info", "ref", "features"];
+const COMMANDS = "run wait kill find tree info ref features completion man".split(" ");
 
-for (const option of ["--help", "-h"]) {
+for (const option of ["--help", "-h", "help"]) {
   Deno.test(`pidfd ${option} lists all commands, and where to read on`, async () => {
     const help = await output([option]);
     const [, list] = /^Commands:\n((?: {2}\S.*\n)+)/m.exec(help)!;
@@ -30,6 +30,10 @@ for (const command of COMMANDS) {
     for (const line of help.split("\n")) assertLessOrEqual(line.length, 100, line);
   });
 
+  Deno.test(`pidfd help ${command} tells the same`, async () => {
+    assertEquals(await output(["help", command]), await output([command, "-h"]));
+  });
+
   Deno.test(`pidfd ${command} refuses an option that it doesn't have`, async () => {
     await assertFails(
       [command, "--nonsense"],
@@ -39,8 +43,18 @@ for (const command of COMMANDS) {
   });
 }
 
-Deno.test("pidfd --version is that of the package", async () => {
-  assertEquals(await output(["--version"]), `pidfd ${config.version}\n`);
+for (const option of ["--version", "-V"]) {
+  Deno.test(`pidfd ${option} is that of the package`, async () => {
+    assertEquals(await output([option]), `pidfd ${config.version}\n`);
+  });
+}
+
+Deno.test("pidfd names the command that may have been meant", async () => {
+  const cases = { rnu: "run", kil: "kill", WAIT: "wait", feature: "features" };
+  for (const [wrong, right] of Object.entries(cases)) {
+    const message = new RegExp(`there is no command ${wrong}: did you mean ${right}\\? \\(`);
+    await assertFails([wrong], 125, message);
+  }
 });
 
 Deno.test("pidfd without a command says that one is needed", async () => {

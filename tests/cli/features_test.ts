@@ -41,5 +41,5 @@ Deno.test("pidfd features says what isn't there", async () => {
 });
 
 Deno.test("pidfd features takes nothing but options", async () => {
-  await assertFails(["features", "ids"], 125, /nothing but options: ids \(pidfd features --help/);
+  await assertFails(["features", "ids"], 125, /it takes no argument: ids \(pidfd features --help/);
 });

@@ -25,11 +25,32 @@ function written(number: bigint | null): string | null {
   return number === null ? null : String(number);
 }
 
+/** The path of a process's cgroup; null where there is no cgroup (version 2). */
+function cgroupOf(pid: number): string | null {
+  return /^0::(.*)$/m.exec(Deno.readTextFileSync(`/proc/${pid}/cgroup`))?.[1] ?? null;
+}
+
+/** prlimit(1)'s names, in the order of proc_pid_limits(5). */
+const LIMITS = "cpu fsize data stack core rss nproc nofile memlock as locks sigpending msgqueue " +
+  "nice rtprio rttime";
+
+/** The limits of a process. */
+function limitsOf(pid: number): Record<string, { soft: number | null; hard: number | null }> {
+  const [, ...lines] = Deno.readTextFileSync(`/proc/${pid}/limits`).trimEnd().split("\n");
+  const value = (text: string) => text === "unlimited" ? null : Number(text);
+  return Object.fromEntries(
+    LIMITS.split(" ").map((name, i) => {
+      const [soft, hard] = lines[i].slice(26).trim().split(/\s+/);
+      return [name, { soft: value(soft), hard: value(hard) }];
+    }),
+  );
+}
+
 Deno.test("pidfd info tells who a process is", async () => {
   await using held = startHeld();
   const { pid } = held.child;
   using handle = PidFd.fromChild(held.child);
-  const { id, cgroupId, creds } = handle.getInfo();
+  const { id, creds } = handle.getInfo();
   const command = await shownCommand(pid);
   const [heading, ...lines] = (await output(["info", String(pid)])).trimEnd().split("\n");
   assertEquals(heading, `${pid} ${command}`);
@@ -39,8 +60,12 @@ Deno.test("pidfd info tells who a process is", async () => {
     parent: String(Deno.pid),
     user: `${creds.ruid} real, ${creds.euid} effective`,
     group: `${creds.rgid} real, ${creds.egid} effective`,
-    cgroup: written(cgroupId) ?? "not to be seen from here",
+    cgroup: cgroupOf(pid) ?? "not to be seen from here",
     namespaces: "shared with this program",
+    limits: Object.entries(limitsOf(pid)).filter(([, { soft }]) => soft !== null)
+      .map(([name, { soft, hard }]) =>
+        `${name} ${soft === hard ? soft : `${soft}:${hard ?? "unlimited"}`}`
+      ).join(", "),
   });
 });
 
@@ -52,19 +77,23 @@ Deno.test("pidfd info --json prints an object for each process", async () => {
   const stdout = await output(["info", "--json", ...children.map(({ pid }) => String(pid))]);
   const expected = children.map((child, i) => {
     using handle = PidFd.fromChild(child);
-    const { id, cgroupId, ...rest } = handle.getInfo();
+    const { id, cgroupId, pid, ppid, creds } = handle.getInfo();
     const inode = (kind: typeof KINDS[number]) => {
       using namespace = handle.getNamespace(kind);
       return String(namespace.inode());
     };
     return {
-      ref: String(child.pid),
-      ...rest,
+      ref: id === null ? `${pid}` : `${pid}:${id}`,
+      pid,
       id: written(id),
-      cgroupId: written(cgroupId),
-      alive: true,
       command: commands[i],
+      ppid,
+      alive: true,
+      creds,
+      cgroup: cgroupOf(pid),
+      cgroupId: written(cgroupId),
       namespaces: Object.fromEntries(KINDS.map((kind) => [kind, inode(kind)])),
+      limits: limitsOf(pid),
     };
   });
   assertEquals(objectsOf(stdout), expected);
@@ -98,7 +127,7 @@ Deno.test(
     await using elsewhere = startTalking(command, args);
     await elsewhere.line();
     const stdout = await output(["info", String(elsewhere.child.pid)]);
-    assertMatch(stdout, /namespaces {3}its own: ipc, (user, )?uts\n$/);
+    assertMatch(stdout, /namespaces {3}its own: ipc, (user, )?uts\n/);
   },
 );
 

@@ -7,7 +7,7 @@
 import { assertEquals } from "@std/assert";
 import { features, PidFd } from "../../mod.ts";
 import { startHeld } from "../support/children.ts";
-import { assertFails, objectsOf, output } from "../support/cli.ts";
+import { assertFails, objectsOf, output, shownCommand } from "../support/cli.ts";
 import { needing } from "../support/skip.ts";
 
 const IDS = ["Linux 6.9", features().ids] as const;
@@ -24,7 +24,8 @@ Deno.test(needing(...IDS, "pidfd ref --json names the boot as well"), async () =
   await using held = startHeld();
   using handle = PidFd.fromChild(held.child);
   const [object] = objectsOf(await output(["ref", "--json", String(held.child.pid)]));
-  assertEquals(object, { ...handle.toRef().toJSON() });
+  const command = await shownCommand(held.child.pid);
+  assertEquals(object, { ref: `${handle.toRef()}`, ...handle.toRef().toJSON(), command });
 });
 
 Deno.test("pidfd ref says which kernel it needs", async () => {

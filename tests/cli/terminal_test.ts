@@ -108,11 +108,21 @@ for (const columns of [30, 10, 1]) {
     await using held = startHeld();
     const { pid } = held.child;
     await using terminal = new Terminal(commandLine(["wait", String(pid)]), { columns });
-    await terminal.shows(/…$/);
+    // The time stays visible, as long as there is room for it.
+    await terminal.shows(columns > 6 ? /…, \d s$/ : /…$/);
     const { length } = terminal.screen;
     assertEquals(length <= columns, true, `${length} of ${columns}`);
   });
 }
+
+test("pidfd wait counts wide characters as what they are", async () => {
+  await using talking = startTalking("sh", ["-c", "read _", "進行中".repeat(20)]);
+  const command = commandLine(["wait", String(talking.child.pid)]);
+  await using terminal = new Terminal(command, { columns: 60 });
+  await terminal.shows(/…, \d s$/);
+  const wide = terminal.screen.match(/[進行中]/g)!.length;
+  assertEquals([58, 59].includes(terminal.screen.length + wide), true, terminal.screen);
+});
 
 test("pidfd wait shows all where the terminal doesn't say how wide it is", async () => {
   await using held = startHeld();
@@ -240,7 +250,7 @@ test("pidfd run kills what doesn't mind Ctrl-C at a second one", async () => {
   // What is typed when it has just ended reaches nobody.
   const typing = setInterval(() => terminal.type(CTRL_C).catch(() => {}), 100);
   try {
-    assertEquals(await terminal.ended(), 137);
+    assertEquals(await terminal.ended(), 137, terminal.output);
   } finally {
     clearInterval(typing);
   }

@@ -23,6 +23,7 @@ import {
   start,
 } from "../support/cli.ts";
 import { TOLD } from "../support/exit_info.ts";
+import { STARTS_EARLY } from "../support/ignored_signals.ts";
 import { eventually, PATIENCE, startStranger } from "../support/processes.ts";
 import { needing } from "../support/skip.ts";
 import { exited } from "../support/statuses.ts";
@@ -82,8 +83,9 @@ Deno.test(needing(...TOLD, "pidfd wait tells the number of a signal without a na
 Deno.test(needing(...TOLD, "pidfd wait --json prints an object for the end"), async () => {
   const { pid, command, finished: { code, stdout, stderr } } = await waitForOne(7, ["--json"]);
   assertEquals([code, stderr], [7, ""]);
-  assertEquals(objectsOf(stdout), [{
-    ref: String(pid),
+  const [{ ref, id, ...rest }] = objectsOf(stdout);
+  assertEquals(ref, id === null ? `${pid}` : `${pid}:${id}`);
+  assertEquals([rest], [{
     pid,
     command,
     ended: true,
@@ -194,13 +196,17 @@ Deno.test("pidfd wait --timeout with time to spare ends with the process", async
 });
 
 Deno.test("pidfd wait --timeout takes nothing but a duration", async () => {
-  const message = /--timeout must be a duration such as 500ms, 30s or 5m: -3s .*--help/;
+  const message = /--timeout must be a duration such as 0.5, .*: "-3s" .*--help/;
   await assertFails(["wait", "--timeout=-3s", String(Deno.pid)], 125, message);
 });
 
 Deno.test("pidfd wait --timeout without a duration says what is missing", async () => {
-  await assertFails(["wait", "1", "--timeout"], 125, /'--timeout .*--help/);
-  await assertFails(["wait", "--timeout", "--any", "1"], 125, /'--timeout.*--help/);
+  await assertFails(["wait", "1", "--timeout"], 125, /'--timeout' needs a value, D .*--help/);
+  await assertFails(
+    ["wait", "--timeout", "--any", "1"],
+    125,
+    /--timeout must be a duration .*--help/,
+  );
 });
 
 for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143], ["SIGHUP", 129]] as const) {
@@ -233,3 +239,17 @@ for (const [what, text, shown] of STRANGE) {
     assertMatch(stdout, isTold ? /\) exited with 3\n$/ : /\) ended; how/);
   });
 }
+
+const LEAVES = "pidfd wait leaves a signal ignored that it was started with so";
+
+Deno.test(needing(...STARTS_EARLY, LEAVES), async () => {
+  // By nohup(1), or by a shell that puts it into the background.
+  await using held = startHeld(7);
+  const prefix = ["sh", "-c", `trap '' HUP INT; exec "$@"`, "sh"];
+  await using cli = start(["wait", String(held.child.pid)], { prefix });
+  await cli.waitsFor(held.child.pid);
+  for (const signal of ["SIGHUP", "SIGINT"] as const) cli.kill(signal);
+  // That it still waits after both is seen by the next one, which it doesn't ignore.
+  cli.kill("SIGTERM");
+  assertEquals((await cli.finished()).code, 143);
+});

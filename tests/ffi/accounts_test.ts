@@ -5,10 +5,11 @@
  */
 
 import { assertEquals, assertThrows } from "@std/assert";
-import { accountLibc, findAccount } from "../../ffi/accounts.ts";
+import { accountLibc, findAccount, findGroup } from "../../ffi/accounts.ts";
 import { Errno } from "../../ffi/errno.ts";
 import { SyscallError } from "../../mod.ts";
 import { passwd } from "../../structs/passwd.ts";
+import { canRun, needing } from "../support/skip.ts";
 import { shadow } from "../support/shadow.ts";
 
 Deno.test("findAccount() finds what id(1) does", () => {
@@ -81,4 +82,19 @@ Deno.test("findAccount() makes room for 1001 groups", () => {
     return fits ? all.length : -1;
   });
   assertEquals(findAccount("root").groups, all);
+});
+
+const GETENT = ["getent with a group daemon", canRun("getent", ["group", "daemon"])] as const;
+
+Deno.test(needing(...GETENT, "findGroup() finds what getent(1) does"), () => {
+  const { stdout } = new Deno.Command("getent", { args: ["group", "daemon"] }).outputSync();
+  const [name, , gid] = new TextDecoder().decode(stdout).split(":");
+  assertEquals(name, "daemon");
+  assertEquals(findGroup("daemon"), Number(gid));
+});
+
+Deno.test("findGroup() says that there is no such group", () => {
+  const { code, message } = assertThrows(() => findGroup("no such group"), SyscallError);
+  assertEquals(code, "ENOENT");
+  assertEquals(message.includes('there is no group "no such group"'), true);
 });

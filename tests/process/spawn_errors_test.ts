@@ -6,7 +6,7 @@
  */
 
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
-import { PidFd, spawn, type SpawnOptions, SyscallError } from "../../mod.ts";
+import { PidFd, spawn, SyscallError } from "../../mod.ts";
 import { leavesNothing, writeScript } from "../support/commands.ts";
 import { withoutCapability, works } from "../support/privileges.ts";
 import { openFds, runForValue } from "../support/processes.ts";
@@ -18,7 +18,7 @@ const PIPES = { stdin: "piped", stdout: "piped", stderr: "piped" } as const;
 interface Failure {
   /** The command, in a folder of the test's own. */
   readonly command: string;
-  readonly options?: Pick<SpawnOptions, "args" | "cwd" | "env">;
+  readonly options?: Pick<Deno.CommandOptions, "args" | "cwd" | "env">;
   /** Puts into the folder what the command needs to fail. */
   readonly prepare?: (folder: Folder) => Disposable | void;
   readonly code: string;

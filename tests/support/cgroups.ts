@@ -118,3 +118,20 @@ function findParent(): string | null {
 function isReadOnly(error: unknown): boolean {
   return String(error).includes("Read-only file system");
 }
+
+/**
+ * Removes the cgroups below this process's own of programs that were killed before they could do so
+ * themselves: the names have the programs' PIDs.
+ */
+export function sweepCgroups(): void {
+  if (OWN_CGROUP === null) return;
+  for (const { name } of Deno.readDirSync(OWN_CGROUP)) {
+    const pid = /^pidfd-(\d+)-/.exec(name)?.[1];
+    if (pid === undefined || readStat(Number(pid)) !== null) continue;
+    try {
+      Deno.removeSync(`${OWN_CGROUP}/${name}`);
+    } catch {
+      // Somebody is in it, or has removed it.
+    }
+  }
+}

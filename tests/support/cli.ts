@@ -8,6 +8,7 @@ import { assertEquals, assertMatch } from "@std/assert";
 import { deadline } from "@std/async";
 import { Lines } from "./lines.ts";
 import { eventually, PATIENCE, ROOT } from "./processes.ts";
+import { sweepCgroups } from "./cgroups.ts";
 import { Mark } from "./trees.ts";
 
 /** What a command printed and nobody has read yet, and how it ended. */
@@ -110,6 +111,15 @@ export class RunningCli implements AsyncDisposable {
     this.#child.kill(signal);
   }
 
+  /** Sends it a signal, if it is still there to get it. */
+  tryKill(signal: Deno.Signal): void {
+    try {
+      this.kill(signal);
+    } catch (error) {
+      if (!(error instanceof TypeError)) throw error;
+    }
+  }
+
   /** Resolves once it waits for processes, and knows all about them that it wants to. */
   async waitsFor(...pids: number[]): Promise<void> {
     await eventually(`it waits for ${pids}`, () => {
@@ -133,6 +143,7 @@ export class RunningCli implements AsyncDisposable {
     await this.#stdout.cancel();
     await this.#stderr;
     await this.#child.status;
+    sweepCgroups();
   }
 
   #endInput(): Promise<void> {

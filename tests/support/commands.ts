@@ -21,10 +21,9 @@ export interface Outcome {
 }
 
 /** The options that the library and Deno both have. */
-export type SharedOptions = Pick<
-  SpawnOptions,
-  "args" | "clearEnv" | "cwd" | "detached" | "env"
->;
+export type SharedOptions =
+  & Pick<SpawnOptions, "clearEnv" | "cwd" | "detached" | "env">
+  & Pick<Deno.CommandOptions, "args">;
 
 const STDIO = { stdin: "null", stdout: "piped", stderr: "piped" } as const;
 

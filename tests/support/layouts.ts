@@ -23,7 +23,7 @@ import {
   rlimit64,
   step,
 } from "../../structs/launch.ts";
-import { passwd } from "../../structs/passwd.ts";
+import { group, passwd } from "../../structs/passwd.ts";
 import { pipeEnds } from "../../structs/pipe.ts";
 import { pollfd } from "../../structs/pollfd.ts";
 import { rusage } from "../../structs/rusage.ts";
@@ -432,6 +432,19 @@ export const LAYOUTS: Readonly<Record<string, Layout>> = {
     offsets: { rlim_cur: 0, rlim_max: 8 },
     c: "struct rlimit64",
     header: "sys/resource.h",
+  },
+  group: {
+    type: group,
+    size: 32,
+    align: 8,
+    offsets: {
+      gr_name: 0,
+      gr_passwd: 8,
+      gr_gid: 16,
+      gr_mem: 24,
+    },
+    c: "struct group",
+    header: "grp.h",
   },
   passwd: {
     type: passwd,

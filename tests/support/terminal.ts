@@ -8,6 +8,7 @@ import { deadline } from "@std/async";
 import { plainEnv } from "./cli.ts";
 import { eventually, PATIENCE } from "./processes.ts";
 import { canRun } from "./skip.ts";
+import { sweepCgroups } from "./cgroups.ts";
 import { Mark } from "./trees.ts";
 
 /** The first arguments of `needing` for a test on a terminal. */
@@ -118,6 +119,7 @@ export class Terminal implements AsyncDisposable {
     await this.#input.abort();
     await this.#read;
     await this.#child.status;
+    sweepCgroups();
   }
 
   async #readAll(): Promise<void> {
