@@ -48,6 +48,7 @@ export type { EndOptions } from "./process/ending.ts";
 export type { ChildOutput } from "./process/child_output.ts";
 export type { OutputOptions } from "./process/output.ts";
 export type { LimitName, LimitPair, Limits } from "./process/limits.ts";
+export type { NsenterOptions } from "./process/namespaces.ts";
 export type { SpawnOptions } from "./process/options.ts";
 export { setSubreaper, spawn } from "./process/spawn.ts";
 export { spawnAndWait, spawnAndWaitSync } from "./process/spawn_and_wait.ts";

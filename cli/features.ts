@@ -23,6 +23,7 @@ const MEANINGS: Readonly<Record<keyof Features, readonly [meaning: string, since
   info: ["all about a process in one call", "Linux 6.13"],
   idHandles: ["processes found by their ids", "Linux 6.14"],
   exitInfo: ["the exit status of any process", "Linux 6.15"],
+  userNamespaces: ["user namespaces for this program", "Linux 3.8"],
   killOnClose: ["children killed with their last handle", "Linux 7.1"],
 };
 

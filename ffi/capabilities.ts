@@ -18,7 +18,7 @@ import { failure } from "./call.ts";
 import { Errno } from "./errno.ts";
 import { SyscallError, UnsupportedError } from "./errors.ts";
 import { discard, fileSystemType, inode } from "./files.ts";
-import { tryCgroupBirth, tryKillOnClose } from "./launch.ts";
+import { tryCgroupBirth, tryKillOnClose, tryUserNamespace } from "./launch.ts";
 import { socketpair, tryPeerPidfd } from "./sockets.ts";
 import {
   getpid,
@@ -199,6 +199,13 @@ export const cgroupSpawn = new Capability(
   "CLONE_INTO_CGROUP",
   "Linux 5.7",
   (self) => known("clone3", tryCgroupBirth(self), Errno.EBADF),
+);
+
+/** A child in a user namespace of its own, which a system can forbid to ordinary users. */
+export const userNamespaces = new Capability(
+  "CLONE_NEWUSER",
+  "Linux 3.8",
+  () => known("clone", tryUserNamespace()),
 );
 
 /**

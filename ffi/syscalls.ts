@@ -91,6 +91,11 @@ export function isOwnUser(uid: number): boolean {
   return ids.every(({ fields }) => fields.value === uid);
 }
 
+/** The user and the group that this program acts as. geteuid(2), getegid(2) */
+export function effectiveIds(): { uid: number; gid: number } {
+  return { uid: libc().geteuid(), gid: libc().getegid() };
+}
+
 /** A pidfd for a process, or for a thread with PIDFD_THREAD. pidfd_open(2) */
 export function pidfdOpen(pid: number, flags: number, hints?: Hints): number {
   const result = attempt(() => libc().syscall_pidfd_open(NR_pidfd_open, pid, flags));

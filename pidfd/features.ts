@@ -18,6 +18,7 @@ import {
   setnsPidfd,
   signalScopes,
   threadPidfds,
+  userNamespaces,
   waitidCall,
 } from "../ffi/capabilities.ts";
 import { openAll } from "../ffi/libc.ts";
@@ -66,6 +67,11 @@ export interface Features {
    * `killOnClose`; `parentDeathSignal` works.
    */
   killOnClose: boolean;
+  /**
+   * User namespaces for this program: Linux 3.8, if no setting forbids them. Without, no `unshare`
+   * with `"user"`, and so none at all for a program without CAP_SYS_ADMIN.
+   */
+  userNamespaces: boolean;
 }
 
 /**
@@ -101,6 +107,7 @@ export function features(): Features {
     peerPidfds: peerPidfds.available,
     cgroupSpawn: cgroupSpawn.available,
     killOnClose: killOnCloseSpawn.available,
+    userNamespaces: userNamespaces.available,
   };
   if (found.pidfdOpen) openAll();
   return found;

@@ -14,9 +14,10 @@ import { Cgroup } from "./cgroup.ts";
 import { type Child, createChild, type Start } from "./child.ts";
 import { resolveCommand, type ResolvedCommand } from "./command.ts";
 import { endPlanOf } from "./ending.ts";
-import { identityOf } from "./identity.ts";
+import { hasIdentity, identityOf, ROOT } from "./identity.ts";
 import { inputOf } from "./input.ts";
 import { checkLimits } from "./limits.ts";
+import { type Namespaces, namespacesOf, Passage } from "./namespaces.ts";
 import { optionsOf, type SpawnOptions } from "./options.ts";
 import { unlessGone } from "./relatives.ts";
 import type { ChildPlan } from "./setup.ts";
@@ -113,7 +114,10 @@ type Unheld = Pick<Start, "pid" | "ends" | "cgroup"> & { readonly pidfd: number 
 function startChild(command: string | URL, options: SpawnOptions): Unheld {
   const size = terminalSize(options.terminal);
   try {
-    return startWired(rightsOf(options), resolveCommand(command, options), options, size);
+    const namespaces = namespacesOf(options);
+    const isElsewhere = namespaces?.nsenter.includes("mnt");
+    const resolved = resolveCommand(command, options, isElsewhere);
+    return startWired(rightsOf(options), resolved, namespaces, options, size);
   } catch (error) {
     throw startFailure(command, error);
   }
@@ -122,6 +126,7 @@ function startChild(command: string | URL, options: SpawnOptions): Unheld {
 function startWired(
   rights: ReturnType<typeof rightsOf>,
   resolved: ResolvedCommand,
+  namespaces: Namespaces | undefined,
   options: SpawnOptions,
   size: TerminalSize | undefined,
 ): Unheld {
@@ -131,8 +136,11 @@ function startWired(
     // Whatever can't be had to wait for the child is an error before there is one.
     prepare();
     cgroup = options.cgroup === undefined ? undefined : new Cgroup(options.cgroup);
-    const plan = { ...rights, ...resolved, fds, inherited, cgroup: cgroup?.folder };
-    const { pid, pidfd } = start({ ...plan, terminal: ends.terminal?.far.fd });
+    using passage = namespaces === undefined ? undefined : new Passage(namespaces);
+    const identity = passage?.becomesRoot && !hasIdentity(options) ? ROOT : {};
+    const plan = { ...rights, ...identity, ...resolved, passage, fds, inherited };
+    const place = { cgroup: cgroup?.folder, terminal: ends.terminal?.far.fd };
+    const { pid, pidfd } = start({ ...plan, ...place });
     return { pid, pidfd, ends, cgroup };
   } catch (error) {
     closeEnds(ends);

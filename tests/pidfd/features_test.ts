@@ -31,6 +31,7 @@ const SOURCES: Record<
   peerPidfds: capabilities.peerPidfds,
   cgroupSpawn: capabilities.cgroupSpawn,
   killOnClose: capabilities.killOnCloseSpawn,
+  userNamespaces: capabilities.userNamespaces,
 };
 
 Deno.test("features() has an answer for everything that a system may lack", () => {
