@@ -32,7 +32,7 @@ export type {
 } from "./ipc/options.ts";
 export type { PeerCredentials } from "./ipc/peer.ts";
 export { type Features, features } from "./pidfd/features.ts";
-export type { Credentials, ProcessInfo } from "./pidfd/info.ts";
+export type { CoreDump, Credentials, ProcessInfo } from "./pidfd/info.ts";
 export type { NamespaceKind } from "./pidfd/namespaces.ts";
 export { OwnedFd } from "./pidfd/owned_fd.ts";
 export type { FromPidOptions } from "./pidfd/open.ts";

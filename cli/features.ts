@@ -20,9 +20,13 @@ const MEANINGS: Readonly<Record<keyof Features, readonly [meaning: string, since
   signalScopes: ["signals to a thread or a process group", "Linux 6.9"],
   ids: ["an id for every process", "Linux 6.9"],
   namespaceIoctls: ["namespaces without /proc", "Linux 6.11"],
+  pidTranslation: ["PIDs of other PID namespaces", "Linux 6.11"],
   info: ["all about a process in one call", "Linux 6.13"],
   idHandles: ["processes found by their ids", "Linux 6.14"],
   exitInfo: ["the exit status of any process", "Linux 6.15"],
+  coredumpInfo: ["core dumps of any process", "Linux 6.16"],
+  namespaceIds: ["an id for every namespace", "Linux 6.18"],
+  coredumpSignal: ["the signals that core dumps are for", "Linux 6.19"],
   userNamespaces: ["user namespaces for this program", "Linux 3.8"],
   killOnClose: ["children killed with their last handle", "Linux 7.1"],
 };

@@ -17,7 +17,7 @@ Prints PID:ID, a reference that no other process matches until the next boot: fo
 /run, which a boot empties, and for all other commands of pidfd. Needs Linux 6.9.
 
 Options:
-      --json  Print an object that names the boot as well: {"pid","id","bootId"}
+      --json  Print an object that names the boot and PID namespace as well
   -h, --help  Show this
 
 Exit code: 0; 125 if pidfd failed; 126 without permission; 127 if there is no such process.

@@ -2,7 +2,7 @@
  * Namespaces in the kernel's terms: the kinds with their numbers, the questions that an fd of one
  * answers, and the system calls by which a child leaves and enters them.
  *
- * - Linux 4.9: NS_GET_PARENT.
+ * - Linux 4.9: NS_GET_PARENT; from 4.11 on NS_GET_NSTYPE.
  * - Linux 6.11: NS_GET_PID_FROM_PIDNS and its kin translate PIDs.
  * - Linux 6.18: NS_GET_ID.
  *
@@ -52,10 +52,16 @@ export function typesOf(kinds: readonly Kind[]): number {
 
 const NSIO = 0xb7;
 const NS_GET_PARENT = (NSIO << 8) | 0x2;
+const NS_GET_NSTYPE = (NSIO << 8) | 0x3;
 /** `_IOR(NSIO, 6, int)`, which takes the PID itself in place of a pointer. */
 const NS_GET_PID_FROM_PIDNS = ((2 << 30) | (4 << 16) | (NSIO << 8) | 0x6) >>> 0;
 /** `_IOR(NSIO, 13, __u64)` */
 const NS_GET_ID = ((2 << 30) | (namespaceId.size << 16) | (NSIO << 8) | 0xd) >>> 0;
+
+/** Whether an fd is that of a PID namespace. ioctl_nsfs(2), NS_GET_NSTYPE */
+export function isPidNamespace(fd: number): boolean {
+  return attempt(() => libc().ioctl(fd, NS_GET_NSTYPE, null)) === CLONE_NEWPID;
+}
 
 /** An fd of the PID or user namespace above one, or −errno. ioctl_nsfs(2), NS_GET_PARENT */
 export function parentNamespace(fd: number): number {

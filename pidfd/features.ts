@@ -6,15 +6,19 @@
 
 import {
   cgroupSpawn,
+  coredumpInfo,
+  coredumpSignal,
   exitInfo,
   getfdCall,
   idHandles,
   infoIoctl,
   killOnCloseSpawn,
+  namespaceIds,
   namespaceIoctls,
   peerPidfds,
   pidfdOpenCall,
   pidfsIds,
+  pidTranslation,
   setnsPidfd,
   signalScopes,
   threadPidfds,
@@ -47,6 +51,11 @@ export interface Features {
   ids: boolean;
   /** Namespaces by ioctl: Linux 6.11. Without, they are opened under /proc. */
   namespaceIoctls: boolean;
+  /**
+   * PIDs of other PID namespaces: Linux 6.11. Without, `fromPid(pid, { namespace })` looks through
+   * /proc, and finds no single threads.
+   */
+  pidTranslation: boolean;
   /** PIDFD_GET_INFO: Linux 6.13. Without, `getInfo` and its kin read /proc. */
   info: boolean;
   /**
@@ -54,6 +63,12 @@ export interface Features {
    * status can be known. On 6.13 to 6.15 `null` until a reaped process has told.
    */
   exitInfo: boolean | null;
+  /** Core dumps of processes that are still there: Linux 6.16. Without, `coreDump` is null. */
+  coredumpInfo: boolean;
+  /** … and the signal that they are for: Linux 6.19. Without, its `signalNumber` is null. */
+  coredumpSignal: boolean;
+  /** An id for every namespace: Linux 6.18. Without, no `OwnedFd.namespaceId`. */
+  namespaceIds: boolean;
   /** Processes found by their ids: Linux 6.14. Without, no `fromId`. */
   idHandles: boolean;
   /** A socket's peer as a pidfd: Linux 6.5. Without, no `FdSocket.peer` and no `sender`. */
@@ -101,8 +116,12 @@ export function features(): Features {
     signalScopes: signalScopes.available,
     ids: pidfsIds.available,
     namespaceIoctls: namespaceIoctls.available,
+    pidTranslation: pidTranslation.available,
     info: infoIoctl.available,
     exitInfo: exitInfo.available ?? null,
+    coredumpInfo: coredumpInfo.available,
+    coredumpSignal: coredumpSignal.available,
+    namespaceIds: namespaceIds.available,
     idHandles: idHandles.available,
     peerPidfds: peerPidfds.available,
     cgroupSpawn: cgroupSpawn.available,

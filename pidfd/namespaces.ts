@@ -46,7 +46,6 @@ const HINTS: Hints = {
   [Errno.ESRCH]: "the process ended",
   [Errno.EACCES]: "this needs the right to look into the process (PTRACE_MODE_READ_FSCREDS)",
   [Errno.EPERM]: "this needs CAP_SYS_ADMIN here and in the namespace's user namespace",
-  [Errno.EREMOTE]: "the process is neither in this program's PID namespace nor below it",
   [Errno.EUSERS]: "a program with threads, as every Deno program is, can't enter time",
 };
 
@@ -96,6 +95,17 @@ export function namespaceLink(kind: NamespaceKind): string | undefined {
     if (error instanceof SyscallError && error.code === "ENOENT") return undefined;
     throw error;
   }
+}
+
+let pidNamespace: number | undefined;
+
+/** The inode number of this program's PID namespace, which never changes; undefined without /proc. */
+export function ownPidNamespace(): number | undefined {
+  if (pidNamespace === undefined) {
+    const match = /^pid:\[(\d+)\]$/.exec(namespaceLink("pid") ?? "");
+    if (match !== null) pidNamespace = Number(match[1]);
+  }
+  return pidNamespace;
 }
 
 /** Moves the calling thread into the process's namespaces of these kinds. */
