@@ -241,7 +241,7 @@ export const cgroupSpawn = new Capability(
 export const userNamespaces = new Capability(
   "CLONE_NEWUSER",
   "Linux 3.8",
-  () => known("clone", tryUserNamespace()),
+  (self) => known("clone", tryUserNamespace(self)),
 );
 
 /**

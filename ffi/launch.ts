@@ -132,11 +132,16 @@ export function tryKillOnClose(): number {
 }
 
 /**
- * Tries the birth of a child in a user namespace of its own, and returns 0 or −errno. It ends at
- * once.
+ * Tries the birth of a child in a user namespace of its own, and returns 0 or −errno. With an fd
+ * that is no cgroup's, there is none: a kernel that gets as far as that says EBADF. Where clone3
+ * isn't to be had, there is a child, which ends at once.
  */
-export function tryUserNamespace(): number {
-  return tryBirth({ call: birthCall, namespaces: typesOf(["user"]) });
+export function tryUserNamespace(fd: number): number {
+  const namespaces = typesOf(["user"]);
+  const result = tryBirth({ call: "clone3", cgroup: fd, namespaces });
+  if (result === -Errno.EBADF) return 0;
+  const hasClone3 = tryCgroupBirth(fd) === -Errno.EBADF;
+  return hasClone3 ? result : tryBirth({ call: "clone", namespaces });
 }
 
 function tryBirth(birth: Birth): number {
