@@ -31,7 +31,6 @@ export type {
   FdSocketSendOptions,
 } from "./ipc/options.ts";
 export type { PeerCredentials } from "./ipc/peer.ts";
-export { type Features, features } from "./pidfd/features.ts";
 export type { CoreDump, Credentials, ProcessInfo } from "./pidfd/info.ts";
 export type { NamespaceKind } from "./pidfd/namespaces.ts";
 export { OwnedFd } from "./pidfd/owned_fd.ts";
@@ -43,9 +42,13 @@ export type { Signal } from "./pidfd/signals.ts";
 export type { SendSignalOptions } from "./pidfd/send_signal.ts";
 export type { TerminateOptions } from "./pidfd/terminate.ts";
 export type { ExitedOptions, TryWaitOptions, WaitOptions, WaitSyncOptions } from "./pidfd/wait.ts";
+export { Cgroup, type CgroupCreateOptions, type CgroupWaitOptions } from "./process/cgroup.ts";
+export type { CgroupLimits } from "./process/cgroup_limits.ts";
+export type { CgroupStats } from "./process/cgroup_stats.ts";
 export { Child } from "./process/child.ts";
 export type { EndOptions } from "./process/ending.ts";
 export type { ChildOutput } from "./process/child_output.ts";
+export { type Features, features } from "./process/features.ts";
 export type { OutputOptions } from "./process/output.ts";
 export type { LimitName, LimitPair, Limits } from "./process/limits.ts";
 export type { NsenterOptions } from "./process/namespaces.ts";

@@ -25,11 +25,25 @@ export function spreadAt(results: Results, place: Place): Spread | undefined {
 
 /** The spread of one figure divided by another. */
 export function ratioOf(results: Results, above: Place, below: Place): Spread | undefined {
-  const divisors = roundsAt(results, below);
+  return compare(results, above, below, (one, other) => one / other);
+}
+
+/** The spread of one figure less another. */
+export function differenceOf(results: Results, one: Place, other: Place): Spread | undefined {
+  return compare(results, one, other, (one, other) => one - other);
+}
+
+function compare(
+  results: Results,
+  one: Place,
+  other: Place,
+  how: (one: number, other: number) => number,
+): Spread | undefined {
+  const others = roundsAt(results, other);
   return spreadOf(
-    roundsAt(results, above).map((dividend, round) => {
-      const divisor = divisors[round];
-      return dividend === undefined || divisor === undefined ? undefined : dividend / divisor;
+    roundsAt(results, one).map((value, round) => {
+      const beside = others[round];
+      return value === undefined || beside === undefined ? undefined : how(value, beside);
     }),
   );
 }

@@ -6,7 +6,7 @@
  */
 
 import type { Case, Figure, Measure } from "./measures.ts";
-import type { Peer } from "./peers.ts";
+import { NOT_TAKEN, type Peer, type StartCommands } from "./peers.ts";
 import { quantile } from "./statistics.ts";
 
 /**
@@ -30,9 +30,6 @@ export interface Builds {
 
 /** What a peer prints. */
 type Samples = Record<string, number[]>;
-
-/** The exit code of a peer that doesn't take a measure. */
-const NOT_TAKEN = 64;
 
 /** Plain error messages, and no look for a newer Deno, which would take a thread and time. */
 const ENVIRONMENT = { NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1" };
@@ -122,7 +119,7 @@ function firstError(text: string): string | undefined {
   return line?.replace(/^.*Error: /, "");
 }
 
-/** Milliseconds that a program takes from its start to its end, empty and with a first call. */
+/** Milliseconds that programs take from their start to their end. */
 async function timeStarts(
   _: Measure,
   { numbers: [times] }: Case,
@@ -143,14 +140,16 @@ async function timeStarts(
     if (!success) throw new Error(`${name} ${args.join(" ")} failed`);
     return performance.now() - begin;
   };
-  const samples: Samples = { empty: [], first: [], over: [] };
-  await time(commands.first);
+  const names = Object.keys(commands) as (keyof StartCommands)[];
+  const samples: Record<string, number[]> = { over: [] };
+  for (const name of names) {
+    samples[name] = [];
+    // So that what it imports is cached.
+    await time(commands[name]!);
+  }
   for (let i = 0; i < times; i++) {
-    const empty = await time(commands.empty);
-    const first = await time(commands.first);
-    samples.empty.push(empty);
-    samples.first.push(first);
-    samples.over.push(first - empty);
+    for (const name of names) samples[name].push(await time(commands[name]!));
+    samples.over.push(samples.first[i] - samples.empty[i]);
   }
   return samples;
 }

@@ -91,7 +91,9 @@ export function allMeasures(quick: boolean): Measure[] {
     {
       id: "spawn",
       title: "Starting /bin/true and waiting for it",
-      about: "With all standard streams inherited, after a tenth as many to warm up.",
+      about:
+        "With all standard streams inherited, after a tenth as many to warm up. The event loop is " +
+        "held by the call that starts the process.",
       cases: [
         { id: "1", title: "one after another", numbers: [1, runs] },
         { id: "64", title: "64 at a time", numbers: [64, 2 * runs] },
@@ -105,6 +107,7 @@ export function allMeasures(quick: boolean): Measure[] {
           of: "perSecond",
           reduce: ([perSecond]) => 1e6 / perSecond,
         },
+        { id: "hold", title: "µs that the event loop is held", better: "less" },
       ],
     },
     {
@@ -162,14 +165,18 @@ export function allMeasures(quick: boolean): Measure[] {
     {
       id: "start",
       title: "Starting a program",
-      about: "Milliseconds from the start of the runtime to its end, with an empty program and " +
-        "with one that imports what it takes, opens a handle on itself, and sends itself signal 0. " +
-        "Modules are cached, as they are from the second start on.",
+      about:
+        "Milliseconds from the start of the runtime to its end: with an empty program; with one " +
+        "that imports what it takes, opens a handle on itself, and sends itself signal 0; with one " +
+        "that starts `/bin/true` and waits for it; and as the command line `pidfd ref 1`, beside " +
+        '`deno eval ""`. Modules are cached, as they are from the second start on.',
       cases: [{ id: "all", title: "start", numbers: [quick ? 5 : 20] }],
       figures: [
         { id: "empty", title: "empty program, ms" },
         { id: "first", title: "first call, ms" },
         { id: "over", title: "difference, ms" },
+        { id: "spawn", title: "first child, ms" },
+        { id: "command", title: "command line, ms" },
       ],
     },
   ];

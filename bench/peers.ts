@@ -4,6 +4,8 @@
  * @module
  */
 
+import { build as buildPackage } from "../release/build.ts";
+
 /** A program that takes measures, or one of several ways that a program takes them in. */
 export interface Peer {
   readonly id: string;
@@ -16,22 +18,59 @@ export interface Peer {
   readonly make?: (build: string) => Promise<void>;
   /** The command, to which the measure and its numbers are added. */
   readonly command: (build: string) => readonly string[];
-  /** For the measure "start": an empty program, and one with a first call. */
+  /** For the measure "start". */
   readonly start?: (build: string) => StartCommands;
 }
 
+/** Programs that do one thing each. */
 export interface StartCommands {
   readonly empty: readonly string[];
+  /** A first call: a handle on itself, and signal 0. */
   readonly first: readonly string[];
+  /** Starts `/bin/true`, and waits for it. */
+  readonly spawn?: readonly string[];
+  /** A reference to process 1 from the command line; with Deno alone, nothing. */
+  readonly command?: readonly string[];
 }
 
 /** The one that all others are compared with. */
 export const OURS = "ours";
+/** The same as it is published, in one file. */
+export const PACKAGE = "package";
 /** The limit. */
 export const LIMIT = "c";
 
+/** What a peer exits with that doesn't take a measure. */
+export const NOT_TAKEN = 64;
+
 export const PEERS: readonly Peer[] = [
   deno(OURS, "@pidfd/util", "--allow-ffi"),
+  {
+    id: PACKAGE,
+    title: "@pidfd/util, as published",
+    folder: PACKAGE,
+    tool: [Deno.execPath(), "--version"],
+    async make(build) {
+      const folder = new URL(`file://${build}/dist/`);
+      await buildPackage(folder);
+      for (const name of ["start", "spawn"]) {
+        const program = await Deno.readTextFile(source(`${OURS}/${name}.ts`));
+        const changed = program.replace("../../../mod.ts", "./dist/mod.js");
+        await Deno.writeTextFile(`${build}/${name}.ts`, changed);
+      }
+    },
+    // It differs in nothing else.
+    command: () => ["sh", "-c", `exit ${NOT_TAKEN}`],
+    start: (build) => {
+      const run = [Deno.execPath(), "run", "--no-check", "--allow-ffi"];
+      return {
+        empty: [...run, source("empty.ts")],
+        first: [...run, `${build}/start.ts`],
+        spawn: [...run, `${build}/spawn.ts`],
+        command: [...run, `${build}/dist/cli.js`, "ref", "1"],
+      };
+    },
+  },
   {
     id: LIMIT,
     title: "C",
@@ -91,7 +130,10 @@ export const PEERS: readonly Peer[] = [
     tool: [Deno.execPath(), "--version"],
     command: () => [Deno.execPath(), "run", "--no-check", "--allow-all", source("node/net.mjs")],
   },
-  deno("deno_command", "Deno.Command", "--allow-run"),
+  deno("deno_command", "Deno.Command", "--allow-run", {
+    spawn: [Deno.execPath(), "run", "--no-check", "--allow-run", source("deno_command/spawn.ts")],
+    command: [Deno.execPath(), "eval", ""],
+  }),
   deno("naive", "naive Deno FFI", "--allow-ffi"),
 ];
 
@@ -114,7 +156,7 @@ export async function toolVersion({ tool: [name, ...args] }: Peer): Promise<stri
   }
 }
 
-function deno(id: string, title: string, permission: string): Peer {
+function deno(id: string, title: string, permission: string, start?: Partial<StartCommands>): Peer {
   const program = Deno.execPath();
   const all = ["--allow-all", "--v8-flags=--expose-gc"];
   return {
@@ -126,6 +168,7 @@ function deno(id: string, title: string, permission: string): Peer {
     start: () => ({
       empty: [program, "run", "--no-check", permission, source("empty.ts")],
       first: [program, "run", "--no-check", permission, source(`${id}/start.ts`)],
+      ...start,
     }),
   };
 }

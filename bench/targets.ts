@@ -4,9 +4,9 @@
  * @module
  */
 
-import { type Place, ratioOf, spreadAt } from "./comparison.ts";
+import { differenceOf, type Place, ratioOf, spreadAt } from "./comparison.ts";
 import type { Results } from "./measurements.ts";
-import { LIMIT, OURS } from "./peers.ts";
+import { LIMIT, OURS, PACKAGE } from "./peers.ts";
 import type { Spread } from "./statistics.ts";
 
 /** A bound for a figure, or for a ratio of two. */
@@ -18,21 +18,22 @@ export interface Target {
   readonly actual: (results: Results) => Spread | undefined;
 }
 
-const CALLS = {
-  signal0: "signal 0",
-  getInfo: "getInfo",
-  tryWait: "tryWait",
-  openClose: "open + close",
-  isAlive: "isAlive",
+/** Each call, and how much of C's time it may take. */
+const CALLS: Readonly<Record<string, readonly [title: string, bound: number]>> = {
+  signal0: ["signal 0", 1.25],
+  tryWait: ["tryWait", 1.25],
+  getInfo: ["getInfo", 1.35],
+  isAlive: ["isAlive", 1.35],
 };
 
 const MESSAGES = { roundTrip: "round trip", send: "sent", receive: "received" };
 
 export const TARGETS: readonly Target[] = [
-  ...Object.entries(CALLS).flatMap(([figure, title]) => [
-    against(`one call, ${title} ÷ C`, "call/all", figure, LIMIT, 1.25),
+  ...Object.entries(CALLS).flatMap(([figure, [title, bound]]) => [
+    against(`one call, ${title} ÷ C`, "call/all", figure, LIMIT, bound),
     against(`one call, ${title} ÷ Python`, "call/all", figure, "python-pidfd", 1),
   ]),
+  against("one call, open + close ÷ Python", "call/all", "openClose", "python-pidfd", 1),
   ...["1", "1000"].flatMap((pending) =>
     [
       ["latency", "wait()"],
@@ -54,7 +55,9 @@ export const TARGETS: readonly Target[] = [
     atMost: true,
     actual: (results) => spreadAt(results, ours("looks/all", "looks")),
   },
-  against("spawn + wait in sequence ÷ C's posix_spawn", "spawn/1", "time", LIMIT, 1.3),
+  against("start: the event loop is held ÷ Deno.Command", "spawn/1", "hold", "deno_command", 0.6),
+  against("spawn + wait, 64 at a time ÷ Deno.Command", "spawn/64", "time", "deno_command", 1),
+  against("spawn + wait in sequence ÷ C's posix_spawn", "spawn/1", "time", LIMIT, 1.25),
   against("spawn + wait in sequence ÷ Deno.Command", "spawn/1", "time", "deno_command", 0.9),
   against("spawn + wait in sequence ÷ Node.js", "spawn/1", "time", "node", 0.55),
   ...["64K", "4K"].map((size) => {
@@ -93,10 +96,28 @@ export const TARGETS: readonly Target[] = [
       ratioOf(results, ours("scale/10000", "complete"), ours("scale/100", "complete")),
   },
   {
-    title: "import + first call over an empty program, ms",
+    title: "import + first call over an empty program, as published, ms",
     bound: 8,
     atMost: true,
+    actual: (results) => spreadAt(results, started("over")),
+  },
+  {
+    title: "import + first call over an empty program, from the sources, ms",
+    bound: 14,
+    atMost: true,
     actual: (results) => spreadAt(results, ours("start/all", "over")),
+  },
+  {
+    title: "spawn + status as the first thing of a program, over Deno.Command's, ms",
+    bound: 10,
+    atMost: true,
+    actual: (results) => differenceOf(results, started("spawn"), denos(started("spawn"))),
+  },
+  {
+    title: '`pidfd ref 1` ÷ `deno eval ""`',
+    bound: 1.35,
+    atMost: true,
+    actual: (results) => ratioOf(results, started("command"), denos(started("command"))),
   },
 ];
 
@@ -120,6 +141,15 @@ function against(
 
 function atLeast(...target: Parameters<typeof against>): Target {
   return { ...against(...target), atMost: false };
+}
+
+/** What is timed of programs that import the package as it is published. */
+function started(figure: string): Place {
+  return { ...ours("start/all", figure), peer: PACKAGE };
+}
+
+function denos(place: Place): Place {
+  return { ...place, peer: "deno_command" };
 }
 
 function ours(where: string, figure: string): Place {

@@ -29,6 +29,7 @@ const MEANINGS: Readonly<Record<keyof Features, readonly [meaning: string, since
   coredumpSignal: ["the signals that core dumps are for", "Linux 6.19"],
   userNamespaces: ["user namespaces for this program", "Linux 3.8"],
   killOnClose: ["children killed with their last handle", "Linux 7.1"],
+  containment: ["what holds all that a child starts; a cgroup from 5.14 on", "Linux 5.4"],
 };
 
 export const features: Command = {
@@ -40,7 +41,8 @@ Tells what kernel, libc and sandbox offer, found out by trying. Where something 
 of the library still works by other means.
 
 Options:
-      --json  Print an object with true, false, or null where it can't be known yet
+      --json  Print an object with true, false, or null where it can't be known yet; of
+              containment with "cgroup", "mark" or false
   -h, --help  Show this
 
 Exit code: 0; 125 if pidfd failed.
@@ -70,4 +72,6 @@ const ANSWERS: Readonly<Record<string, readonly [string, Style]>> = {
   true: ["yes    ", "color: green"],
   false: ["no     ", "color: red"],
   null: ["unknown", "color: yellow"],
+  cgroup: ["cgroup ", "color: green"],
+  mark: ["mark   ", "color: green"],
 };

@@ -1,7 +1,8 @@
 /**
  * Runs the jobs of a file, so many at a time, with their output behind their names. The first that
- * fails or takes too long ends all others, and so does Ctrl-C: whole trees, not just the processes
- * that were started. Jobs that outlived a crash of this program are adopted by its next run.
+ * fails or takes too long ends all others, and so does Ctrl-C: with all that they have started, and
+ * what a job leaves running ends with it. Jobs that outlived a crash of this program are adopted by
+ * its next run, which knows of their descendants only.
  *
  *     deno run --allow-ffi --allow-read --allow-write examples/task_runner.ts jobs.json
  *
@@ -89,7 +90,7 @@ async function run(job: Job): Promise<Outcome> {
   } else {
     // A process group of its own, so that Ctrl-C reaches it by way of this program alone.
     const piped = { stdout: "piped", stderr: "piped", processGroup: 0 } as const;
-    const child = spawn(command, { args, ...piped });
+    const child = spawn(command, args, { ...piped, contain: true });
     output = Promise.all([child.stdout, child.stderr].map((stream) => show(job.name, stream)));
     pidfd = child.pidfd;
   }
@@ -102,14 +103,13 @@ async function run(job: Job): Promise<Outcome> {
     const { success } = await held.wait({ signal: AbortSignal.any([stop.signal, timeout]) });
     return success ? "succeeded" : "failed";
   } catch (error) {
-    if (stop.signal.aborted || timeout.aborted) {
-      await killTree(held, { grace: 2000 });
-      return stop.signal.aborted ? "was stopped" : "timed out";
-    }
+    if (stop.signal.aborted) return "was stopped";
+    if (timeout.aborted) return "timed out";
     // Before Linux 6.15 only its parent learns how a process ended, and that one crashed.
     if (!held.isAlive()) return "ended, nobody knows how";
     throw error;
   } finally {
+    await killTree(held, { grace: 2000 });
     await output;
     running.delete(job.name);
     save();

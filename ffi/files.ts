@@ -68,6 +68,7 @@ const PATH_MAX = 4096;
 // Synchronous calls can't overlap, so that one buffer of each kind serves them all.
 const fileInfo = statx.allocate();
 const fileSystemInfo = statfs.allocate();
+const scratch = new Uint8Array(new ArrayBuffer(CHUNK));
 
 /** Opens a file, always close-on-exec. openat(2) */
 export function openat(dirFd: number, path: string, flags: number): number {
@@ -239,7 +240,7 @@ export function tryWrite(fd: number, buffer: Uint8Array<ArrayBuffer>): number {
 
 /** Reads to the end. */
 export function readAll(fd: number): Uint8Array<ArrayBuffer> {
-  let bytes = new Uint8Array(new ArrayBuffer(CHUNK));
+  let bytes = scratch;
   let length = 0;
   for (;;) {
     const count = read(fd, bytes.subarray(length));

@@ -25,12 +25,20 @@ export type Libc = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
 /** The architectures that both Deno and this library run on under Linux. */
 export type Arch = "x86_64" | "aarch64";
 
-/** Where distributions keep libc, by architecture. */
-const LIBC_FOLDERS: Record<Arch, string[]> = {
-  x86_64: ["/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib64", "/usr/lib64"],
-  aarch64: ["/lib/aarch64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/lib64", "/usr/lib64"],
-};
+/** The name of the GNU C library. To musl's loader it means musl, as every name does that begins with "libc.". */
 const LIBC_NAME = "libc.so.6";
+
+/**
+ * Where libc is, the most usual place first. An image that brings a GNU C library for Deno to a system
+ * that has none keeps it in `/usr/local/lib`. musl is a file by two names, and its own loader.
+ */
+function placesOf(arch: Arch): string[] {
+  const folders = [`/lib/${arch}-linux-gnu`, `/usr/lib/${arch}-linux-gnu`, "/lib64", "/usr/lib64"];
+  return [
+    ...[...folders, "/usr/local/lib"].map((folder) => `${folder}/${LIBC_NAME}`),
+    ...[`/lib/ld-musl-${arch}.so.1`, `/lib/libc.musl-${arch}.so.1`],
+  ];
+}
 
 /** What is opened with the first function: what reads errno, and what cleans up. */
 const FIRST = ["__errno_location", "memcpy", "close", "environ"] as const;
@@ -41,7 +49,22 @@ const FIRST = ["__errno_location", "memcpy", "close", "environ"] as const;
  */
 const TOGETHER: readonly (readonly (keyof typeof SYMBOLS)[])[] = [
   ["strerror", "strnlen", "memcpy_from_address"],
-  ["epoll_create1", "eventfd", "epoll_ctl", "epoll_wait", "epoll_wait_parked", "poll", "write"],
+  // What it takes to wait for a child, to read what it writes and to end it: a program can give up
+  // its permission meanwhile.
+  [
+    "epoll_create1",
+    "eventfd",
+    "epoll_ctl",
+    "epoll_wait",
+    "epoll_wait_parked",
+    "poll",
+    "read",
+    "write",
+    "fcntl",
+    "syscall_waitid",
+    "syscall_pidfd_send_signal",
+    "syscall_statx",
+  ],
 ];
 
 let opened: Libc | undefined;
@@ -184,7 +207,7 @@ function open<T extends Deno.ForeignLibraryInterface, K extends keyof T>(
   names: readonly K[],
 ): Pick<Deno.DynamicLibrary<T>["symbols"], K> {
   const wanted = Object.fromEntries(names.map((name) => [name, table[name]])) as Pick<T, K>;
-  const paths = LIBC_FOLDERS[arch()].map((folder) => `${folder}/${LIBC_NAME}`);
+  const paths = placesOf(arch());
   try {
     return Deno.dlopen(path ??= pathToOpen(paths), wanted).symbols;
   } catch (cause) {

@@ -171,6 +171,12 @@ export function prlimit({ name, soft, hard }: Limit): Step {
   };
 }
 
+/** Sets RLIMIT_RSS, which limits nothing, and so can be a mark. prlimit(2) */
+export function setRssLimit(value: bigint): Step {
+  const limit = rlimit64.encode({ rlim_cur: value, rlim_max: value });
+  return { call: "prlimit64", args: [0, RLIMITS.rss, limit, 0], about: "contain" };
+}
+
 /**
  * Sets the supplementary groups. setgroups(2)
  *

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { memoryFor } from "../ffi/memory.ts";
+
 /**
  * Reads a stream to its end. One that was read already gives what is left. It stays locked, as
  * those of `Deno.ChildProcess` do: a second collection would find nothing, and look like a first.
@@ -26,7 +28,7 @@ export async function collect(
 export function joined(pieces: readonly Uint8Array<ArrayBuffer>[]): Uint8Array<ArrayBuffer> {
   if (pieces.length === 1) return pieces[0];
   const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
-  const all = new Uint8Array(new ArrayBuffer(length));
+  const all = memoryFor(length);
   let at = 0;
   for (const piece of pieces) {
     all.set(piece, at);

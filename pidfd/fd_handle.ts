@@ -7,7 +7,8 @@
  *   while open, it is closed by the garbage collector.
  * - **retired** by `retire`, which only the handle of a reaped process can be. The fd is
  *   closed, because there is nothing left that the kernel could do with it: `use` throws the
- *   ESRCH that any call would. What is known already can still be asked.
+ *   ESRCH that any call would, and what needs the fd itself throws BadResource. What is known
+ *   already can still be asked.
  * - **closed** by `close` or `release`, for good. `use` throws BadResource.
  *
  * Once it isn't open any more a handle has no number, so that whatever got the number next
@@ -27,10 +28,21 @@ const NONE = -1;
 
 const dropped = new FinalizationRegistry<number>(discard);
 
+/** How many handles wait at most to be registered with that. */
+const MOST_FRESH = 256;
+
+/**
+ * The handles of this turn, which are registered at its end if they are still open: most are closed in
+ * the same block, and to register one takes half as long as to open it. The collector closes nothing before the
+ * end of a turn anyway.
+ */
+let fresh: FdHandle[] = [];
+
 /** An fd and the duty to close it. */
 export class FdHandle {
   #fd: number;
   #closed = false;
+  #isRegistered = false;
   #inode: bigint | undefined;
   readonly #holder: string;
 
@@ -43,7 +55,19 @@ export class FdHandle {
     this.#fd = fd;
     this.#holder = holder;
     this.#inode = inode;
-    if (fd !== NONE) dropped.register(this, fd, this);
+    if (fd === NONE) return;
+    if (fresh.push(this) === 1) queueMicrotask(FdHandle.#registerFresh);
+    else if (fresh.length >= MOST_FRESH) FdHandle.#registerFresh();
+  }
+
+  static #registerFresh(): void {
+    const handles = fresh;
+    fresh = [];
+    for (const handle of handles) {
+      if (handle.#fd === NONE) continue;
+      dropped.register(handle, handle.#fd, handle);
+      handle.#isRegistered = true;
+    }
   }
 
   /** The fd, or −1 if there is none any more. */
@@ -91,7 +115,7 @@ export class FdHandle {
 
   /** Gives the fd away: its closing is now the caller's duty. */
   release(): number {
-    const fd = this.use();
+    const fd = this.#descriptor();
     this.#closed = true;
     this.#let(() => this.closedError());
     return fd;
@@ -106,7 +130,14 @@ export class FdHandle {
 
   setCloseOnExec(on: boolean): void {
     checkBoolean("on", on);
-    setCloseOnExec(this.use(), on);
+    setCloseOnExec(this.#descriptor(), on);
+  }
+
+  /** The fd, for what is done with that and not with the process behind it. */
+  #descriptor(): number {
+    this.check();
+    if (this.#fd !== NONE) return this.#fd;
+    throw new Deno.errors.BadResource(`this ${this.#holder} is closed, as the process was reaped`);
   }
 
   #drop(reason: () => Error, end: (fd: number) => void): void {
@@ -118,7 +149,7 @@ export class FdHandle {
 
   #let(reason: () => Error): void {
     forget(this.#fd, reason);
-    dropped.unregister(this);
+    if (this.#isRegistered) dropped.unregister(this);
     this.#fd = NONE;
   }
 

@@ -209,12 +209,22 @@ function fromProc(proc: ProcDir): Facts {
 
 /** The inode number of a cgroup's folder is the cgroup's id (kernfs, 64-bit Linux). */
 function cgroupIdFromProc(proc: ProcDir): bigint | null {
-  const path = parseCgroupPath(proc.readTextFile("cgroup"));
+  const folder = findCgroupFolder(proc.readTextFile("cgroup"));
+  return folder === null ? null : folderId(folder);
+}
+
+/**
+ * The path of the folder of a process's cgroup (version 2), from its `/proc/PID/cgroup`; null if no
+ * mount of cgroup2 shows it.
+ */
+export function findCgroupFolder(text: string): string | null {
+  const path = parseCgroupPath(text);
   if (path === null) return null;
   const mountinfo = readTextFile(AT_FDCWD, "/proc/self/mountinfo");
   for (const { root, point } of parseCgroupMounts(mountinfo)) {
     const below = pathBelow(root, path);
-    if (below !== null) return folderId(point + below);
+    // The root's path is "/", and that of its mount has no slash at its end.
+    if (below !== null) return point + (below === "/" ? "" : below);
   }
   return null;
 }

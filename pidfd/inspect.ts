@@ -37,7 +37,8 @@ export function showFd({ fd, closed }: { fd: number; closed: boolean }): Fields 
  * has ended.
  */
 export function showProcess(pidfd: PidFd): Fields {
-  if (pidfd.closed) return showFd(pidfd);
+  // One that was made after its process was reaped has no descriptor, but knows that much.
+  if (pidfd.closed && orNull(() => pidfd.isAlive()) === null) return showFd(pidfd);
   const pid = orNull(() => pidfd.getPid());
   const id = pid === null ? orNull(() => pidfd.getId()) : null;
   const hasEnded = orNull(() => !pidfd.isAlive());

@@ -13,6 +13,10 @@
  *
  * On a closed handle every method but `close` throws `Deno.errors.BadResource`.
  *
+ * A child's handle that is made after the child was reaped has no descriptor (`Child.pidfd`, if that
+ * is asked for late). So `closed` is true from the beginning, and what is about the descriptor alone
+ * throws BadResource. All else is as in the last line, until `close`.
+ *
  * @module
  */
 
@@ -214,14 +218,17 @@ export class PidFd implements Disposable {
     return create(adoptFd(fd), {});
   }
 
-  /** The descriptor's number, for calls outside this library; −1 once closed. */
+  /** The descriptor's number, for calls outside this library; −1 if it is {@linkcode PidFd.closed}. */
   get fd(): number {
     return this.#handle.fd;
   }
 
-  /** Whether the descriptor was closed or given away. */
+  /**
+   * Whether there is no descriptor: it was closed or given away, or there never was one, as the
+   * process was a child and reaped before. The latter still tells the status.
+   */
   get closed(): boolean {
-    return this.#handle.closed;
+    return this.#handle.fd < 0;
   }
 
   /**
@@ -248,7 +255,11 @@ export class PidFd implements Disposable {
     return new PidFd(handle, this.#exit.for(handle));
   }
 
-  /** Gives the descriptor away: whoever takes the number closes it. Pending waits reject. */
+  /**
+   * Gives the descriptor away: whoever takes the number closes it. Pending waits reject.
+   *
+   * @throws {Deno.errors.BadResource} If there is none: see {@linkcode PidFd.closed}.
+   */
   intoFd(): number {
     return this.#handle.release();
   }

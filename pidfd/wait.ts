@@ -109,6 +109,11 @@ export class ExitWatch {
     this.#known = known ?? learn(origin);
   }
 
+  /** What stands for the process: the same for all handles that were made of one another. */
+  get process(): object {
+    return this.#known;
+  }
+
   /** A watch on a duplicate of the handle, which knows what this one knows and owns nothing. */
   for(duplicate: FdHandle): ExitWatch {
     return new ExitWatch(duplicate, { child: this.#origin.child }, this.#known);

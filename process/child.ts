@@ -19,9 +19,8 @@ import { type OwnedFd, shareKeepAlive } from "../pidfd/owned_fd.ts";
 import { type Parts, partsOf, type PidFd } from "../pidfd/pidfd.ts";
 import { sendSignal } from "../pidfd/send_signal.ts";
 import type { Signal } from "../pidfd/signals.ts";
-import type { Cgroup } from "./cgroup.ts";
 import { type ChildOutput, notPiped } from "./child_output.ts";
-import { Ending, type EndPlan } from "./ending.ts";
+import { type Bounds, Ending, type EndPlan } from "./ending.ts";
 import { feed } from "./input.ts";
 import { collectOutput, type OutputOptions } from "./output.ts";
 import { closeEnds, type Ends, type PipeEnds } from "./stdio.ts";
@@ -35,8 +34,8 @@ export interface Start {
   readonly ends: Ends;
   /** What is written to its standard input, which then ends. */
   readonly input?: Uint8Array;
-  /** The cgroup that it was born into. */
-  readonly cgroup?: Cgroup;
+  /** What ends with it. */
+  readonly bounds: Bounds;
   /** What ends it, and how. */
   readonly end: EndPlan;
 }
@@ -48,7 +47,9 @@ export let createChild: (start: Start) => Child;
  * A process started by {@linkcode spawn}, in the shape of `Deno.ChildProcess`. Until it ends,
  * the program goes on running, unless {@linkcode Child.unref} says otherwise.
  *
- * With `await using`, the child and all its descendants have ended when the block is left.
+ * With `await using`, the child and its descendants have ended when the block is left. A daemon,
+ * which has lost the parent that it was to be found by, ends as well if the child is contained: see
+ * {@linkcode SpawnOptions.contain}.
  *
  * A worker that is terminated can do nothing any more for its children: they go on, nobody reaps
  * them until the program ends, and a thread and three descriptors stay as well.
@@ -88,12 +89,12 @@ export class Child implements AsyncDisposable {
   #inputError: Error | undefined;
   #pidfd: PidFd | undefined;
 
-  private constructor({ pid, owner, ends, input, cgroup, end }: Start) {
+  private constructor({ pid, owner, ends, input, bounds, end }: Start) {
     this.pid = pid;
     this.#owner = owner;
     this.#parts = partsOf(owner);
     this.#ends = ends;
-    this.#ending = new Ending(owner, end.how, cgroup, this.#keepAlive);
+    this.#ending = new Ending(owner, end.how, bounds, this.#keepAlive);
     const { terminal, ...pipes } = ends;
     for (const pipe of Object.values(pipes)) shareKeepAlive(pipe, this.#keepAlive);
     this.status = this.#parts.exit.reaped(this.#keepAlive);
@@ -101,6 +102,8 @@ export class Child implements AsyncDisposable {
     this.status.catch(() => {});
     this.terminal = terminal ? createTerminal(terminal, this.#keepAlive, this.status) : null;
     this.#ending.heed(end, this.status);
+    const { containment } = bounds;
+    if (containment) this.status.then(() => containment.childEnded(), () => {});
     if (input) feed(this.#end("stdin"), input).catch((error) => this.#inputError = error);
   }
 
@@ -110,7 +113,8 @@ export class Child implements AsyncDisposable {
 
   /**
    * The child's handle, whose closing is the user's: at the end of a `using` block, or by
-   * garbage collection. It is of use after the child's end as well.
+   * garbage collection. It is of use after the child's end as well. If it is first asked for then, it
+   * has no descriptor ({@linkcode PidFd.closed}), and tells the status alone.
    */
   get pidfd(): PidFd {
     // The status is told a moment before the owner is retired. What users get is the same.
@@ -223,8 +227,9 @@ export class Child implements AsyncDisposable {
   }
 
   /**
-   * Ends the child and all its descendants, as {@linkcode killTree} does, with the cgroup that it
-   * was born into, the streams to them, and its terminal. Resolves once that is done.
+   * Ends the child and its descendants, as {@linkcode killTree} does, with the cgroup whose path it
+   * was given, the streams to them, and its terminal; a contained child with all that it has started.
+   * Resolves once that is done. What couldn't be ended of a contained child can be tried again.
    *
    * @throws {UnsupportedError} Before Linux 5.14 with a cgroup, after the tree has ended.
    * @throws {SyscallError} `EACCES` without the right to end the cgroup, after the tree has ended;
@@ -242,6 +247,7 @@ export class Child implements AsyncDisposable {
     try {
       await this.#ending.endTree();
       await this.status;
+      await this.#ending.settled;
     } finally {
       closeEnds(this.#ends);
       this.terminal?.close();

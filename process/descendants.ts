@@ -11,6 +11,9 @@
  * member as its parent, and that member is seen unreaped *afterwards*: as long as it is,
  * nobody else can have its PID.
  *
+ * Where the tree has a mark (mark.ts), those that have it belong to it, too, whoever their parents
+ * are: see marked.ts.
+ *
  * @module
  */
 
@@ -29,11 +32,20 @@ import {
   type KilledTree,
   type Member,
   openChildOf,
+  openMarked,
 } from "./member.ts";
-import { allProcesses, ancestors, type Glimpse, latestChildren, unlessGone } from "./relatives.ts";
-
-/** How often in a row we look for a process's youngest child, if it is another one each time. */
-const CHASE = 100;
+import type { Mark } from "./mark.ts";
+import { type Catch, CHASE, findMarked } from "./marked.ts";
+import {
+  allProcesses,
+  ancestors,
+  type Glimpse,
+  hidesProcesses,
+  lastPid,
+  latestChildren,
+  unlessGone,
+} from "./relatives.ts";
+import { Turns } from "./turns.ts";
 
 /** How often members are asked for children while they have their grace, in milliseconds. */
 const LOOK_AGAIN = 50;
@@ -41,28 +53,19 @@ const LOOK_AGAIN = 50;
 /** What part of the time those looks may take: in a large tree they are further apart. */
 const LOOKS_SHARE = 1 / 50;
 
-/** How long we keep the event loop from others, in milliseconds. */
-const SLICE = 8;
+/** How far at most, in milliseconds, whatever they take. */
+const LONGEST_PAUSE = 1000;
 
 /**
  * How long to wait for what may never come, in milliseconds, before a tree is taken as it is:
  * for a process to stop, for one that we may not stop to start no others, or for one that was killed
  * to get out of the kernel.
  */
-const STOP_LIMIT = 2000;
+export const STOP_LIMIT = 2000;
 
 export const SIGKILL = signalNumber("signal", "SIGKILL");
 const SIGSTOP = signalNumber("signal", "SIGSTOP");
 export const SIGCONT = signalNumber("signal", "SIGCONT");
-
-/** What came of a PID that a parent names as its child's. */
-type Catch =
-  /** We have hold of it, or had, or know that it has ended. */
-  | "known"
-  /** It is held from now on. */
-  | "held"
-  /** It was gone before we had hold of it, or has ended: it may have left another. */
-  | "gone";
 
 /** What a search has found. */
 interface Found {
@@ -71,7 +74,7 @@ interface Found {
    * have left another.
    */
   readonly isComplete: boolean;
-  /** Whether all that were held before it could not fork any more. */
+  /** Whether it has seen all members unable to fork. Of those that are new it hasn't. */
   readonly areStopped: boolean;
 }
 
@@ -94,6 +97,7 @@ export class Tree implements Disposable {
   readonly #held = new Set<Member>();
   readonly #self = getpid();
   readonly #abort: AbortSignal | undefined;
+  readonly #mark: Mark | undefined;
   readonly #keepAlive: KeepAlive | undefined;
   readonly #turns = new Turns();
   /** The PIDs that the last search saw and could not get hold of. */
@@ -101,10 +105,12 @@ export class Tree implements Disposable {
 
   /**
    * @param abort Rejects what waits for the tree.
+   * @param mark A mark that its members have.
    * @param keepAlive Whether that keeps the program alive. Without this, it does.
    */
-  constructor(root: PidFd, abort?: AbortSignal, keepAlive?: KeepAlive) {
+  constructor(root: PidFd, abort?: AbortSignal, keepAlive?: KeepAlive, mark?: Mark) {
     this.#abort = abort;
+    this.#mark = mark;
     this.#keepAlive = keepAlive;
     if (!root.isAlive()) return;
     // Nobody else can dispose of one that isn't made.
@@ -169,7 +175,8 @@ export class Tree implements Disposable {
       await this.#endWithin(left);
       const began = performance.now();
       await this.#askForChildren(signal);
-      pause = Math.max(LOOK_AGAIN, (performance.now() - began) / LOOKS_SHARE);
+      const fair = (performance.now() - began) / LOOKS_SHARE;
+      pause = Math.min(Math.max(LOOK_AGAIN, fair), LONGEST_PAUSE);
     }
   }
 
@@ -181,9 +188,15 @@ export class Tree implements Disposable {
   }
 
   /** Waits for all members' ends, and returns whether they came in time. */
-  #endWithin(time: number): Promise<boolean> {
-    const ends = Promise.all(this.members.map((member) => endOf(member, this.#keepAlive)));
-    return within(time, (late) => abortable(ends, late), this.#abort, this.#keepAlive);
+  async #endWithin(time: number): Promise<boolean> {
+    const ends: Promise<void>[] = [];
+    this.#turns.begin();
+    for (const member of this.members) {
+      ends.push(endOf(member, this.#keepAlive));
+      if (this.#turns.isOver) await this.#turns.next();
+    }
+    const all = Promise.all(ends);
+    return await within(time, (late) => abortable(all, late), this.#abort, this.#keepAlive);
   }
 
   /** Sends a signal to all members. */
@@ -271,31 +284,38 @@ export class Tree implements Disposable {
   /** Takes in every descendant that can be seen, with a signal at once. */
   async #search(signal: number): Promise<Found> {
     const look = this.#begin(signal);
-    const members = this.members;
+    const members = [...this.#held].filter((member) => !this.#isSpared(member));
+    const newest = this.#mark === undefined ? 0 : lastPid();
     const glimpses = new Map<number, Glimpse>();
     for (const glimpse of allProcesses()) {
       glimpses.set(glimpse.pid, glimpse);
       if (this.#turns.isOver) await this.#turns.next();
     }
-    const areStopped = members.every((member) => {
+    const stopped = new Set(members.filter((member) => {
       const { isStopped: seen = true } = glimpses.get(member.process.pid) ?? {};
       return seen === "ask its threads" ? isStopped(member) : seen;
-    });
+    }));
+    const areSomeHidden = hidesProcesses();
     const families = Map.groupBy(glimpses.values(), ({ ppid }) => ppid);
     // The set grows while it is gone through: those that are new are asked for children, too.
     for (const parent of this.#held) {
       const children = families.get(parent.process.pid) ?? [];
       for (const { pid, isZombie } of children) if (isZombie) look.known.add(pid);
-      await this.#takeLatest(look, parent);
+      // One that was stopped by then has no others, but for those that are hidden.
+      if (areSomeHidden || !stopped.has(parent)) await this.#takeLatest(look, parent);
       for (const { pid } of children) {
         this.#take(look, parent, pid);
         if (this.#turns.isOver) await this.#turns.next();
       }
+      if (this.#turns.isOver) await this.#turns.next();
     }
+    const haveAllMarked = await this.#takeMarked(look, glimpses, newest);
     await this.#introduceAll(look);
     // One that is there each time, and never ours, is a PID of another namespace's /proc.
-    const isComplete = look.fresh.length === 0 && look.missed.isSubsetOf(this.#missed);
+    const isComplete = look.fresh.length === 0 && look.missed.isSubsetOf(this.#missed) &&
+      haveAllMarked;
     this.#missed = look.missed;
+    const areStopped = look.fresh.length === 0 && stopped.size === members.length;
     return { isComplete, areStopped };
   }
 
@@ -304,6 +324,7 @@ export class Tree implements Disposable {
     const look = this.#begin(signal);
     for (const parent of this.#held) {
       await this.#takeLatest(look, parent);
+      if (this.#turns.isOver) await this.#turns.next();
     }
     await this.#introduceAll(look);
     this.#missed = this.#missed.union(look.missed);
@@ -343,22 +364,48 @@ export class Tree implements Disposable {
   /** Takes hold of a process that a member names as its child. */
   #take(look: Look, parent: Member, child: number): Catch {
     if (look.known.has(child)) return "known";
-    const pidfd = openChildOf(parent, child);
+    return this.#takeOpened(look, child, openChildOf(parent, child));
+  }
+
+  #takeOpened(look: Look, pid: number, pidfd: PidFd | undefined): Catch {
     if (pidfd === undefined) {
-      look.missed.add(child);
+      look.missed.add(pid);
       return "gone";
     }
-    look.known.add(child);
-    const member = this.#hold(pidfd, child, look.signal);
+    look.known.add(pid);
+    const member = this.#hold(pidfd, pid, look.signal);
     if (pidfd.isAlive()) {
       look.fresh.push(member);
       return "held";
     }
     // As a zombie it can be found each time; a line of those can be longer than there are fds.
-    look.missed.add(child);
+    look.missed.add(pid);
     if (!this.#isIntroduced(member)) this.#introduce(member);
     this.#letGo(member);
     return "gone";
+  }
+
+  /** Takes in all that have the tree's mark. Returns whether those are all. */
+  async #takeMarked(
+    look: Look,
+    glimpses: ReadonlyMap<number, Glimpse>,
+    newest: number,
+  ): Promise<boolean> {
+    const mark = this.#mark;
+    if (mark === undefined) return true;
+    for (const { pid, isZombie } of glimpses.values()) if (isZombie) look.known.add(pid);
+    return await findMarked(mark, {
+      seen: glimpses.keys(),
+      newest,
+      known: look.known,
+      take: (pid) => this.#takeIfMarked(look, mark, pid),
+      turns: this.#turns,
+    });
+  }
+
+  #takeIfMarked(look: Look, mark: Mark, pid: number): Catch {
+    const pidfd = openMarked(mark, pid);
+    return pidfd === "a thread" ? "known" : this.#takeOpened(look, pid, pidfd);
   }
 
   /** Last of all: on the way down there is no time to lose. */
@@ -370,27 +417,10 @@ export class Tree implements Disposable {
   }
 }
 
-/** Gives others their turn of the event loop once ours has taken long enough. */
-class Turns {
-  #began = 0;
-
-  begin(): void {
-    this.#began = performance.now();
-  }
-
-  get isOver(): boolean {
-    return performance.now() - this.#began > SLICE;
-  }
-
-  async next(): Promise<void> {
-    await new Promise((resolve) => setImmediate(resolve));
-    this.begin();
-  }
-}
-
 /** Waits for a promise, and no longer once a signal aborts. */
 function abortable(promise: Promise<unknown>, signal: AbortSignal): Promise<unknown> {
   return new Promise((resolve, reject) => {
+    if (signal.aborted) reject(signal.reason);
     signal.addEventListener("abort", () => reject(signal.reason), { once: true });
     promise.then(resolve, reject);
   });

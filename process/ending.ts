@@ -17,10 +17,11 @@ import type { ExitStatus } from "../pidfd/exit_status.ts";
 import { partsOf, type PidFd } from "../pidfd/pidfd.ts";
 import { type Signal, signalNumber } from "../pidfd/signals.ts";
 import { DEFAULT_GRACE, LONGEST_TIMER, terminate } from "../pidfd/terminate.ts";
-import type { Cgroup } from "./cgroup.ts";
+import type { CgroupFolder } from "./cgroup_folder.ts";
+import type { Containment } from "./containment.ts";
 import type { SpawnOptions } from "./options.ts";
 import { unlessGone } from "./relatives.ts";
-import { endTree } from "./tree.ts";
+import { endContained, endTree } from "./tree.ts";
 
 /** How a child is ended. */
 export interface EndOptions {
@@ -33,7 +34,7 @@ export interface EndOptions {
   grace?: number;
   /**
    * Whether its descendants end, too, as {@linkcode killTree} ends them: not unless told so. A
-   * disposal ends them in any case.
+   * disposal ends them in any case, and so does every end of a contained child.
    */
   tree?: boolean;
 }
@@ -58,26 +59,38 @@ export function endPlanOf({ signal, timeout, end = {}, terminal }: SpawnOptions)
   return { signal, timeout, how: { signal: asking, grace, tree } };
 }
 
+/** What ends with a child, beside its tree. */
+export interface Bounds {
+  /** The cgroup that it was born into, if that ends with it. */
+  readonly folder?: CgroupFolder;
+  /** What holds it, if it is contained. */
+  readonly containment?: Containment;
+}
+
+/** Lets go of what was to end with a child. */
+export function closeBounds({ folder, containment }: Bounds): void {
+  folder?.[Symbol.dispose]();
+  containment?.[Symbol.dispose]();
+}
+
 /** The ending of one child. */
 export class Ending {
   readonly #owner: PidFd;
   readonly #how: Required<EndOptions>;
   readonly #keepAlive: KeepAlive;
-  #cgroup: Cgroup | undefined;
+  #bounds: Bounds;
   #hasBegun = false;
+  #settled: Promise<void> = Promise.resolve();
+  #isContainmentOver = false;
   #timedOut = false;
   #error: Error | null = null;
 
-  constructor(
-    owner: PidFd,
-    how: Required<EndOptions>,
-    cgroup: Cgroup | undefined,
-    keepAlive: KeepAlive,
-  ) {
+  constructor(owner: PidFd, how: Required<EndOptions>, bounds: Bounds, keepAlive: KeepAlive) {
     this.#owner = owner;
     this.#how = how;
-    this.#cgroup = cgroup;
+    this.#bounds = bounds;
     this.#keepAlive = keepAlive;
+    bounds.containment?.hold(owner);
   }
 
   /** Whether it was the timeout that ended the child, or that was to. */
@@ -110,7 +123,12 @@ export class Ending {
   begin(): void {
     if (this.#hasBegun) return;
     this.#hasBegun = true;
-    this.#end().catch((error) => this.#error = error);
+    this.#settled = this.#end().catch((error) => void (this.#error = error));
+  }
+
+  /** Resolves once nothing of what has begun is pending any more. */
+  get settled(): Promise<void> {
+    return this.#settled;
   }
 
   #expire(): void {
@@ -125,7 +143,8 @@ export class Ending {
       this.#timedOut = false;
       return;
     }
-    if (this.#how.tree) return await this.endTree(this.#keepAlive);
+    const isAll = this.#how.tree || this.#bounds.containment !== undefined;
+    if (isAll) return await this.endTree(this.#keepAlive);
     const { signal, grace } = this.#how;
     const { handle, exit } = partsOf(this.#owner);
     await terminate(handle, exit, { signal, grace }, this.#keepAlive);
@@ -134,14 +153,20 @@ export class Ending {
   /** Ends all that is to be ended, or what can be; throws what was in the way of the rest. */
   async endTree(keepAlive?: KeepAlive): Promise<void> {
     const { signal, grace } = this.#how;
-    const cgroup = this.#cgroup;
+    const how = { signal: signalNumber("options.end.signal", signal), grace };
+    const { containment, folder } = this.#bounds;
     try {
       using root = this.#owner.clone();
+      if (containment) {
+        await endContained(root, how, containment, keepAlive);
+        this.#isContainmentOver = true;
+        return;
+      }
       try {
-        await endTree(root, { signal, grace, cgroup }, keepAlive);
+        await endTree(root, how, { folder, keepAlive });
       } catch (error) {
         // Where the cgroup can't be ended, as before Linux 5.14, the tree can.
-        if (cgroup) await endTree(root, { signal, grace }, keepAlive);
+        if (folder) await endTree(root, how, { keepAlive });
         throw error;
       }
     } catch (error) {
@@ -151,9 +176,11 @@ export class Ending {
     }
   }
 
-  /** Gives up the cgroup's folder. */
+  /** Gives up what ends with the child. What couldn't be ended stays held, for another try. */
   release(): void {
-    this.#cgroup?.[Symbol.dispose]();
-    this.#cgroup = undefined;
+    const { folder, containment } = this.#bounds;
+    const isOver = this.#isContainmentOver;
+    closeBounds({ folder, containment: isOver ? containment : undefined });
+    this.#bounds = isOver ? {} : { containment };
   }
 }

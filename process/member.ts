@@ -10,6 +10,7 @@ import { SyscallError } from "../ffi/errors.ts";
 import type { KeepAlive } from "../ffi/waiter.ts";
 import { partsOf, PidFd } from "../pidfd/pidfd.ts";
 import { parseStat } from "../pidfd/proc_text.ts";
+import type { Mark } from "./mark.ts";
 import { parentOf, STOPPED, unlessGone, unlessHidden } from "./relatives.ts";
 
 /** One process of a tree. */
@@ -55,7 +56,7 @@ export function endOf(member: Member, keepAlive?: KeepAlive): Promise<void> {
 }
 
 /** Whether the process is held up in the kernel, where not even SIGKILL reaches it. */
-export function isStuck({ pidfd }: Member): boolean {
+export function isStuck({ pidfd }: Pick<Member, "pidfd">): boolean {
   const stat = unlessHidden(() => pidfd.accessProc((proc) => proc.readTextFile("stat")));
   return stat !== undefined && parseStat(stat).state === "D";
 }
@@ -82,6 +83,24 @@ export function openChildOf({ process, pidfd: parent }: Member, pid: number): Pi
     opened.move();
     return child;
   });
+}
+
+/** A handle on a process, if it really has the mark. */
+export function openMarked(mark: Mark, pid: number): PidFd | undefined | "a thread" {
+  try {
+    return unlessGone(() => {
+      using opened = new DisposableStack();
+      const pidfd = opened.use(PidFd.fromPid(pid));
+      // Unreaped afterwards, its PID was its own.
+      if (!mark.isOn(pid) || !isUnreaped(pidfd)) return undefined;
+      opened.move();
+      return pidfd;
+    });
+  } catch (error) {
+    // Before Linux 6.15; from then on it's ENOENT, and a thread looks as if it were gone.
+    if (error instanceof SyscallError && error.code === "EINVAL") return "a thread";
+    throw error;
+  }
 }
 
 /**

@@ -9,6 +9,7 @@ import type { OwnedFd } from "../pidfd/owned_fd.ts";
 import type { NamespaceKind } from "../pidfd/namespaces.ts";
 import type { PidFd } from "../pidfd/pidfd.ts";
 import type { Signal } from "../pidfd/signals.ts";
+import type { Cgroup } from "./cgroup.ts";
 import type { EndOptions } from "./ending.ts";
 import type { Limits } from "./limits.ts";
 import type { NsenterOptions } from "./namespaces.ts";
@@ -56,29 +57,53 @@ export interface SpawnOptions {
   detached?: boolean;
   /**
    * The process group that it joins (setpgid(2)); 0 for one of its own, which it has with `detached`
-   * in any case.
+   * and with `terminal` in any case.
    */
   processGroup?: number;
   /**
    * Whether it has a terminal of its own: {@linkcode Child.terminal} is what a person in front of
    * it sees and types. Those of its standard streams that no other option speaks of are that
    * terminal. It leads a new session and process group, as with `detached`, which the terminal
-   * controls: Ctrl-C, job control and `/dev/tty` work. It can't join a `processGroup`.
+   * controls: Ctrl-C, job control and `/dev/tty` work. It can't join another `processGroup`.
    *
    * The environment isn't changed: what can't be displayed by what shows the terminal's output
    * takes another `TERM` (`env: { TERM: "dumb" }`).
    */
   terminal?: boolean | TerminalOptions;
   /**
-   * The folder of the cgroup (version 2) that it is in from the beginning: it is born there from
-   * Linux 5.7 on, and before it moves there before all else. That takes write access to the cgroup.
-   * Disposal of the child ends all that is in the cgroup, which needs Linux 5.14; until then a descriptor holds the folder.
+   * The cgroup (version 2), or the path of its folder, that it is in from the beginning: it is born
+   * there from Linux 5.7 on, and before it moves there before all else. That takes write access to
+   * the cgroup.
+   *
+   * A {@linkcode Cgroup} ends when its owner says so. A path stands for a cgroup that is the child's
+   * own: disposal of the child ends all that is in there, which needs Linux 5.14; until then a
+   * descriptor holds the folder. With `contain` it is only where the child is.
    *
    * Best a new one for each: on some kernels (6.18.44; neither 6.12.117 nor 7.3.4) a process that is
    * born into it gets SIGKILL at once if `cgroup.kill` was used before, as disposal does if any
    * process is left there once the tree has ended.
    */
-  cgroup?: string;
+  cgroup?: string | Cgroup;
+  /**
+   * Whether all that it starts ends with it, however that detaches: at disposal, by
+   * {@linkcode killTree} on its `pidfd`, after `timeout`, and by an abort of `signal`. Each of them
+   * gets the signal of `end`, and SIGKILL after the grace. Ending by itself, the child ends nobody.
+   *
+   * `features().containment` tells by which means:
+   *
+   * - `"cgroup"`: a cgroup of its own, below `cgroup` or this program's own, where this program may
+   *   make one (root; what was delegated to a service or a user), from Linux 5.14 on. It holds
+   *   everything but a process that is moved to another cgroup by somebody who may do that, as a
+   *   process of this program's own user often may.
+   * - `"mark"`: a limit that limits nothing (`RLIMIT_RSS`, `ulimit -m`) marks all that it starts. That
+   *   holds everything but a process that sets this limit itself, and then loses its parent. Those
+   *   of other users go on where this program has no right to signal them.
+   *
+   * Neither holds what a service starts that the child asks to: cron, systemd, Docker.
+   *
+   * @throws {UnsupportedError} If there is neither.
+   */
+  contain?: boolean;
   /**
    * The ID of its user: real, effective and saved (setresuid(2)). Without `groups`, its
    * supplementary groups are dropped. A program that may not drop them can give its own `uid` alone:
@@ -228,6 +253,7 @@ const KNOWN: Readonly<Record<keyof SpawnOptions, true>> = {
   argv0: true,
   cgroup: true,
   clearEnv: true,
+  contain: true,
   cwd: true,
   detached: true,
   end: true,

@@ -40,6 +40,12 @@ export function* allProcesses(): Generator<Glimpse, undefined> {
   }
 }
 
+/** Whether /proc hides processes from those who may not look into them (hidepid, proc(5)). */
+export function hidesProcesses(): boolean {
+  const mounts = readTextFile(AT_FDCWD, "/proc/self/mountinfo");
+  return /^\S+ \S+ \S+ \S+ \/proc .* - proc .*\bhidepid=/m.test(mounts);
+}
+
 /** The PID of a process's parent; undefined if there is no such process to be seen. */
 export function parentOf(pid: number): number | undefined {
   const stat = unlessHidden(() => readTextFile(AT_FDCWD, `/proc/${pid}/stat`));
@@ -68,6 +74,11 @@ export function* latestChildren(pid: number): Generator<number, undefined> {
     yield Number(text.slice(start + 1, end));
     end = start;
   }
+}
+
+/** The PID that was given away last, in our own PID namespace. proc_loadavg(5) */
+export function lastPid(): number {
+  return Number(readTextFile(AT_FDCWD, "/proc/loadavg").split(" ")[4]);
 }
 
 /** What a look returns, or undefined if the process is gone before or during it. */

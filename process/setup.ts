@@ -28,6 +28,7 @@ import {
   setpriority,
   setresgid,
   setresuid,
+  setRssLimit,
   setsid,
   type Step,
   umask,
@@ -55,7 +56,7 @@ export interface ChildPlan {
   readonly inherited?: ReadonlySet<number>;
   /** Whether it leads a new session. */
   readonly session?: boolean;
-  /** An fd of the far end of the terminal that is to control its session, which is a new one. */
+  /** An fd of the far end of the terminal that is to control its session, which must be a new one. */
   readonly terminal?: number;
   /** The process group that it joins; 0 for one of its own. */
   readonly processGroup?: number;
@@ -65,6 +66,8 @@ export interface ChildPlan {
   readonly passage?: Passage;
   readonly nice?: number;
   readonly limits?: readonly Limit[];
+  /** The limit that it is marked with: see mark.ts. */
+  readonly mark?: bigint;
   /** The supplementary groups; `"drop"`: none, if a change of user is not to bring them along. */
   readonly groups?: readonly number[] | "drop";
   readonly gid?: number;
@@ -94,7 +97,7 @@ export function setUp(plan: ChildPlan, cgroupProcs?: number): Step[] {
     steps.push(setgroups([], { isOptional: !isOwnUser(0) }));
   }
   if (passage !== undefined) steps.push(...passage.steps());
-  if (plan.session || plan.terminal !== undefined) steps.push(setsid());
+  if (plan.session) steps.push(setsid());
   if (plan.terminal !== undefined) {
     steps.push(setControllingTerminal(plan.terminal));
     // So that its user may open it by its path, as programs do that need it for themselves. In
@@ -116,6 +119,7 @@ export function setUp(plan: ChildPlan, cgroupProcs?: number): Step[] {
   // What this program may have the privileges for, and the child not any more.
   if (plan.nice !== undefined) steps.push(setpriority(plan.nice));
   for (const limit of plan.limits ?? []) steps.push(prlimit(limit));
+  if (plan.mark !== undefined) steps.push(setRssLimit(plan.mark));
 
   // Its user. Each of the three needs privileges that the next one takes away. Without the right to
   // drop its groups, a child keeps them only with this program's own user.

@@ -10,10 +10,11 @@ import { setChildSubreaper } from "../ffi/syscalls.ts";
 import { checkBoolean, checkInteger } from "../pidfd/arguments.ts";
 import { ownChild, type PidFd } from "../pidfd/pidfd.ts";
 import { type Signal, signalNumber } from "../pidfd/signals.ts";
-import { Cgroup } from "./cgroup.ts";
+import { checkCgroup, openFolder } from "./cgroup.ts";
 import { type Child, createChild, type Start } from "./child.ts";
 import { resolveCommand, type ResolvedCommand } from "./command.ts";
-import { endPlanOf } from "./ending.ts";
+import { Containment } from "./containment.ts";
+import { type Bounds, closeBounds, endPlanOf } from "./ending.ts";
 import { hasIdentity, identityOf, ROOT } from "./identity.ts";
 import { inputOf } from "./input.ts";
 import { checkLimits } from "./limits.ts";
@@ -103,13 +104,13 @@ export function begin<T>(
     return hold(child.pidfd, (owner) => use({ ...child, owner, input, end }));
   } catch (error) {
     closeEnds(child.ends);
-    child.cgroup?.[Symbol.dispose]();
+    closeBounds(child.bounds);
     throw error;
   }
 }
 
 /** A process that nobody holds so far. */
-type Unheld = Pick<Start, "pid" | "ends" | "cgroup"> & { readonly pidfd: number };
+type Unheld = Pick<Start, "pid" | "ends" | "bounds"> & { readonly pidfd: number };
 
 function startChild(command: string | URL, options: SpawnOptions): Unheld {
   const size = terminalSize(options.terminal);
@@ -131,32 +132,55 @@ function startWired(
   size: TerminalSize | undefined,
 ): Unheld {
   const { fds, inherited, ends, release } = wire(options, size);
-  let cgroup: Cgroup | undefined;
-  try {
-    // Whatever can't be had to wait for the child is an error before there is one.
-    prepare();
-    cgroup = options.cgroup === undefined ? undefined : new Cgroup(options.cgroup);
-    using passage = namespaces === undefined ? undefined : new Passage(namespaces);
-    const identity = passage?.becomesRoot && !hasIdentity(options) ? ROOT : {};
-    const plan = { ...rights, ...identity, ...resolved, passage, fds, inherited };
-    const place = { cgroup: cgroup?.folder, terminal: ends.terminal?.far.fd };
-    const { pid, pidfd } = start({ ...plan, ...place });
-    return { pid, pidfd, ends, cgroup };
-  } catch (error) {
-    closeEnds(ends);
-    cgroup?.[Symbol.dispose]();
-    throw error;
-  } finally {
-    release();
+  // What is closed in any case, and what is the child's if there is one.
+  using passing = new DisposableStack();
+  using failed = new DisposableStack();
+  passing.defer(release);
+  failed.defer(() => closeEnds(ends));
+  // Whatever can't be had to wait for the child is an error before there is one.
+  prepare();
+  const { bounds, ...place } = placeOf(options, passing, failed);
+  const passage = namespaces === undefined ? undefined : passing.use(new Passage(namespaces));
+  const identity = passage?.becomesRoot && !hasIdentity(options) ? ROOT : {};
+  const plan = { ...rights, ...identity, ...resolved, ...place, passage, fds, inherited };
+  const { pid, pidfd } = start({ ...plan, terminal: ends.terminal?.far.fd });
+  failed.move();
+  return { pid, pidfd, ends, bounds };
+}
+
+/** Where the child is born, and what ends with it. */
+function placeOf(
+  { cgroup, contain = false }: SpawnOptions,
+  passing: DisposableStack,
+  failed: DisposableStack,
+): Pick<ChildPlan, "cgroup" | "mark"> & { bounds: Bounds } {
+  if (contain) {
+    const containment = failed.use(Containment.create(cgroup));
+    const { folder, mark } = containment;
+    return { cgroup: folder?.fd, mark: mark?.limit, bounds: { containment } };
   }
+  if (cgroup === undefined) return { bounds: {} };
+  const folder = openFolder("options.cgroup", cgroup);
+  // A Cgroup ends when whoever has it says so.
+  const endsWithChild = typeof cgroup === "string";
+  (endsWithChild ? failed : passing).use(folder);
+  return { cgroup: folder.fd, bounds: endsWithChild ? { folder } : {} };
 }
 
 /** Checks what the child is among others, and what it may do. */
 function rightsOf(
   options: SpawnOptions,
-): Omit<ChildPlan, keyof ResolvedCommand | "fds" | "inherited"> {
-  const { detached = false, killOnClose = false, noNewPrivileges } = options;
-  const { limits, nice, parentDeathSignal, processGroup, umask } = options;
+): Omit<ChildPlan, keyof ResolvedCommand | "fds" | "inherited" | "cgroup"> {
+  const { cgroup, contain = false, detached = false, killOnClose = false } = options;
+  const { limits, nice, noNewPrivileges, parentDeathSignal } = options;
+  const { processGroup, terminal, umask } = options;
+  // A child with a terminal leads the session that the terminal controls.
+  const leads = detached || Boolean(terminal);
+  if (cgroup !== undefined) checkCgroup("options.cgroup", cgroup);
+  checkBoolean("options.contain", contain);
+  if (contain && limits?.rss !== undefined) {
+    throw new TypeError("options.limits.rss must not be given with contain, which uses it");
+  }
   checkBoolean("options.detached", detached);
   checkBoolean("options.killOnClose", killOnClose);
   if (noNewPrivileges !== undefined) {
@@ -164,22 +188,20 @@ function rightsOf(
   }
   if (processGroup !== undefined) {
     checkInteger("options.processGroup", processGroup, 0, 2 ** 31 - 1);
-    if (detached && processGroup !== 0) {
+    if (leads && processGroup !== 0) {
+      const option = detached ? "options.detached" : "options.terminal";
       throw new TypeError(
-        "options.processGroup must be 0 with options.detached: a session's leader leads a group, too",
+        `options.processGroup must be 0 with ${option}: a session's leader leads a group, too`,
       );
-    }
-    if (options.terminal) {
-      throw new TypeError("options.processGroup can't go together with options.terminal");
     }
   }
   if (umask !== undefined) checkInteger("options.umask", umask, 0, 0o777);
   if (nice !== undefined) checkInteger("options.nice", nice, -20, 19);
   return {
     ...identityOf(options),
-    session: detached,
+    session: leads,
     // A session's leader has a group of its own, and must not ask for one.
-    processGroup: detached ? undefined : processGroup,
+    processGroup: leads ? undefined : processGroup,
     umask,
     nice,
     limits: limits === undefined ? undefined : checkLimits(limits),
@@ -218,7 +240,8 @@ function hold<T>(pidfd: number, use: (owner: PidFd) => T): T {
 /**
  * Whether this program becomes the parent of descendants that lose theirs, in place of the
  * system's init. Then {@linkcode killTree} on {@linkcode PidFd.fromSelf} would find daemons,
- * too: nothing that this program has started can leave its tree.
+ * too: nothing that this program has started can leave its tree. To end one child with all that it
+ * has started it takes no subreaper: see {@linkcode SpawnOptions.contain}.
  *
  * A program that turns it on has the duty to reap them: such a child's handle comes from
  * {@linkcode PidFd.fromPid}, and its `wait({ reap: true })`.

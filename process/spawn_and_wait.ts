@@ -4,9 +4,10 @@
  * @module
  */
 
-import type { Start } from "./child.ts";
+import type { Child, Start } from "./child.ts";
 import { type ChildOutput, outputOf } from "./child_output.ts";
 import { SyncCollection } from "./collect_sync.ts";
+import { closeBounds } from "./ending.ts";
 import { inputOf } from "./input.ts";
 import { optionsOf, type SpawnOptions } from "./options.ts";
 import { begin, spawn } from "./spawn.ts";
@@ -59,7 +60,15 @@ export function spawnAndWait(
   argsOrOptions?: readonly string[] | SpawnOptions,
   optionsBehind?: Omit<SpawnOptions, "args">,
 ): Promise<ChildOutput> {
-  return spawn(command, waitingOptions(optionsOf(argsOrOptions, optionsBehind))).output();
+  const options = waitingOptions(optionsOf(argsOrOptions, optionsBehind));
+  const child = spawn(command, options);
+  return options.contain ? outputAndEnd(child) : child.output();
+}
+
+/** Collects what a contained child writes, and then ends all that it has started. */
+async function outputAndEnd(child: Child): Promise<ChildOutput> {
+  await using contained = child;
+  return await contained.output();
 }
 
 /**
@@ -71,7 +80,7 @@ export function spawnAndWait(
  *
  * @throws {SyscallError} If it can't be started, as {@linkcode spawn} does.
  * @throws {TypeError} If stdin is to be piped, or with a terminal: nobody could write to it; with
- *   `end.tree`, which takes {@linkcode spawnAndWait}.
+ *   `end.tree` or `contain`, which take {@linkcode spawnAndWait}.
  *
  * @example
  * ```ts
@@ -107,6 +116,9 @@ export function spawnAndWaitSync(
   if (options.timeout !== undefined && options.end?.tree) {
     throw new TypeError("options.end.tree must not be given here: it takes spawnAndWait()");
   }
+  if (options.contain) {
+    throw new TypeError("options.contain must not be given here: it takes spawnAndWait()");
+  }
   return begin(command, options, (start) => {
     try {
       const output = waitSync(start);
@@ -114,7 +126,7 @@ export function spawnAndWaitSync(
       return output;
     } finally {
       closeEnds(start.ends);
-      start.cgroup?.[Symbol.dispose]();
+      closeBounds(start.bounds);
     }
   });
 }
@@ -144,7 +156,7 @@ function waitingOptions(options: SpawnOptions): SpawnOptions {
   if (inputOf(options) !== undefined) return { ...options, stdout, stderr };
   if (stdin === "piped") {
     throw new TypeError(
-      "Piped stdin is not supported for this function: give options.input, or use spawn()",
+      "Piped stdin is not supported for this function, use 'spawn()' instead, or options.input",
     );
   }
   return { ...options, stdin, stdout, stderr };

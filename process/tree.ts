@@ -7,11 +7,15 @@
 
 import type { KeepAlive } from "../ffi/waiter.ts";
 import { checkAbortSignal, checkDuration, checkInstance } from "../pidfd/arguments.ts";
-import { PidFd } from "../pidfd/pidfd.ts";
+import { partsOf, PidFd } from "../pidfd/pidfd.ts";
 import { type Signal, signalNumber } from "../pidfd/signals.ts";
 import { DEFAULT_GRACE } from "../pidfd/terminate.ts";
-import { Cgroup } from "./cgroup.ts";
+import { type Cgroup, checkCgroup, openFolder } from "./cgroup.ts";
+import type { CgroupFolder } from "./cgroup_folder.ts";
+import { endCgroup } from "./contained.ts";
+import { type Containment, containmentOf } from "./containment.ts";
 import { SIGCONT, SIGKILL, Tree } from "./descendants.ts";
+import type { Mark } from "./mark.ts";
 import type { KilledTree } from "./member.ts";
 
 /** Options for {@linkcode killTree}. */
@@ -21,10 +25,10 @@ export interface KillTreeOptions {
   /** How long that may take before SIGKILL follows, in milliseconds: 5000 unless told otherwise. */
   grace?: number;
   /**
-   * The folder of a cgroup (version 2) that ends with the tree; Linux 5.14. With all who are in it
-   * or below it: with this program as well, if that is there.
+   * A cgroup (version 2), or the path of its folder, that ends with the tree; Linux 5.14. With all
+   * who are in it or below it: with this program as well, if that is there.
    */
-  cgroup?: string;
+  cgroup?: string | Cgroup;
   /**
    * Ends the attempt early: it rejects with the signal's reason. Processes that run by then go on,
    * and none stays stopped.
@@ -44,8 +48,10 @@ export interface KillTreeOptions {
  *
  * What can escape: a process that has lost its parent (a daemon) before it was found, as nothing
  * tells whose descendant it was; and one that is started during the grace by a process which ends
- * at once. A `cgroup`, or {@linkcode setSubreaper} with this program as the root, leaves no way
- * out. Processes of other users are left alone without the right to signal them, and reported.
+ * at once. If the root is a contained child (see {@linkcode SpawnOptions.contain}), by its `pidfd` or
+ * a clone of that, all that the child has started ends, daemons as well; so it does with a `cgroup`
+ * that they are all in. {@linkcode setSubreaper} with this program as the root leaves no way out
+ * either. Processes of other users are left alone without the right to signal them, and reported.
  * Where /proc hides processes (`hidepid`, proc(5)), those that this program may not look into are
  * found from Linux 6.13 on; a /proc of another PID namespace shows no descendant at all.
  *
@@ -63,38 +69,84 @@ export interface KillTreeOptions {
  * console.log(ended.map(({ command }) => command));
  * ```
  */
-export function killTree(root: PidFd, options: KillTreeOptions = {}): Promise<KilledTree> {
-  return endTree(root, options);
+export async function killTree(root: PidFd, options: KillTreeOptions = {}): Promise<KilledTree> {
+  const how = checkKillTree(root, options);
+  const containment = containmentOf(root);
+  const { cgroup } = options;
+  using folder = cgroup === undefined ? undefined : openFolder("options.cgroup", cgroup);
+  folder?.requireKill();
+  if (containment === undefined) return await endTree(root, how, { folder });
+  const result = await endContained(root, how, containment);
+  await folder?.kill();
+  return result;
 }
 
-/**
- * As killTree, and also for a cgroup that is held already.
- *
- * @param keepAlive Whether this keeps the program alive. Without this, it does.
- */
-export async function endTree(
-  root: PidFd,
-  options: Omit<KillTreeOptions, "cgroup"> & { cgroup?: string | Cgroup },
-  keepAlive?: KeepAlive,
-): Promise<KilledTree> {
+/** How a tree is ended. */
+export interface TreeEnd {
+  /** The number of the signal that asks its processes to end. */
+  readonly signal: number;
+  readonly grace: number;
+  readonly abort?: AbortSignal;
+}
+
+function checkKillTree(root: PidFd, options: KillTreeOptions): TreeEnd {
   const { signal = "SIGTERM", grace = DEFAULT_GRACE, cgroup, abort } = options;
   const number = signalNumber("options.signal", signal);
   if (number === 0) throw new RangeError("options.signal must be a signal: 0");
   checkDuration("options.grace", grace);
   checkAbortSignal("options.abort", abort);
   checkInstance("root", root, "a PidFd", PidFd);
+  partsOf(root).handle.check();
+  if (cgroup !== undefined) checkCgroup("options.cgroup", cgroup);
   abort?.throwIfAborted();
-  const isHeld = cgroup === undefined || cgroup instanceof Cgroup;
-  using opened = isHeld ? undefined : new Cgroup(cgroup);
-  const group = isHeld ? cgroup : opened;
-  group?.requireKill();
-  using tree = new Tree(root, abort, keepAlive);
+  return { signal: number, grace, abort };
+}
+
+/**
+ * Ends all that a contained child has started, and the child.
+ *
+ * @param keepAlive Whether this keeps the program alive. Without this, it does.
+ */
+export async function endContained(
+  root: PidFd,
+  how: TreeEnd,
+  containment: Containment,
+  keepAlive?: KeepAlive,
+): Promise<KilledTree> {
+  const { folder, mark, isOver } = containment;
+  if (isOver) return { ended: [], refused: [], stuck: [] };
+  if (mark !== undefined) return await endTree(root, how, { mark, keepAlive });
+  // Whoever disposes of the child meanwhile lets go of its folder.
+  using held = folder!.clone();
+  const killed = await endCgroup(held, how, keepAlive);
+  containment.childEnded();
+  return killed;
+}
+
+/** What belongs to the end of a tree. */
+export interface TreeParts {
+  /** A cgroup that ends with it. */
+  readonly folder?: CgroupFolder;
+  /** A mark: those who have it belong to the tree. */
+  readonly mark?: Mark;
+  /** Whether this keeps the program alive. Without this, it does. */
+  readonly keepAlive?: KeepAlive;
+}
+
+/** Ends a tree. */
+export async function endTree(
+  root: PidFd,
+  { signal, grace, abort }: TreeEnd,
+  { folder, mark, keepAlive }: TreeParts,
+): Promise<KilledTree> {
+  folder?.requireKill();
+  using tree = new Tree(root, abort, keepAlive, mark);
   try {
     await tree.stop();
-    if (number !== SIGKILL && grace > 0) {
-      await tree.send(number);
+    if (signal !== SIGKILL && grace > 0) {
+      await tree.send(signal);
       await tree.send(SIGCONT);
-      await tree.givenTime(grace, number);
+      await tree.givenTime(grace, signal);
       await tree.stop();
     }
   } catch (error) {
@@ -107,7 +159,7 @@ export async function endTree(
     await tree.ended();
   } finally {
     // Last: it is often empty by now.
-    await group?.kill();
+    await folder?.kill();
   }
   return tree.result();
 }

@@ -73,23 +73,33 @@ export async function timeKills<T>(
   return { latency };
 }
 
-/** Runs something some times, so many at once, and tells how many ended per second. */
+/**
+ * Runs something some times, so many at once, and tells how many ended per second, and for how many
+ * microseconds each start has held the event loop.
+ */
 export async function timeRuns(
   run: () => Promise<unknown>,
   atATime: number,
   count: number,
 ): Promise<Samples> {
+  let hold: number[] = [];
   const runAll = async (count: number) => {
     let left = count;
     const lane = async () => {
-      while (left-- > 0) await run();
+      while (left-- > 0) {
+        const begin = performance.now();
+        const ended = run();
+        hold.push((performance.now() - begin) * 1e3);
+        await ended;
+      }
     };
     await Promise.all(Array.from({ length: atATime }, lane));
   };
   await runAll(count / 10);
+  hold = [];
   const begin = performance.now();
   await runAll(count);
-  return { perSecond: [count / (performance.now() - begin) * 1e3] };
+  return { perSecond: [count / (performance.now() - begin) * 1e3], hold };
 }
 
 /** MiB a second that come from a process that writes `total` bytes. */

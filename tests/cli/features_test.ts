@@ -8,7 +8,13 @@ import { assertEquals, assertMatch } from "@std/assert";
 import { features } from "../../mod.ts";
 import { assertFails, objectsOf, output } from "../support/cli.ts";
 
-const WORDS: Record<string, string> = { true: "yes", false: "no", null: "unknown" };
+const WORDS: Record<string, string> = {
+  true: "yes",
+  false: "no",
+  null: "unknown",
+  cgroup: "cgroup",
+  mark: "mark",
+};
 
 Deno.test("pidfd features has an answer, a meaning and a version for everything", async () => {
   const lines = (await output(["features"])).trimEnd().split("\n");

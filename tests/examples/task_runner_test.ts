@@ -9,6 +9,7 @@ import { deadline } from "@std/async";
 import { join } from "@std/path";
 import { pidfsIds } from "../../ffi/capabilities.ts";
 import { PidFd } from "../../mod.ts";
+import { folders, removeFolder } from "../support/containment.ts";
 import { type RunningExample, startExample } from "../support/examples.ts";
 import { eventually, PATIENCE, readStat } from "../support/processes.ts";
 import { needing } from "../support/skip.ts";
@@ -131,17 +132,30 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
   });
 }
 
+Deno.test("task_runner.ts ends what a job leaves running, with its output", async () => {
+  using jobs = new Jobs({
+    jobs: [shell("daemon", "setsid sh -c 'echo $$; exec sleep 60' & exit")],
+  });
+  await using runner = jobs.run();
+  const [, pid] = (await deadline(runner.line(), PATIENCE))!.split("│").map(Number);
+  assertEquals(summary(await deadline(runner.rest(), PATIENCE)), { daemon: "succeeded" });
+  await isGone(pid);
+  assertEquals(folders(runner.child.pid), []);
+});
+
 Deno.test(
   needing("Linux 6.9", pidfsIds.available, "task_runner.ts adopts the jobs that outlived it"),
   async () => {
     using jobs = new Jobs({ jobs: [shell("long", "echo $$; exec sleep 60"), shell("none", "")] });
     let pid: number;
+    let crashed: number;
     {
       await using runner = jobs.run();
       const lines = [await runner.line(), await runner.line()].map((line) => line!.split(" │ "));
       pid = Number(lines.find(([name]) => name.trim() === "long")![1]);
       runner.child.kill("SIGKILL");
       await runner.child.status;
+      crashed = runner.child.pid;
     }
     using long = PidFd.fromPid(pid);
     assertEquals(long.isAlive(), true);
@@ -151,5 +165,6 @@ Deno.test(
     runner.child.kill("SIGTERM");
     assertEquals(summary(await deadline(runner.rest(), PATIENCE)).long, "was stopped");
     await deadline(long.exited(), PATIENCE);
+    for (const name of folders(crashed)) await removeFolder(name);
   },
 );

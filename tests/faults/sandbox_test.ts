@@ -46,6 +46,8 @@ const FORBIDDEN: readonly Forbidden[] = [
     call: "clone3",
     fails: [KILLED_ON_CLOSE],
     lacks: ["cgroupSpawn", "killOnClose"],
+    // Where it would be by a cgroup, it is by a mark then.
+    mayLack: ["containment"],
     answers: ["ENOSYS"],
   },
   { call: "close_range", fails: [], lacks: [] },
@@ -75,7 +77,8 @@ const FORBIDDEN: readonly Forbidden[] = [
     lacks: [
       ...["pidfdOpen", "waitid", "getfd", "setns", "threads", "signalScopes"],
       ...["namespaceIoctls", "info", "exitInfo", "idHandles", "peerPidfds"],
-      ...["cgroupSpawn", "killOnClose", "pidTranslation", "namespaceIds", "userNamespaces"],
+      ...["cgroupSpawn", "killOnClose", "containment"],
+      ...["pidTranslation", "namespaceIds", "userNamespaces"],
       ...CORE_DUMPS,
     ],
     mayLack: ["ids"],

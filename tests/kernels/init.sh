@@ -9,6 +9,8 @@ export PATH
 busybox mount -t proc proc /proc
 busybox mount -t sysfs sysfs /sys
 busybox mount -t cgroup2 cgroup2 /sys/fs/cgroup
+busybox mkdir -p /mnt/freezer
+busybox mount -t cgroup -o freezer freezer /mnt/freezer
 busybox mount -t devtmpfs devtmpfs /dev
 busybox mkdir -p /dev/pts /dev/shm
 busybox mount -t devpts devpts /dev/pts

@@ -25,16 +25,16 @@ function open(): FdHandle {
 
 type Uses = Readonly<Record<string, (handle: FdHandle) => unknown>>;
 
-/** What needs an fd. */
-const USES: Uses = {
-  use: (handle) => handle.use(),
+/** What is done with the fd itself. */
+const DESCRIPTOR_USES: Uses = {
   release: (handle) => handle.release(),
   setCloseOnExec: (handle) => handle.setCloseOnExec(true),
 };
 
 /** What needs a handle that isn't closed. */
 const ALL_USES: Uses = {
-  ...USES,
+  ...DESCRIPTOR_USES,
+  use: (handle) => handle.use(),
   check: (handle) => handle.check(),
   clone: (handle) => handle.clone(),
   inode: (handle) => handle.inode(),
@@ -52,10 +52,12 @@ function assertClosed(handle: FdHandle): void {
 
 /** Checks that a handle refuses all uses, as one whose process was reaped. */
 function assertRetired(handle: FdHandle): void {
-  for (const [name, use] of Object.entries(USES)) {
-    const { code, message } = assertThrows(() => use(handle), SyscallError);
-    const expected = "pidfd: ESRCH: No such process (the process was reaped)";
-    assertEquals([code, message], ["ESRCH", expected], name);
+  const { code, message } = assertThrows(() => handle.use(), SyscallError);
+  const expected = "pidfd: ESRCH: No such process (the process was reaped)";
+  assertEquals([code, message], ["ESRCH", expected]);
+  for (const [name, use] of Object.entries(DESCRIPTOR_USES)) {
+    const { message } = assertThrows(() => use(handle), Deno.errors.BadResource);
+    assertEquals(message, "this Thing is closed, as the process was reaped", name);
   }
   assertEquals([handle.fd, handle.closed], [-1, false]);
 }

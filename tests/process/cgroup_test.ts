@@ -6,8 +6,7 @@
 
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { deadline } from "@std/async";
-import { killTree, spawn, SyscallError, UnsupportedError } from "../../mod.ts";
-import { Cgroup } from "../../process/cgroup.ts";
+import { Cgroup, killTree, spawn, SyscallError, UnsupportedError } from "../../mod.ts";
 import { CGROUPS, DAEMON, hasCgroups, startIn, TestCgroup } from "../support/cgroups.ts";
 import { openingInstead } from "../support/openat.ts";
 import { asOrdinaryUser } from "../support/ordinary_user.ts";
@@ -116,8 +115,9 @@ test(
 
 /** Ends all processes of a cgroup. */
 async function kill(path: string): Promise<void> {
-  using cgroup = new Cgroup(path);
+  const cgroup = Cgroup.open(path);
   await deadline(cgroup.kill(), PATIENCE);
+  cgroup.close();
 }
 
 test(
@@ -219,7 +219,7 @@ Deno.test("killTree() ends nothing if there is no such cgroup", async () => {
 });
 
 test("Cgroup.kill() resolves for a cgroup that was removed", async (cgroup, mark) => {
-  using held = new Cgroup(cgroup.path);
+  const held = Cgroup.open(cgroup.path);
   const { child } = await startIn(cgroup, mark, "exec sleep 60");
   await eventually("it is in there", () => cgroup.pids().includes(child.pid));
   using removed = new DisposableStack();
@@ -229,6 +229,7 @@ test("Cgroup.kill() resolves for a cgroup that was removed", async (cgroup, mark
   await deadline(child.status, PATIENCE);
   await cgroup.emptied();
   Deno.removeSync(cgroup.path);
-  held.requireKill();
   await deadline(held.kill(), PATIENCE);
+  await deadline(held.emptied(), PATIENCE);
+  held.close();
 });

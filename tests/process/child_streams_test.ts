@@ -255,6 +255,25 @@ Deno.test("Child that ignores SIGPIPE sees EPIPE when its reader has gone", asyn
   assertEquals((await child.status).code, 1);
 });
 
+Deno.test("Child.stdout's chunks take at most twice the memory of their bytes", async () => {
+  const child = spawn("cat", PIPES);
+  const writer = child.stdin.getWriter();
+  const reader = child.stdout.getReader();
+  for (const length of [1, 1, 4096, 1]) {
+    await writer.write(new Uint8Array(length));
+    const { value } = await deadline(reader.read(), PATIENCE);
+    assertEquals([value?.length, value?.buffer.byteLength], [length, length]);
+  }
+  const written = writer.write(new Uint8Array(MEBIBYTE)).then(() => writer.close());
+  let received = 0;
+  for (let next = await reader.read(); !next.done; next = await reader.read()) {
+    received += next.value.length;
+    assertLess(next.value.buffer.byteLength, 2 * next.value.length + 1);
+  }
+  await written;
+  assertEquals([received, (await child.status).code], [MEBIBYTE, 0]);
+});
+
 Deno.test("Child.stdin.abort() ends the child's input, as close() does", async () => {
   for (const end of ["abort", "close"] as const) {
     const child = spawn("cat", PIPES);

@@ -93,6 +93,26 @@ Deno.test("Child.pidfd that is taken after the child's end knows how it ended", 
   assertThrows(() => pidfd.sendSignal(0), SyscallError, "ESRCH");
 });
 
+Deno.test("Child.pidfd that is taken after the child's end has no descriptor, and says so", async () => {
+  const child = startHeld();
+  assertEquals(await release(child), 7);
+  const { pidfd } = child;
+  assertEquals([pidfd.fd, pidfd.closed], [-1, true]);
+  const reaped = "this PidFd is closed, as the process was reaped";
+  assertThrows(() => pidfd.intoFd(), Deno.errors.BadResource, reaped);
+  assertThrows(() => pidfd.setCloseOnExec(false), Deno.errors.BadResource, reaped);
+  assertThrows(
+    () => spawn("true", { fds: { 3: pidfd } }),
+    Deno.errors.BadResource,
+    "options.fds[3]",
+  );
+  using clone = pidfd.clone();
+  pidfd.close();
+  assertThrows(() => pidfd.tryWait(), Deno.errors.BadResource, "this PidFd is closed");
+  assertEquals([clone.closed, clone.tryWait()?.code], [true, 7]);
+  await clone.exited();
+});
+
 Deno.test("Child is waited for and reaped whatever becomes of its pidfd", async () => {
   const child = startHeld();
   child.pidfd.close();

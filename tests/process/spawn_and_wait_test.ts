@@ -119,7 +119,7 @@ for (const [name, run] of Object.entries<Run>({ spawnAndWait, spawnAndWaitSync }
 
   Deno.test(`${name}() refuses what can't be`, async () => {
     const refused: [SpawnOptions, string][] = [
-      [{ stdin: "piped" }, "Piped stdin is not supported for this function: give options.input"],
+      [{ stdin: "piped" }, "Piped stdin is not supported for this function, use 'spawn()' instead"],
       [{ input: "a", stdin: "null" }, "options.input must not be combined with stdin"],
       [{ input: 1 as never }, "options.input must be a string or a Uint8Array: 1"],
       [{ stdout: {} as never }, "options.stdout must be"],

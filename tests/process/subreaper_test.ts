@@ -5,7 +5,11 @@
  */
 
 import { assertEquals, assertNotEquals } from "@std/assert";
+import { ownCgroups } from "../../process/containment.ts";
+import { CGROUPS } from "../support/cgroups.ts";
+import { BY_MARKS } from "../support/containment.ts";
 import { ROOT, runForValue } from "../support/processes.ts";
+import { needing } from "../support/skip.ts";
 import { Mark } from "../support/trees.ts";
 
 /** A shell's command that prints the PID of a process that outlives it. */
@@ -110,3 +114,42 @@ test("setSubreaper() has a wait reap a process that becomes a child meanwhile", 
   );
   assertEquals(facts, [true, "SIGKILL", 0]);
 });
+
+for (const means of ["cgroup", "mark"] as const) {
+  Deno.test({
+    ...needing(
+      CGROUPS,
+      means === "mark" || ownCgroups.available,
+      `A subreaper inherits what it contains by a ${means}, and takes nobody else's status`,
+    ),
+    async fn() {
+      await using mark = new Mark();
+      const facts = await run(
+        mark,
+        `
+        import { spawn } from "${ROOT}mod.ts";
+        ${means === "mark" ? BY_MARKS : ""}
+        setSubreaper(true);
+        const theirs = new Deno.Command("sh", { args: ["-c", "read _; exit 7"], stdin: "piped" }).spawn();
+        const child = spawn("sh", ["-c", ${JSON.stringify(ORPHANING)}], {
+          env: ${JSON.stringify(mark.env)},
+          stdout: "piped",
+          contain: true,
+        });
+        const { value } = await child.stdout.getReader().read();
+        const pid = parseInt(new TextDecoder().decode(value));
+        await child.status;
+        await eventually("it is inherited", () => readStat(pid).ppid === Deno.pid);
+        using pidfd = PidFd.fromPid(pid);
+        await child[Symbol.asyncDispose]();
+        const { state } = readStat(pid);
+        const { signal } = await pidfd.wait({ reap: true });
+        await theirs.stdin.close();
+        const { code } = await theirs.status;
+        console.log(JSON.stringify([state, signal, code, zombies().length]));
+      `,
+      );
+      assertEquals(facts, ["Z", "SIGTERM", 7, 0]);
+    },
+  });
+}

@@ -7,7 +7,9 @@
 import { assertEquals } from "@std/assert";
 import { deadline } from "@std/async";
 import { type Child, features, spawn, type SpawnOptions } from "../../mod.ts";
-import { CGROUPS, hasCgroups, TestCgroup } from "../support/cgroups.ts";
+import { ownCgroups } from "../../process/containment.ts";
+import { CGROUPS, hasCgroups, OWN_CGROUP, TestCgroup } from "../support/cgroups.ts";
+import { BY_MARKS, folders, removeFolder } from "../support/containment.ts";
 import { inNamespaces, works } from "../support/privileges.ts";
 import { eventually, PATIENCE, ROOT } from "../support/processes.ts";
 import { startProgram } from "../support/programs.ts";
@@ -37,18 +39,21 @@ function commandsOf(mark: Mark): string[] {
  *
  * @param prefix What executes the command.
  * @param end What ends those that are left.
+ * @param before What the program does first.
  */
 async function assertSurvivors(
   options: SpawnOptions,
   survivors: readonly string[],
   prefix: readonly string[] = [],
-  end?: () => void,
+  end?: (program: number) => void,
+  before = "",
 ): Promise<void> {
   await using mark = new Mark();
   const [command, ...args] = [...prefix, "sh", "-c", COMMAND];
   const all = { ...options, args, env: mark.env, stdin: "null", stdout: "piped" };
   await using program = startProgram(`
     import { spawn } from "${ROOT}mod.ts";
+    ${before}
     const child = spawn(${JSON.stringify(command)}, ${JSON.stringify(all)});
     await child.stdout.getReader().read();
     console.log("started");
@@ -61,7 +66,7 @@ async function assertSurvivors(
   await eventually("the others have ended", () => commandsOf(mark).length <= survivors.length);
   assertEquals(commandsOf(mark), survivors);
   if (end === undefined) return;
-  end();
+  end(program.child.pid);
   await eventually("those that were left have ended", () => mark.pids().length === 0);
 }
 
@@ -119,6 +124,24 @@ for (const [how, end] of Object.entries(ENDS)) {
     },
   });
 }
+
+Deno.test({
+  ...needing(CGROUPS, ownCgroups.available, "SIGKILL leaves what a cgroup contains, in one place"),
+  async fn() {
+    let folder = "";
+    await assertSurvivors({ contain: true }, [CHILD, ...DESCENDANTS], [], (pid) => {
+      const [name, ...others] = folders(pid);
+      assertEquals(others, []);
+      folder = name;
+      Deno.writeTextFileSync(`${OWN_CGROUP}/${name}/cgroup.kill`, "1");
+    });
+    await removeFolder(folder);
+  },
+});
+
+Deno.test("SIGKILL leaves what a mark contains", async () => {
+  await assertSurvivors({ contain: true }, [CHILD, ...DESCENDANTS], [], undefined, BY_MARKS);
+});
 
 Deno.test({
   ...needing(CGROUPS, hasCgroups, "SIGKILL leaves all in a cgroup, where they can be ended"),

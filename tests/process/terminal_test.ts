@@ -24,7 +24,7 @@ function placeOf(pid: number) {
 }
 
 onTerminal("Child has a terminal that controls a session of its own", async () => {
-  for (const options of [{}, { detached: true }]) {
+  for (const options of [{}, { detached: true }, { processGroup: 0 }]) {
     await using dialog = shell("echo ready; read -r line", options);
     await dialog.shows(/ready/);
     const { pid } = dialog.child;
@@ -122,9 +122,9 @@ const BAD: Readonly<Record<string, [options: unknown, type: typeof TypeError, me
     "options.terminal.rows must be an integer in 1…65535: 65536",
   ],
   "a process group": [
-    { terminal: true, processGroup: 0 },
+    { terminal: true, processGroup: 1 },
     TypeError,
-    "options.processGroup can't go together with options.terminal",
+    "options.processGroup must be 0 with options.terminal",
   ],
   "a stream of that name": [{ terminal: true, stdin: "terminal" }, RangeError, "options.stdin"],
 };

@@ -1,5 +1,5 @@
 /**
- * What the system's C headers say, asked through a C compiler.
+ * What the system's C headers say, asked through a C compiler; and programs in C.
  *
  * @module
  */
@@ -56,7 +56,7 @@ export async function evaluate(
   `;
   const folder = await Deno.makeTempDir();
   try {
-    await run("cc", ["-x", "c", "-o", `${folder}/program`, "-"], program);
+    await compile(program, `${folder}/program`);
     const output = await run(`${folder}/program`);
     return Object.fromEntries(
       [...output.matchAll(/^(.*)=(.*)$/gm)].map(([, name, value]) => [name, Number(value)]),
@@ -73,6 +73,11 @@ export async function numericMacros(header: string): Promise<Map<string, number>
   return new Map(
     [...text.matchAll(/^#define (\w+) (\d+)$/gm)].map(([, name, value]) => [name, Number(value)]),
   );
+}
+
+/** Makes a program. */
+export async function compile(program: string, path: string): Promise<void> {
+  await run("cc", ["-x", "c", "-o", path, "-"], program);
 }
 
 /** Runs a command with some input, and returns its output. */

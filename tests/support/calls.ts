@@ -4,6 +4,7 @@
  * @module
  */
 
+import { folderLibc } from "../../ffi/folders.ts";
 import { launcherLibc } from "../../ffi/launcher_symbols.ts";
 import { libc } from "../../ffi/libc.ts";
 import { socketLibc } from "../../ffi/socket_symbols.ts";
@@ -21,7 +22,12 @@ export interface Calls extends Disposable {
 export function watchCalls(): Calls {
   const names: string[] = [];
   const stack = new DisposableStack();
-  for (const functions of [libc(), socketLibc(), launcherLibc()] as Record<string, unknown>[]) {
+  for (
+    const functions of [libc(), socketLibc(), launcherLibc(), folderLibc()] as Record<
+      string,
+      unknown
+    >[]
+  ) {
     for (const [name, call] of Object.entries(functions)) {
       const isOurs = Object.getOwnPropertyDescriptor(functions, name)?.configurable;
       if (typeof call !== "function" || !isOurs) continue;

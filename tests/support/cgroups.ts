@@ -22,6 +22,18 @@ export const hasCgroups: boolean = parent !== null;
 /** What is needed where there are none. */
 export const CGROUPS = "a cgroup v2 to write to, and Linux 5.14";
 
+/** What is needed where there are no controllers for tests. */
+export const CONTROLLERS = "a cgroup v2 with the controllers cpu, memory and pids to hand on";
+
+/** Whether this process may limit processes: a parent that has no process in it can hand them on. */
+export function hasControllers(): boolean {
+  if (OWN_CGROUP === null || !hasCgroups) return false;
+  const listed = Deno.readTextFileSync(`${OWN_CGROUP}/cgroup.controllers`).trim().split(" ");
+  // Only the root hands them on with processes in it.
+  return OWN_CGROUP === CGROUP_ROOT &&
+    ["cpu", "memory", "pids"].every((one) => listed.includes(one));
+}
+
 /** A shell's command that starts a daemon, which tells its PID, and ends. */
 export const DAEMON = "setsid sh -c 'echo $$; exec sleep 60' & exit";
 

@@ -19,23 +19,37 @@ export const ROOT: string = fromFileUrl(new URL("../../", import.meta.url));
 export const isRoot: boolean = Deno.uid() === 0;
 
 /**
- * How many epoll sets the library has open. It registers each fd under its own number, which Deno
- * doesn't do in its sets.
+ * The epoll sets that the library has open. It registers each fd under its own number, which Deno
+ * doesn't do in its sets. Each is named by its number and the id of the eventfd in it, which tells it from a
+ * later one. proc_pid_fdinfo(5)
  */
-function epollSets(): number {
-  return openFds().filter((fd) => {
-    if (openOn(Number(fd)) !== "anon_inode:[eventpoll]") return false;
-    const entries = readProc(`self/fdinfo/${fd}`)?.matchAll(/^tfd: +(\d+) .* data: *(\w+)/gm) ?? [];
-    return entries.some(([, fd, data]) => BigInt.asUintN(32, BigInt(`0x${data}`)) === BigInt(fd));
-  }).length;
+function epollSets(): string[] {
+  return openFds().flatMap((fd) => {
+    if (openOn(Number(fd)) !== "anon_inode:[eventpoll]") return [];
+    const entries = [...infoOf(fd).matchAll(/^tfd: +(\d+) .* data: *(\w+)/gm)];
+    const isOurs = entries.some(([, fd, data]) =>
+      BigInt.asUintN(32, BigInt(`0x${data}`)) === BigInt(fd)
+    );
+    const ids = entries.map(([, fd]) => /^eventfd-id: *(\d+)/m.exec(infoOf(fd))?.[1] ?? "");
+    return isOurs ? [`${fd} ${ids.join("")}`] : [];
+  });
 }
+
+function infoOf(fd: string): string {
+  return readProc(`self/fdinfo/${fd}`) ?? "";
+}
+
+/** Those that others have left in this process for good: a worker that was terminated, say. */
+const LEFT = epollSets();
 
 /**
  * Resolves once no thread is parked for waits any more. An abort takes effect on it a moment
  * later, which a test that ends with one has to wait for, as the sanitizers do not.
  */
 export async function idle(): Promise<void> {
-  await eventually("the parked thread returned", () => epollSets() === 0);
+  await eventually("the parked thread returned", () => {
+    return epollSets().every((set) => LEFT.includes(set));
+  });
 }
 
 /** Options for `runProgram`. */

@@ -102,6 +102,13 @@ const ANSWERS: readonly Answer[] = [
     operations: /^(killTree|PidFd\.terminate\(\) with SIGKILL)/,
     accepts: ({ error }) => error?.syscall === "epoll_ctl" && error.errno === Errno.EEXIST,
   },
+  // An fd that isn't in the set any more was closed by other code, and all who wait for it are told.
+  {
+    calls: ["epoll_ctl"],
+    errors: ["ENOENT"],
+    operations: /^spawn\(\) with a signal that aborts$/,
+    accepts: ({ error }) => error?.syscall === "epoll_ctl" && error.errno === Errno.EBADF,
+  },
   // A terminal that nobody has open any more. Its closing hangs up what has it open all the same.
   {
     calls: ["read"],
@@ -124,6 +131,22 @@ const ANSWERS: readonly Answer[] = [
   },
   // What isn't there is nothing to remove.
   { calls: ["openat", "unlink"], errors: ["ENOENT"], operations: /^FdListener\.close/ },
+  { calls: ["unlinkat"], errors: ["ENOENT"], operations: /^Cgroup|contained by a cgroup$/ },
+  // A cgroup that was removed, or the root, which lacks some files.
+  {
+    calls: ["openat"],
+    errors: ["ENOENT", "ENODEV"],
+    operations: /^Cgroup\.stats/,
+    accepts: ({ error }) => error?.errno === Errno.ENODEV,
+  },
+  {
+    calls: ["openat"],
+    errors: ["ENOENT", "ENODEV"],
+    operations: /^Cgroup\.(emptied|freeze)/,
+    accepts: ({ error }) => error?.name === "UnsupportedError",
+  },
+  // One that is removed needs no freezing, and one that isn't never gets to be frozen without.
+  { calls: ["openat"], errors: ["ENODEV"], operations: /^Cgroup\.freeze/ },
   // What the kernel refuses, it doesn't offer; but who has no fds or memory left can't tell.
   {
     calls: Object.keys(ERRORS),

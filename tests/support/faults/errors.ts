@@ -79,6 +79,7 @@ export const ERRORS: Readonly<Record<string, readonly ErrnoName[]>> = {
     ...["EIO", "ENODEV"] as const,
   ],
   listen: ["EADDRINUSE", "EBADF", "ENOTSOCK", "EOPNOTSUPP"],
+  mkdirat: [...PATH, "EDQUOT", "EEXIST", "EMLINK", "ENOSPC", "EPERM", "EROFS"],
   open_by_handle_at: [
     ...["EBADF", "EFAULT", "EINVAL", "ELOOP", "EMFILE", "ENFILE", "ENOENT", "ENOMEM"] as const,
     ...["ENOTDIR", "EOPNOTSUPP", "EOVERFLOW", "EPERM", "ESTALE"] as const,

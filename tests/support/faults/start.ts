@@ -39,6 +39,9 @@ const IN_CGROUP: Need = {
 /** Children that the kernel kills with their last handle. */
 export const KILL_ON_CLOSE: Need = { what: "Linux 7.1", isThere: features().killOnClose };
 
+/** A program's first start looks which signals are ignored, and no further one does. */
+export const FIRST = "rt_sigaction";
+
 /**
  * What isn't tried where a cgroup ends with a tree: Deno itself writes meanwhile, now more often and
  * now less; and the search for a tree goes everywhere.

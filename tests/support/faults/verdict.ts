@@ -16,7 +16,7 @@ const NAMES: Readonly<Record<string, readonly string[]>> = {
   faccessat: ["access"],
   ppoll: ["poll"],
   sendto: ["send"],
-  unlinkat: ["unlink"],
+  unlinkat: ["unlink", "unlinkat"],
 };
 
 /** What is wrong with what came of an operation; null if nothing is. */

@@ -10,7 +10,7 @@ import { Folder } from "../../sockets.ts";
 import { hasTerminals, PTMX } from "../../terminal.ts";
 import { turn } from "../../turn.ts";
 import { type Keep, on, type Operation, type Operations, plain } from "../operation.ts";
-import { inCgroup, KILL_ON_CLOSE, start, UNTRIED_WITH_CGROUPS } from "../start.ts";
+import { FIRST, inCgroup, KILL_ON_CLOSE, start, UNTRIED_WITH_CGROUPS } from "../start.ts";
 
 /** Runs a shell command, and tells how it ended. */
 function shell(command: string, options: SpawnOptions = {}, ...exempt: string[]): Operation {
@@ -19,9 +19,6 @@ function shell(command: string, options: SpawnOptions = {}, ...exempt: string[])
     ...exempt,
   );
 }
-
-/** A program's first start looks which signals are ignored, and no further one does. */
-const FIRST = "rt_sigaction";
 
 /** A child that couldn't execute its program is reaped by waitid alone; without that it would stay. */
 const REAPED = "waitid";

@@ -26,6 +26,7 @@ import {
   waitidCall,
 } from "../ffi/capabilities.ts";
 import { openAll } from "../ffi/libc.ts";
+import { containmentKind } from "./containment.ts";
 
 /**
  * What the running kernel offers and the sandbox around the program lets through. Where a
@@ -87,6 +88,11 @@ export interface Features {
    * with `"user"`, and so none at all for a program without CAP_SYS_ADMIN.
    */
   userNamespaces: boolean;
+  /**
+   * By which means `contain` holds a child together with all that it starts: a cgroup of its own,
+   * or a mark that all of them have (see {@linkcode SpawnOptions.contain}). False: by none.
+   */
+  containment: "cgroup" | "mark" | false;
 }
 
 /**
@@ -127,6 +133,7 @@ export function features(): Features {
     cgroupSpawn: cgroupSpawn.available,
     killOnClose: killOnCloseSpawn.available,
     userNamespaces: userNamespaces.available,
+    containment: containmentKind(),
   };
   if (found.pidfdOpen) openAll();
   return found;

@@ -1,0 +1,2 @@
+// A first child.
+await new Deno.Command("/bin/true").spawn().status;

@@ -1,0 +1,57 @@
+/**
+ * Making and removing folders: those of cgroups, below a folder that is held by an fd.
+ *
+ * The two calls have the same shape. So they share one function of a table of its own, which
+ * programs that make no folder never pay for.
+ *
+ * @module
+ */
+
+import { cString } from "../structs/cstring.ts";
+import { attempt, check } from "./call.ts";
+import { arch, libcWith } from "./libc.ts";
+
+/** The numbers of the calls. */
+const NUMBERS = {
+  x86_64: { mkdirat: 258, unlinkat: 263 },
+  aarch64: { mkdirat: 34, unlinkat: 35 },
+};
+
+const AT_REMOVEDIR = 0x200;
+
+/** What umask(2) takes some away from, as mkdir(1) has it. */
+const ALL_MAY = 0o777;
+
+/** libc with the function that makes and removes folders, opened at first use. */
+export const folderLibc = libcWith({
+  // long syscall(long number, ...):
+  // mkdirat(int dirfd, const char *path, mode_t mode)
+  // unlinkat(int dirfd, const char *path, int flags)
+  syscall_path: {
+    name: "syscall",
+    parameters: [
+      "i32", // long number
+      "i32", // int dirfd
+      "buffer", // const char *path
+      "u32", // mode_t mode, or int flags
+    ],
+    result: "i32",
+  },
+});
+
+/** Makes a folder. mkdirat(2) */
+export function mkdirat(dirFd: number, path: string): void {
+  const result = call(NUMBERS[arch()].mkdirat, dirFd, path, ALL_MAY);
+  check("mkdirat", result, { [-result]: path });
+}
+
+/** Removes an empty folder. unlinkat(2), AT_REMOVEDIR */
+export function removeFolder(dirFd: number, path: string): void {
+  const result = call(NUMBERS[arch()].unlinkat, dirFd, path, AT_REMOVEDIR);
+  check("unlinkat", result, { [-result]: path });
+}
+
+function call(number: number, dirFd: number, path: string, last: number): number {
+  const name = cString(path, "path");
+  return attempt(() => folderLibc().syscall_path(number, dirFd, name, last));
+}
