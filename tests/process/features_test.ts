@@ -54,7 +54,8 @@ for (const name of Object.keys(SOURCES) as (keyof typeof SOURCES)[]) {
     assertEquals(others, same);
     // Without that, only a process that was reaped can tell.
     if (name === "coredumpInfo") {
-      assertEquals(exitInfo, before.coredumpInfo ? capabilities.exitInfo.learned ?? null : true);
+      const learned = capabilities.exitInfo.learned ?? null;
+      assertEquals(exitInfo, before.info && (!before.coredumpInfo || learned));
       return;
     }
     // It hangs on the ioctl, of which some kernels say no more than that it is there.

@@ -12,12 +12,14 @@ import { leavesNothing, run } from "../support/commands.ts";
 import {
   canUnshare,
   foreignKinds,
+  mounting,
   namespacesOf,
   OWN_KINDS,
+  settled,
   standing,
   withRights,
 } from "../support/namespaces.ts";
-import { eventually, idle, isRoot, PATIENCE, runForValue } from "../support/processes.ts";
+import { eventually, idle, isRoot, openFds, PATIENCE, runForValue } from "../support/processes.ts";
 import { canFilter, canRun, needing } from "../support/skip.ts";
 
 const USER_NAMESPACES = "user namespaces, or root";
@@ -79,8 +81,8 @@ const COMBINATIONS: NamespaceKind[][] = [
 
 for (const kinds of COMBINATIONS) {
   test(`spawn() with unshare ${kinds} has the namespaces that unshare(1) has`, async () => {
-    await idle();
-    const before = standing();
+    await settled();
+    const before = [standing(), openFds()];
     {
       await using child = waiting({ unshare: kinds });
       // A time namespace is a child's own only once unshare(1) forks, and so is one of PIDs.
@@ -91,7 +93,7 @@ for (const kinds of COMBINATIONS) {
       assertEquals(child.pidfd.getPids().length, kinds.includes("pid") ? 2 : 1);
     }
     await idle();
-    assertEquals(standing(), before);
+    assertEquals([standing(), openFds()], before);
   }, [`unshare --${kinds.join(" --")}, and lsns`, canCompare(kinds)]);
 }
 
@@ -132,12 +134,15 @@ test("spawn() with unshare pid_for_children has its children alone in there", as
 
 test("spawn() with unshare mnt lets no mount out", async () => {
   const folder = Deno.makeTempDirSync();
-  const script = `mount -t tmpfs none ${folder} && touch ${folder}/inside && ls ${folder}`;
   const unshare = withRights("mnt");
   // Only root may mount: an ordinary user's child is no root, and loses its rights.
-  const { stdout } = await run("sh", { args: ["-c", script], unshare });
-  assertEquals(stdout, isRoot ? "inside\n" : "");
-  assertEquals([...Deno.readDirSync(folder)], []);
+  if (isRoot) {
+    const script = `"$@" && echo >${folder}/inside && ls ${folder}`;
+    const args = ["-c", script, "sh", ...mounting(folder)];
+    const { stdout, stderr } = await run("sh", { args, unshare });
+    assertEquals([stdout, stderr], ["inside\n", ""]);
+    assertEquals([...Deno.readDirSync(folder)], []);
+  }
   Deno.removeSync(folder);
   // By then the mounts are private: each has neither peers nor a master.
   const { stdout: mounts } = await run("cat", { args: ["/proc/self/mountinfo"], unshare });

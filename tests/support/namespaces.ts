@@ -8,7 +8,8 @@ import { features, type NamespaceKind, PidFd } from "../../mod.ts";
 import { Passage } from "../../process/namespaces.ts";
 import type { UnreapedChild } from "./children.ts";
 import { startPlanned } from "./plans.ts";
-import { isRoot, openFds } from "./processes.ts";
+import { collected } from "./garbage.ts";
+import { idle, isRoot } from "./processes.ts";
 
 /** The kinds that the running kernel has, a process's own. */
 export const OWN_KINDS: readonly NamespaceKind[] = [...Deno.readDirSync("/proc/self/ns")]
@@ -52,7 +53,6 @@ export function standing(): Record<string, unknown> {
     status: status.match(/^(Uid|Gid|Groups|Cap\w+|NoNewPrivs|Sig(Blk|Ign|Cgt)|Umask):.*$/gm),
     root: [Deno.readLinkSync("/proc/thread-self/root"), Deno.cwd(), Deno.statSync("/").ino],
     dumpable: libc.symbols.prctl(PR_GET_DUMPABLE),
-    fds: openFds(),
   };
 }
 
@@ -71,4 +71,23 @@ export function startApart(unshare: readonly NamespaceKind[] = OWN_KINDS): Unrea
       pidfd.close();
     },
   };
+}
+
+/** Resolves once no wait is left, and nothing that the collector would close. */
+export async function settled(): Promise<void> {
+  await idle();
+  await collected();
+}
+
+/** A command that mounts a file system over a folder: not every machine has mount(8). */
+export function mounting(folder: string): string[] {
+  const code = `
+    const { symbols } = Deno.dlopen("libc.so.6", {
+      mount: { parameters: ["buffer", "buffer", "buffer", "usize", "pointer"], result: "i32" },
+    });
+    const text = (text) => new TextEncoder().encode(text + "\\0");
+    const [type, path] = [text("tmpfs"), text(${JSON.stringify(folder)})];
+    if (symbols.mount(type, path, type, 0n, null) !== 0) throw new Error("mount(2)");
+  `;
+  return [Deno.execPath(), "eval", code];
 }
