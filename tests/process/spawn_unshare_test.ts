@@ -7,7 +7,14 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { deadline } from "@std/async";
 import { killOnCloseSpawn } from "../../ffi/capabilities.ts";
-import { type NamespaceKind, PidFd, spawn, type SpawnOptions, SyscallError } from "../../mod.ts";
+import {
+  type NamespaceKind,
+  PidFd,
+  spawn,
+  spawnAndWaitSync,
+  type SpawnOptions,
+  SyscallError,
+} from "../../mod.ts";
 import { leavesNothing, run } from "../support/commands.ts";
 import {
   canUnshare,
@@ -63,7 +70,14 @@ function readLink(pid: number, path?: string): string {
 
 /** The namespaces of a process that nobody else is in, as lsns(8) has them. */
 async function byLsns(pid: number, kinds: readonly string[]): Promise<string[]> {
-  const { stdout } = await run("lsns", { args: ["-n", "-r", "-o", "TYPE,NS", "-p", String(pid)] });
+  const args = ["-n", "-r", "-o", "TYPE,NS", "-p", String(pid)];
+  let stdout = "";
+  // It gives up, without a word, if a process ends that it looks at.
+  await eventually("lsns has seen all processes", () => {
+    const output = spawnAndWaitSync("lsns", args, { stdin: "null" });
+    stdout = output.stdoutText;
+    return output.success;
+  });
   const lines = stdout.trim().split("\n").map((line) => line.split(" "));
   return lines.filter(([type]) => kinds.includes(type)).map(([type, ns]) => `${type}:[${ns}]`)
     .sort();
