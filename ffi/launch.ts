@@ -50,8 +50,8 @@ export interface Launch {
   /** Whether it changes its user or group. */
   readonly changesUser: boolean;
   /**
-   * Whether it has to have memory of its own for another reason: it enters other processes'
-   * namespaces, whose root could reach into this program through it, or those for time.
+   * Whether it has to have memory of its own for another reason: in another user namespace, others
+   * could reach into this program through it.
    */
   readonly ownMemory?: boolean;
   /** The kinds of namespaces of which it is born into new ones. */

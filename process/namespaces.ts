@@ -16,7 +16,16 @@
  */
 
 import { SyscallError } from "../ffi/errors.ts";
-import { AT_FDCWD, discard, duplicate, inode, isOpen, O_PATH, openat } from "../ffi/files.ts";
+import {
+  AT_FDCWD,
+  closeOnError,
+  discard,
+  duplicate,
+  inode,
+  isOpen,
+  O_PATH,
+  openat,
+} from "../ffi/files.ts";
 import { failedStep } from "../ffi/launch.ts";
 import {
   giveWay,
@@ -68,7 +77,7 @@ const ORDER: readonly NamespaceKind[] = [
 
 /** The kinds that a child has from its birth on, if nothing comes before them. */
 const BY_BIRTH: ReadonlySet<NamespaceKind> = new Set(["user", "pid", "time"]);
-/** Those that only a child of the one who enters or makes them is in. */
+/** Those that only a child of the one who enters them is in. */
 const FOR_HEIRS: ReadonlySet<NamespaceKind> = new Set(["pid", "pid_for_children"]);
 /** Those that a new one of is for the children alone. */
 const FOR_CHILDREN: ReadonlySet<NamespaceKind> = new Set(["pid_for_children", "time_for_children"]);
@@ -123,7 +132,7 @@ function givesWay(unshare: readonly NamespaceKind[], nsenter: readonly Namespace
 
 /** The way of a child into its namespaces, with the descriptors that it takes. */
 export class Passage implements Disposable {
-  /** Whether it enters a user namespace. */
+  /** Whether it enters another process's user namespace. */
   readonly entersUser: boolean;
   /** Whether it is root where it enters a user namespace, unless told otherwise. */
   readonly becomesRoot: boolean;
@@ -152,12 +161,16 @@ export class Passage implements Disposable {
 
   /** The kinds of which the child is born into new namespaces. */
   get atBirth(): readonly NamespaceKind[] {
-    return this.#entries.length > 0 ? [] : this.#unshare.filter((kind) => BY_BIRTH.has(kind));
+    return this.#entered().length > 0 ? [] : this.#unshare.filter((kind) => BY_BIRTH.has(kind));
   }
 
-  /** Whether the child needs memory of its own: others could reach into this program's through it. */
+  /**
+   * Whether the child needs memory of its own: who has the rights to it in another user namespace
+   * could reach into this program's. Time takes a process of one thread.
+   */
   get ownMemory(): boolean {
-    return this.#entered().length > 0 || this.#unshare.some((kind) => kind.startsWith("time"));
+    const kinds = ["user", "time", "time_for_children"] as const;
+    return this.#entered().length > 0 || kinds.some((kind) => this.#unshare.includes(kind));
   }
 
   /** Whether the child goes on in another one. */
@@ -222,7 +235,7 @@ export class Passage implements Disposable {
   /** Opens a namespace, unless this thread is in it: the kernel refuses to enter that of users again. */
   #open(target: PidFd, kind: NamespaceKind): void {
     const fd = openNamespace(partsOf(target).handle, kind);
-    if (isOwn(fd, kind)) discard(fd);
+    if (closeOnError(fd, () => isOwn(fd, kind))) discard(fd);
     else this.#entries.push({ kind, fd });
   }
 

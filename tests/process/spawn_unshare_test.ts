@@ -15,6 +15,7 @@ import {
   type SpawnOptions,
   SyscallError,
 } from "../../mod.ts";
+import { Passage } from "../../process/namespaces.ts";
 import { leavesNothing, run } from "../support/commands.ts";
 import {
   canUnshare,
@@ -84,7 +85,8 @@ async function byLsns(pid: number, kinds: readonly string[]): Promise<string[]> 
 }
 
 function canCompare(kinds: readonly string[]): boolean {
-  return canRun("unshare", [...kinds.map(optionOf), "--fork", "true"]) && canRun("lsns", ["-n"]);
+  return canRun("unshare", [...kinds.map(optionOf), "--fork", "true"]) &&
+    canRun("lsns", ["--version"]);
 }
 
 const COMBINATIONS: NamespaceKind[][] = [
@@ -187,6 +189,15 @@ test("spawn() with unshare leaves the streams as they are", async () => {
     ["sh", "-c", 'exec "$@" 0</dev/zero', "sh"],
   );
   assertEquals(value, "/dev/zero\n/dev/null\n");
+});
+
+test("spawn() with unshare user shares no memory with the child", () => {
+  // With the rights of that namespace, somebody could trace the child before it executes.
+  const owns = (unshare: NamespaceKind[]) => {
+    using passage = new Passage({ unshare, nsenter: [] });
+    return passage.ownMemory;
+  };
+  assertEquals([owns(["user"]), owns(["user", "net"]), owns(["net", "pid"])], [true, true, false]);
 });
 
 test("spawn() with unshare goes together with the other options", async () => {
