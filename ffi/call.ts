@@ -1,7 +1,8 @@
 /**
  * How a kernel call's result becomes ours. The kernel itself answers with a result
- * or with −errno; libc splits that into −1 and a variable. `attempt` puts the two
- * together again, and `check` makes an exception of what is left.
+ * or with −errno; libc splits that into −1 and a variable. `outcome` puts the two
+ * together again, `attempt` also repeats what a signal interrupts, and `check` makes an
+ * exception of what is left.
  *
  * @module
  */
@@ -11,15 +12,21 @@ import { SyscallError, UnsupportedError } from "./errors.ts";
 import { describeErrno, lastErrno } from "./libc.ts";
 
 /**
+ * The result of a call that no signal interrupts, or −errno. The call stands as the argument, as errno
+ * is right only directly behind it.
+ */
+export function outcome(result: number): number {
+  return result === -1 ? -lastErrno() : result;
+}
+
+/**
  * Calls until no signal interrupts any more, and returns the result or −errno.
  * A call with a timeout computes it inside `call`, so that an interruption doesn't prolong it.
  */
 export function attempt(call: () => number): number {
   for (;;) {
-    const result = call();
-    if (result !== -1) return result;
-    const errno = lastErrno();
-    if (errno !== Errno.EINTR) return -errno;
+    const result = outcome(call());
+    if (result !== -Errno.EINTR) return result;
   }
 }
 

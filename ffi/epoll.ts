@@ -18,7 +18,7 @@
  */
 
 import { EPOLLET, epollEventOn, EPOLLIN, EPOLLOUT } from "../structs/epoll_event.ts";
-import { attempt, check } from "./call.ts";
+import { attempt, check, outcome } from "./call.ts";
 import { closeOnError, discard, tryWrite } from "./files.ts";
 import { arch, libc } from "./libc.ts";
 import { poll, remaining } from "./syscalls.ts";
@@ -208,6 +208,5 @@ function create(): number {
 function control(epoll: number, op: number, fd: number, events: number, generation: number) {
   change ??= new Batch(1);
   change.write(fd, generation, events | EPOLLET);
-  const { bytes } = change;
-  return attempt(() => libc().epoll_ctl(epoll, op, fd, bytes));
+  return outcome(libc().epoll_ctl(epoll, op, fd, change.bytes));
 }

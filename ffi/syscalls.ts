@@ -32,7 +32,7 @@ import { rusage } from "../structs/rusage.ts";
 import { u64 } from "../structs/scalars.ts";
 import { SI_QUEUE, siginfoChild, siginfoQueue } from "../structs/siginfo.ts";
 import { userId } from "../structs/user_id.ts";
-import { attempt, check, failure, type Hints } from "./call.ts";
+import { attempt, check, failure, type Hints, outcome } from "./call.ts";
 import { Errno } from "./errno.ts";
 import { statusFlags } from "./files.ts";
 import { arch, libc } from "./libc.ts";
@@ -74,8 +74,10 @@ const PIDFD_GET_INFO = infoRequest(pidfdInfoVer1.size);
 const polled = pollfd.allocate();
 const childInfo = siginfoChild.allocate();
 const childUsage = rusage.allocate();
+const childUsageInts = new Int32Array(childUsage.bytes.buffer);
 const childInfoInts = new Int32Array(childInfo.bytes.buffer);
 const { si_pid, si_code, si_status } = siginfoChild.ints;
+const at = rusage.ints;
 const pidfdInfo = pidfdInfoVer1.allocate();
 
 const PR_SET_CHILD_SUBREAPER = 36;
@@ -153,8 +155,8 @@ export function trySendSignal(
     si_uid: libc().getuid(),
     si_int: value,
   });
-  return attempt(() =>
-    libc().syscall_pidfd_send_signal(NR_pidfd_send_signal, pidfd, signal, info, flags)
+  return outcome(
+    libc().syscall_pidfd_send_signal(NR_pidfd_send_signal, pidfd, signal, info, flags),
   );
 }
 
@@ -196,14 +198,20 @@ export type ChildLook =
   | { readonly state: "no child" }
   | { readonly state: "exited"; readonly exit: ChildExit };
 
+/** What Linux fills in of a `struct rusage`. */
+type Usage = Omit<
+  typeof childUsage.fields,
+  "ru_ixrss" | "ru_idrss" | "ru_isrss" | "ru_nswap" | "ru_msgsnd" | "ru_msgrcv" | "ru_nsignals"
+>;
+
 /** How a child ended, as waitid says it. */
 export interface ChildExit {
   /** `si_code` */
   code: number;
   /** `si_status` */
   status: number;
-  /** What it and the descendants that it has waited for have used; until the next call. */
-  usage: typeof childUsage.fields;
+  /** What it and the descendants that it has waited for have used. */
+  usage: Usage;
 }
 
 const RUNNING: ChildLook = { state: "running" };
@@ -230,9 +238,26 @@ export function waitidPidfd(pidfd: number, reap: boolean): ChildLook {
   const exit = {
     code: childInfoInts[si_code],
     status: childInfoInts[si_status],
-    usage: childUsage.fields,
+    usage: {
+      utime_sec: usageWord(at.utime_sec),
+      utime_usec: usageWord(at.utime_usec),
+      stime_sec: usageWord(at.stime_sec),
+      stime_usec: usageWord(at.stime_usec),
+      ru_maxrss: usageWord(at.ru_maxrss),
+      ru_minflt: usageWord(at.ru_minflt),
+      ru_majflt: usageWord(at.ru_majflt),
+      ru_inblock: usageWord(at.ru_inblock),
+      ru_oublock: usageWord(at.ru_oublock),
+      ru_nvcsw: usageWord(at.ru_nvcsw),
+      ru_nivcsw: usageWord(at.ru_nivcsw),
+    },
   };
   return { state: "exited", exit };
+}
+
+/** A word of the usage. Both architectures are little-endian. */
+function usageWord(index: number): number {
+  return childUsageInts[index + 1] * 2 ** 32 + (childUsageInts[index] >>> 0);
 }
 
 /**

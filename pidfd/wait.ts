@@ -252,7 +252,7 @@ export class ExitWatch {
       return found;
     }
     known.isReaped = reaping;
-    return told(known.status ??= fromChildExit(child.exit));
+    return { state: "told", status: known.status ??= fromChildExit(child.exit) };
   }
 
   /** What can be seen of a process that is no child of ours, or not any more. */

@@ -61,11 +61,12 @@ function watchParkedCall(react: () => void): void {
     const library = open(...args);
     const symbols: Record<string, unknown> = { ...library.symbols };
     const park = symbols.epoll_wait_parked as ((...args: unknown[]) => Promise<number>) | undefined;
-    symbols.epoll_wait_parked = park && ((...args: unknown[]) => {
+    if (park === undefined) return library;
+    symbols.epoll_wait_parked = (...args: unknown[]) => {
       const call = park(...args);
       call.then(react);
       return call;
-    });
+    };
     return { symbols, close() {} };
   };
   Deno.dlopen = watched;

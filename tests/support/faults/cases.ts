@@ -18,10 +18,14 @@ export const THOROUGH = Deno.env.has("FAULTS");
 const ALWAYS: readonly ErrnoName[] = ["ENOSYS", "EINTR"];
 
 /**
- * Calls that no program sees interrupted: the kernel itself restarts them (clone(2)), or the
- * launcher's child makes them, with its signals blocked.
+ * Calls that no program sees interrupted: the kernel itself restarts them (clone(2)), they wait for
+ * nothing (signal(7) names those that do), or the launcher's child makes them, with its signals
+ * blocked.
  */
-const RESTARTED: ReadonlySet<string> = new Set(["clone", "clone3", ...CHILD_CALLS]);
+const RESTARTED: ReadonlySet<string> = new Set([
+  ...["clone", "clone3", "epoll_ctl", "pidfd_send_signal"],
+  ...CHILD_CALLS,
+]);
 
 /** What old kernels and filters answer each time. */
 const FOREVER: readonly ErrnoName[] = ["ENOSYS", "EPERM", "EINVAL", "ENOTTY"];
