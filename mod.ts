@@ -31,7 +31,7 @@ export type {
   FdSocketSendOptions,
 } from "./ipc/options.ts";
 export type { PeerCredentials } from "./ipc/peer.ts";
-export type { Credentials, ProcessInfo } from "./pidfd/info.ts";
+export type { CoreDump, Credentials, ProcessInfo } from "./pidfd/info.ts";
 export type { NamespaceKind } from "./pidfd/namespaces.ts";
 export { OwnedFd } from "./pidfd/owned_fd.ts";
 export type { FromPidOptions } from "./pidfd/open.ts";
@@ -51,6 +51,7 @@ export type { ChildOutput } from "./process/child_output.ts";
 export { type Features, features } from "./process/features.ts";
 export type { OutputOptions } from "./process/output.ts";
 export type { LimitName, LimitPair, Limits } from "./process/limits.ts";
+export type { NsenterOptions } from "./process/namespaces.ts";
 export type { SpawnOptions } from "./process/options.ts";
 export { setSubreaper, spawn } from "./process/spawn.ts";
 export { spawnAndWait, spawnAndWaitSync } from "./process/spawn_and_wait.ts";

@@ -17,7 +17,10 @@ export const ref: Command = {
     "Prints PID:ID, a reference that no other process matches until the next boot: for PID files in " +
     "/run, which a boot empties, and for all other commands of pidfd. Needs Linux 6.9.",
   ],
-  options: [{ name: "json", help: "Print an object that names the boot as well" }],
+  options: [{
+    name: "json",
+    help: "Print an object that names the boot and PID namespace as well",
+  }],
   exitCode: "0; 125 if pidfd failed; 126 without permission; 127 if there is no such process.",
   examples: ["pidfd ref $$", 'pidfd ref 4711 > server.pid; pidfd kill "$(cat server.pid)"'],
   run: refCommand,

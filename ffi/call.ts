@@ -45,9 +45,15 @@ export function failure(syscall: string, errno: number, hints: Hints = {}): Erro
     const since = SINCE[syscall] ?? "a kernel or a sandbox that allows it";
     return new UnsupportedError(syscall, since);
   }
-  const hint = hints[errno];
+  const hint = hints[errno] ?? ALWAYS[errno];
   return new SyscallError(syscall, errno, describeErrno(errno) + (hint ? ` (${hint})` : ""));
 }
+
+/** What an error means whatever call it comes from. */
+const ALWAYS: Hints = {
+  // Of the newest kernels' pidfd ioctls, one after another.
+  [Errno.EREMOTE]: "the process is not visible in this PID namespace",
+};
 
 /** The calls that a kernel of the supported range, or a sandbox on it, may not know. */
 const SINCE: Readonly<Record<string, string>> = {

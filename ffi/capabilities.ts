@@ -12,13 +12,18 @@
  * @module
  */
 
-import { PIDFD_INFO_COREDUMP, PIDFD_INFO_EXIT } from "../structs/pidfd_info.ts";
+import {
+  PIDFD_INFO_COREDUMP,
+  PIDFD_INFO_COREDUMP_SIGNAL,
+  PIDFD_INFO_EXIT,
+} from "../structs/pidfd_info.ts";
 import { PID_FS_MAGIC } from "../structs/stat.ts";
-import { failure } from "./call.ts";
+import { check, failure } from "./call.ts";
 import { Errno } from "./errno.ts";
 import { SyscallError, UnsupportedError } from "./errors.ts";
-import { discard, fileSystemType, inode } from "./files.ts";
-import { tryCgroupBirth, tryKillOnClose } from "./launch.ts";
+import { AT_FDCWD, discard, fileSystemType, inode, O_RDONLY, openat } from "./files.ts";
+import { tryCgroupBirth, tryKillOnClose, tryUserNamespace } from "./launch.ts";
+import { getNamespaceId, KINDS, pidFromNamespace, typesOf } from "./namespaces.ts";
 import { socketpair, tryPeerPidfd } from "./sockets.ts";
 import {
   getpid,
@@ -28,6 +33,7 @@ import {
   pidfdGetInfo,
   pidfdGetNamespace,
   pidfdOpen,
+  pidfdSupportedInfo,
   setns,
   tryGetfd,
   trySendSignal,
@@ -95,9 +101,6 @@ function knownByFd(syscall: string, fd: number): boolean {
   return known(syscall, fd);
 }
 
-const CLONE_NEWUTS = 0x0400_0000;
-const PIDFD_GET_UTS_NAMESPACE = 10;
-
 /** pidfds at all. */
 export const pidfdOpenCall = new Capability("pidfd_open", "Linux 5.3", () => true);
 
@@ -118,7 +121,7 @@ export const getfdCall = new Capability(
 export const setnsPidfd = new Capability(
   "setns(pidfd)",
   "Linux 5.8",
-  (self) => known("setns", setns(self, CLONE_NEWUTS), Errno.EPERM),
+  (self) => known("setns", setns(self, typesOf(["uts"])), Errno.EPERM),
 );
 
 export const threadPidfds = new Capability("PIDFD_THREAD", "Linux 6.9", () => {
@@ -142,9 +145,35 @@ export const pidfsIds = new Capability(
 export const namespaceIoctls = new Capability(
   "PIDFD_GET_*_NAMESPACE",
   "Linux 6.11",
-  (self) =>
-    knownByFd("ioctl(PIDFD_GET_UTS_NAMESPACE)", pidfdGetNamespace(self, PIDFD_GET_UTS_NAMESPACE)),
+  (self) => knownByFd("ioctl(PIDFD_GET_UTS_NAMESPACE)", pidfdGetNamespace(self, KINDS.uts.ioctl)),
 );
+
+/** PIDs of other PID namespaces: translates this process's own. */
+export const pidTranslation = new Capability("NS_GET_PID_FROM_PIDNS", "Linux 6.11", (self) => {
+  const call = "ioctl(NS_GET_PID_FROM_PIDNS)";
+  return withNamespace(self, "pid", (fd) => known(call, pidFromNamespace(fd, getpid())));
+});
+
+/** An id of every namespace, which no other gets until the next boot. */
+export const namespaceIds = new Capability(
+  "NS_GET_ID",
+  "Linux 6.18",
+  (self) =>
+    withNamespace(self, "uts", (fd) => known("ioctl(NS_GET_ID)", getNamespaceId(fd).result)),
+);
+
+/** A namespace of this process, for a question to it. */
+function withNamespace<T>(self: number, kind: "pid" | "uts", use: (fd: number) => T): T {
+  const name = `ioctl(PIDFD_GET_${kind.toUpperCase()}_NAMESPACE)`;
+  const fd = namespaceIoctls.available
+    ? check(name, pidfdGetNamespace(self, KINDS[kind].ioctl))
+    : openat(AT_FDCWD, `/proc/self/ns/${kind}`, O_RDONLY);
+  try {
+    return use(fd);
+  } finally {
+    discard(fd);
+  }
+}
 
 export const infoIoctl = new Capability(
   "PIDFD_GET_INFO",
@@ -156,10 +185,17 @@ export const infoIoctl = new Capability(
  * PIDFD_INFO_EXIT. A process can't see its own exit status, so this asks for what
  * came one version later, and can't tell 6.15 from 6.13: see `exitInfo`.
  */
-const coredumpInfo = new Capability("PIDFD_INFO_COREDUMP", "Linux 6.16", (self) => {
+export const coredumpInfo = new Capability("PIDFD_INFO_COREDUMP", "Linux 6.16", (self) => {
   const { result, info } = pidfdGetInfo(self, PIDFD_INFO_EXIT | PIDFD_INFO_COREDUMP);
   return known("ioctl(PIDFD_GET_INFO)", result) && (info.mask & PIDFD_INFO_COREDUMP) !== 0n;
 });
+
+/** The signal that a core dump is made for. */
+export const coredumpSignal = new Capability(
+  "PIDFD_INFO_COREDUMP_SIGNAL",
+  "Linux 6.19",
+  (self) => (pidfdSupportedInfo(self) & PIDFD_INFO_COREDUMP_SIGNAL) !== 0n,
+);
 
 /**
  * Whether PIDFD_GET_INFO tells the exit status of a process that was reaped. On the
@@ -199,6 +235,13 @@ export const cgroupSpawn = new Capability(
   "CLONE_INTO_CGROUP",
   "Linux 5.7",
   (self) => known("clone3", tryCgroupBirth(self), Errno.EBADF),
+);
+
+/** A child in a user namespace of its own, which a system can forbid to ordinary users. */
+export const userNamespaces = new Capability(
+  "CLONE_NEWUSER",
+  "Linux 3.8",
+  (self) => known("clone", tryUserNamespace(self)),
 );
 
 /**

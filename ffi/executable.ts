@@ -72,6 +72,11 @@ export function sharedOutcome(): bigint {
   return shared ??= map(outcome.size, MAP_SHARED);
 }
 
+/** Where in the shared outcome the PID of a process is noted that goes on in a child's place. */
+export function heirAddress(): number {
+  return Number(sharedOutcome()) + outcome.offsets.heir;
+}
+
 /** New memory, which is all zero. mmap(2) */
 function map(size: number, flags: number): bigint {
   const { mmap } = launcherLibc();

@@ -9,6 +9,10 @@
  * A child that the kernel kills with its pidfd (CLONE_PIDFD_AUTOKILL, Linux 7.1) is also one that
  * the kernel reaps (CLONE_AUTOREAP): it sends no SIGCHLD, and from its end on waitid(2) says ECHILD.
  *
+ * A child can give way to another one, its heir, which goes on with its steps: so it comes to be in
+ * a PID namespace that it has entered. Both are children of this program. The heir is held by its
+ * PID, which is nobody else's until this program has reaped it.
+ *
  * @module
  */
 
@@ -33,7 +37,7 @@ import { discard } from "./files.ts";
 import { launcherLibc } from "./launcher_symbols.ts";
 import { addressOf, arch, libc } from "./libc.ts";
 import { NUMBERS, type Step } from "./steps.ts";
-import { poll } from "./syscalls.ts";
+import { pidfdOpen, poll } from "./syscalls.ts";
 
 const CLONE_VM = 0x100;
 const CLONE_PIDFD = 0x1000;
@@ -44,6 +48,7 @@ const CLONE_AUTOREAP = 2 ** 34;
 const CLONE_NNP = 2 ** 35;
 const CLONE_PIDFD_AUTOKILL = 2 ** 36;
 
+const SIGKILL = 9;
 const SIGCHLD = 17;
 const ALL_SIGNALS = 2n ** 64n - 1n;
 const P_PID = 1;
@@ -66,6 +71,8 @@ export interface Birth {
   readonly killOnClose?: boolean;
   /** Whether one that is killed so can't gain privileges. Without, this takes CAP_SYS_ADMIN. */
   readonly noNewPrivileges?: boolean;
+  /** The kinds of namespaces (`typesOf`) of which it has new ones; time only by clone3. */
+  readonly namespaces?: number;
 }
 
 /** What came of a birth. */
@@ -110,7 +117,7 @@ export function carryOut(birth: Birth, list: readonly Step[]): Born | number {
     if (!isSame(birth, written)) writeBirth(birth);
     pidfdSlot.fields.value = NO_PIDFD;
     if (birth.ownMemory) clearSharedOutcome();
-    else outcomeNote.fields.step = 0;
+    else outcomeNote.bytes.fill(0);
     launcherLibc().bsearch(work.bytes, work.bytes, 1n, 1n, code);
     if (birth.ownMemory) readSharedOutcome(outcomeNote.bytes);
     return bornOf(birth, list, stepsAddress);
@@ -171,14 +178,14 @@ let written: Birth | undefined;
 function isSame(one: Birth, other: Birth | undefined): boolean {
   return one.call === other?.call && one.ownMemory === other.ownMemory &&
     one.cgroup === other.cgroup && one.killOnClose === other.killOnClose &&
-    one.noNewPrivileges === other.noNewPrivileges;
+    one.noNewPrivileges === other.noNewPrivileges && one.namespaces === other.namespaces;
 }
 
 function writeBirth(birth: Birth): void {
   // Should there be no memory for it, what is written is none.
   written = undefined;
-  const { call, ownMemory } = birth;
-  const flags = (ownMemory ? 0 : CLONE_VM) + CLONE_VFORK + CLONE_PIDFD;
+  const { call, ownMemory, namespaces = 0 } = birth;
+  const flags = (ownMemory ? 0 : CLONE_VM) + CLONE_VFORK + CLONE_PIDFD + namespaces;
   const pidfd = Number(addressOf(pidfdSlot.bytes));
   work.fields.birth = {
     number: NUMBERS[arch()][call],
@@ -212,13 +219,37 @@ function bornOf(birth: Birth, list: readonly Step[], stepsAddress: number): Born
   const { blocking, child: pid } = work.fields;
   if (blocking < 0) return blocking;
   if (pid < 0) return pid;
-  const pidfd = pidfdSlot.fields.value;
-  if (outcomeNote.fields.step === 0) return { pid, pidfd };
-  const { result, step } = outcomeNote.fields;
-  reap(birth, { pid, pidfd });
-  const index = (step - stepsAddress) / stepStruct.size;
+  const child = { pid, pidfd: pidfdSlot.fields.value };
+  const { step, result, heir } = outcomeNote.fields;
+  if (step === 0 && heir === 0) return child;
+  reap(birth, child);
+  if (heir === 0) return { ...child, failed: { step: stepAt(list, step - stepsAddress), result } };
+  const born = { pid: heir, pidfd: holdHeir(heir) };
+  // Without a note the child was killed while its heir went on.
+  const noted = step === 0 ? undefined : stepAt(list, step - stepsAddress);
+  if (noted === undefined || noted.call === GIVING_WAY) return born;
+  reap(birth, born);
+  return { ...born, failed: { step: noted, result } };
+}
+
+/** What a child that has given way notes as the step that it couldn't go on with. */
+const GIVING_WAY = "clone";
+
+function stepAt(list: readonly Step[], offset: number): Step {
+  const index = offset / stepStruct.size;
   if (!(index in list)) throw new Error("the steps of a child must end in an execution or an exit");
-  return { pid, pidfd, failed: { step: list[index], result } };
+  return list[index];
+}
+
+/** A pidfd of an heir. One that can't be held doesn't stay. */
+function holdHeir(pid: number): number {
+  try {
+    return pidfdOpen(pid, 0);
+  } catch (error) {
+    attempt(() => launcherLibc().kill(pid, SIGKILL));
+    attempt(() => libc().waitid(P_PID, pid, null, WEXITED));
+    throw error;
+  }
 }
 
 /**

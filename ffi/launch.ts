@@ -20,6 +20,7 @@ import { Errno } from "./errno.ts";
 import { UnsupportedError } from "./errors.ts";
 import { type Birth, type Born, carryOut, reap } from "./job.ts";
 import { launchFailure } from "./launch_failure.ts";
+import { type Kind, typesOf } from "./namespaces.ts";
 import { actByDefault, isIgnored, SIGNALS } from "./signal_actions.ts";
 import { type CallName, exitGroup, resetAction, type Step } from "./steps.ts";
 
@@ -34,6 +35,13 @@ export interface Launch {
   readonly steps: readonly Step[];
   /** Whether it changes its user or group. */
   readonly changesUser: boolean;
+  /**
+   * Whether it has to have memory of its own for another reason: in another user namespace, others
+   * could reach into this program through it.
+   */
+  readonly ownMemory?: boolean;
+  /** The kinds of namespaces of which it is born into new ones. */
+  readonly unshare?: readonly Kind[];
   /** An fd of the folder of the cgroup that it is born into: from Linux 5.7 on. */
   readonly cgroup?: number;
   /** Whether the kernel kills it when its last handle is closed: from Linux 7.1 on. */
@@ -59,13 +67,19 @@ export interface Launched {
  * @throws {UnsupportedError} If no child can be born so that it is held.
  */
 export function launch(
-  { steps, changesUser, cgroup, killOnClose, noNewPrivileges }: Launch,
+  { steps, changesUser, ownMemory, unshare = [], ...others }: Launch,
 ): Launched {
   if (!keepsChildren) keepChildren();
   let list = possible(steps);
-  const birth = { ownMemory: changesUser, cgroup, killOnClose, noNewPrivileges };
+  const { cgroup, killOnClose, noNewPrivileges } = others;
+  const birth: Omit<Birth, "call"> = {
+    ...{ cgroup, killOnClose, noNewPrivileges },
+    ownMemory: changesUser || ownMemory || unshare.includes("time"),
+    namespaces: typesOf(unshare),
+  };
+  const about = unshare.length === 0 ? undefined : `unshare ${unshare.join(", ")}`;
   for (;;) {
-    const { pid, pidfd, failed } = bear(birth, list);
+    const { pid, pidfd, failed } = bear(birth, list, about);
     if (failed === undefined) return { pid, pidfd };
     const { step, result } = failed;
     if (step.instead && REFUSALS.has(-result)) {
@@ -73,9 +87,18 @@ export function launch(
       list = possible(list);
     } else {
       // A result that is no error is that of getppid: this program is no longer the parent.
-      throw launchFailure(step.call, result < 0 ? -result : Errno.ESRCH, step.about);
+      const error = launchFailure(step.call, result < 0 ? -result : Errno.ESRCH, step.about);
+      failedSteps.set(error, step);
+      throw error;
     }
   }
+}
+
+const failedSteps = new WeakMap<Error, Step>();
+
+/** The step that an error of `launch` is about, if it is about one. */
+export function failedStep(error: Error): Step | undefined {
+  return failedSteps.get(error);
 }
 
 /**
@@ -92,6 +115,19 @@ export function tryCgroupBirth(fd: number): number {
  */
 export function tryKillOnClose(): number {
   return tryBirth({ call: "clone3", killOnClose: true, noNewPrivileges: true });
+}
+
+/**
+ * Tries the birth of a child in a user namespace of its own, and returns 0 or −errno. With an fd
+ * that is no cgroup's, there is none: a kernel that gets as far as that says EBADF. Where clone3
+ * isn't to be had, there is a child, which ends at once.
+ */
+export function tryUserNamespace(fd: number): number {
+  const namespaces = typesOf(["user"]);
+  const result = tryBirth({ call: "clone3", cgroup: fd, namespaces });
+  if (result === -Errno.EBADF) return 0;
+  const hasClone3 = tryCgroupBirth(fd) === -Errno.EBADF;
+  return hasClone3 ? result : tryBirth({ call: "clone", namespaces });
 }
 
 function tryBirth(birth: Birth): number {
@@ -113,26 +149,47 @@ function possible(steps: readonly Step[]): readonly Step[] {
 /** The call that children are born by. */
 let birthCall: Birth["call"] = "clone3";
 
-function bear(birth: Omit<Birth, "call">, steps: readonly Step[]): Born {
-  if (birth.killOnClose) return bearKilledOnClose(birth, steps);
-  if (birthCall === "clone3" || birth.cgroup !== undefined) {
+/**
+ * @param about What it is to be born into, for the message of its failure.
+ */
+function bear(birth: Omit<Birth, "call">, steps: readonly Step[], about?: string): Born {
+  if (birth.killOnClose) return bearKilledOnClose(birth, steps, about);
+  const needsClone3 = birth.cgroup !== undefined || hasTime(birth);
+  if (birthCall === "clone3" || needsClone3) {
     const born = carryOut({ ...birth, call: "clone3" }, [...resets("clone3"), ...steps]);
     if (typeof born === "object") return born;
-    if (birth.cgroup !== undefined) throw launchFailure("clone3", -born, "into the cgroup");
-    if (!REFUSALS.has(-born)) throw launchFailure("clone3", -born);
+    if (needsClone3) {
+      const place = birth.cgroup === undefined ? [] : ["into the cgroup"];
+      throw launchFailure("clone3", -born, [...place, ...about ? [about] : []].join(", "));
+    }
+    if (!REFUSALS.has(-born) || areRefused(birth)) throw launchFailure("clone3", -born, about);
     requireClone();
     birthCall = "clone";
   }
   const born = carryOut({ ...birth, call: "clone" }, [...resets("clone"), ...steps]);
   if (typeof born === "object") return born;
-  throw launchFailure("clone", -born);
+  throw launchFailure("clone", -born, about);
+}
+
+/** Whether it has a new time namespace: clone(2) has no room for that flag. */
+function hasTime({ namespaces = 0 }: Omit<Birth, "call">): boolean {
+  return (namespaces & typesOf(["time"])) !== 0;
+}
+
+/** Whether it is the namespaces that were refused, and not clone3 itself. */
+function areRefused({ namespaces = 0 }: Omit<Birth, "call">): boolean {
+  return namespaces !== 0 && tryBirth({ call: "clone3" }) === 0;
 }
 
 /** Whether a child that is killed with its pidfd may gain privileges, as far as is known. */
 let mayGainPrivileges = true;
 
 /** As `bear`, for a child that is killed with its pidfd. No other call does the same. */
-function bearKilledOnClose(birth: Omit<Birth, "call">, steps: readonly Step[]): Born {
+function bearKilledOnClose(
+  birth: Omit<Birth, "call">,
+  steps: readonly Step[],
+  namespaces?: string,
+): Born {
   const list = [...resets("clone3"), ...steps];
   const tryIt = (noNewPrivileges: boolean) =>
     carryOut({ ...birth, call: "clone3", noNewPrivileges }, list);
@@ -147,7 +204,7 @@ function bearKilledOnClose(birth: Omit<Birth, "call">, steps: readonly Step[]): 
   const about = needsCapability
     ? "killOnClose with noNewPrivileges: false needs CAP_SYS_ADMIN"
     : "killOnClose";
-  throw launchFailure("clone3", -born, about);
+  throw launchFailure("clone3", -born, namespaces ? `${namespaces}, ${about}` : about);
 }
 
 /** Tries clone with no command: one that doesn't know CLONE_PIDFD has a child that can't be held. */

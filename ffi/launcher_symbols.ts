@@ -56,6 +56,14 @@ export const launcherLibc = libcWith({
     ],
     result: "void", // which nobody needs
   },
+  // int kill(pid_t pid, int sig);
+  kill: {
+    parameters: [
+      "i32", // pid_t pid
+      "i32", // int sig
+    ],
+    result: "i32",
+  },
   // long syscall(long number, ...):
   // rt_sigaction(int signum, const struct sigaction *act, struct sigaction *oldact, size_t size)
   // libc's own sigaction(2) refuses the two signals that it has for itself.

@@ -5,7 +5,7 @@
  * In this program it blocks all signals, has the child born, and sets the signal mask back. In the
  * child it makes one system call after another, as the job's steps say. The last one is execve,
  * which doesn't return. If a result isn't what the step allows, it notes result and step in the
- * job's outcome, and ends the child.
+ * job's outcome, unless there is a note already, and ends the child.
  *
  * What makes it safe:
  * - The child uses no stack and no libc: until execve it may share this program's memory, and
@@ -75,8 +75,11 @@ const X86_64: readonly Line[] = [
   ["ebc8", "jmp next"],
   ["", "failed:"],
   ["488b4b38", "mov rcx, [rbx + job.outcome]"],
+  ["4883790800", "cmp qword ptr [rcx + outcome.step], 0"],
+  ["7507", "jne end", "the note of a process that this one has given way to"],
   ["488901", "mov [rcx + outcome.result], rax"],
   ["4c896108", "mov [rcx + outcome.step], r12"],
+  ["", "end:"],
   ["bf7f000000", "mov edi, 127", "nobody sees this status: the parent reaps and throws"],
   ["b8e7000000", "mov eax, 231", "exit_group"],
   ["0f05", "syscall"],
@@ -127,7 +130,10 @@ const AARCH64: readonly Line[] = [
   ["f5ffff17", "b next"],
   ["", "failed:"],
   ["611e40f9", "ldr x1, [x19, #job.outcome]"],
+  ["220440f9", "ldr x2, [x1, #outcome.step]"],
+  ["420000b5", "cbnz x2, end", "the note of a process that this one has given way to"],
   ["205000a9", "stp x0, x20, [x1, #outcome.result]", "and outcome.step behind it"],
+  ["", "end:"],
   ["e00f80d2", "mov x0, #127", "nobody sees this status: the parent reaps and throws"],
   ["c80b80d2", "mov x8, #94", "exit_group"],
   ["010000d4", "svc #0"],

@@ -18,12 +18,14 @@ export const NUMBERS = {
     ...{ ioctl: 16, fcntl: 72, chdir: 80, fchown: 93, umask: 95, setpgid: 109, getppid: 110 },
     ...{ setsid: 112, setgroups: 116, setresuid: 117, setresgid: 119, setpriority: 141 },
     ...{ prctl: 157, exit_group: 231, dup3: 292, prlimit64: 302, clone3: 435, close_range: 436 },
+    ...{ mount: 165, openat: 257, unshare: 272, setns: 308 },
   },
   aarch64: {
     ...{ write: 64, close: 57, rt_sigaction: 134, rt_sigprocmask: 135, clone: 220, execve: 221 },
     ...{ ioctl: 29, fcntl: 25, chdir: 49, fchown: 55, umask: 166, setpgid: 154, getppid: 173 },
     ...{ setsid: 157, setgroups: 159, setresuid: 147, setresgid: 149, setpriority: 140 },
     ...{ prctl: 167, exit_group: 94, dup3: 24, prlimit64: 261, clone3: 435, close_range: 436 },
+    ...{ mount: 40, openat: 56, unshare: 97, setns: 268 },
   },
 } as const;
 
@@ -67,6 +69,29 @@ const IGNORING = kernelSigaction.encode({ sa_handler: SIG_IGN });
 export function write(fd: number, text: string, about: string): Step {
   const bytes = new TextEncoder().encode(text);
   return { call: "write", args: [fd, bytes, bytes.length], about };
+}
+
+const O_WRONLY = 1;
+
+/**
+ * Writes texts into files of its own, by the lowest number of all: what is open there is closed, as
+ * no step knows another's result. openat(2), write(2)
+ *
+ * @param folder An fd of the folder that they are in; not 0.
+ * @param saved An fd of what was open as 0 before, and is afterwards.
+ */
+export function writeFiles(
+  folder: number,
+  files: readonly { readonly path: string; readonly text: string; readonly about: string }[],
+  saved: number | undefined,
+): Step[] {
+  const free: Step = { call: "close", args: [0], passes: "any" };
+  const writes = files.flatMap(({ path, text, about }): Step[] => [
+    free,
+    { call: "openat", args: [folder, path, O_WRONLY], passes: 0, about },
+    write(0, text, about),
+  ]);
+  return [...writes, free, ...saved === undefined ? [] : [dup3(saved, 0)]];
 }
 
 /** Leads a new session. setsid(2) */

@@ -62,6 +62,10 @@ export const SYMBOLS = {
   getpid: { parameters: [], result: "i32" },
   // uid_t getuid(void);
   getuid: { parameters: [], result: "u32" },
+  // uid_t geteuid(void);
+  geteuid: { parameters: [], result: "u32" },
+  // gid_t getegid(void);
+  getegid: { parameters: [], result: "u32" },
   // int getresuid(uid_t *ruid, uid_t *euid, uid_t *suid);
   getresuid: {
     parameters: [
@@ -104,6 +108,16 @@ export const SYMBOLS = {
       "i32", // int fd
       "u32", // unsigned long op: the kernel takes an unsigned int
       "buffer", // void *argp, or NULL
+    ],
+    result: "i32",
+  },
+  // int ioctl(int fd, unsigned long op, ...);
+  ioctl_number: {
+    name: "ioctl",
+    parameters: [
+      "i32", // int fd
+      "u32", // unsigned long op
+      "usize", // unsigned long arg
     ],
     result: "i32",
   },

@@ -18,7 +18,14 @@
  */
 
 import { FILEID_KERNFS, pidfsHandle } from "../structs/file_handle.ts";
-import { pidfdInfoVer1 } from "../structs/pidfd_info.ts";
+import {
+  PIDFD_COREDUMPED,
+  PIDFD_INFO_COREDUMP,
+  PIDFD_INFO_SUPPORTED_MASK,
+  pidfdInfoVer1,
+  pidfdInfoVer2,
+  pidfdInfoVer3,
+} from "../structs/pidfd_info.ts";
 import { EPOLLIN } from "../structs/epoll_event.ts";
 import { pollfd } from "../structs/pollfd.ts";
 import { rusage } from "../structs/rusage.ts";
@@ -59,9 +66,10 @@ const O_CLOEXEC = 0o2000000;
 
 const PIDFS_IOCTL_MAGIC = 0xff;
 const PIDFD_GET_INFO_NUMBER = 11;
-/** `_IOWR(PIDFS_IOCTL_MAGIC, 11, struct pidfd_info)` */
-const PIDFD_GET_INFO = ((3 << 30) | (pidfdInfoVer1.size << 16) |
-  (PIDFS_IOCTL_MAGIC << 8) | PIDFD_GET_INFO_NUMBER) >>> 0;
+/** `_IOWR(PIDFS_IOCTL_MAGIC, 11, struct pidfd_info)`, for a size of that. */
+const infoRequest = (size: number) =>
+  ((3 << 30) | (size << 16) | (PIDFS_IOCTL_MAGIC << 8) | PIDFD_GET_INFO_NUMBER) >>> 0;
+const PIDFD_GET_INFO = infoRequest(pidfdInfoVer1.size);
 
 // Synchronous calls can't overlap, so that one buffer of each kind serves them all.
 const polled = pollfd.allocate();
@@ -92,6 +100,11 @@ export function isOwnUser(uid: number): boolean {
   const { getresuid } = libc();
   check("getresuid", attempt(() => getresuid(real.bytes, effective.bytes, saved.bytes)));
   return ids.every(({ fields }) => fields.value === uid);
+}
+
+/** The user and the group that this program acts as. geteuid(2), getegid(2) */
+export function effectiveIds(): { uid: number; gid: number } {
+  return { uid: libc().geteuid(), gid: libc().getegid() };
 }
 
 /** A pidfd for a process, or for a thread with PIDFD_THREAD. pidfd_open(2) */
@@ -274,6 +287,27 @@ export function pidfdGetInfo(
   pidfdInfo.fields.mask = mask;
   const result = attempt(() => libc().ioctl(pidfd, PIDFD_GET_INFO, pidfdInfo.bytes));
   return { result, info: pidfdInfo.fields };
+}
+
+/** What `pidfdGetInfo` fills. */
+export type PidfdInfo = typeof pidfdInfo.fields;
+
+/** Whether it says that a core dump is made of the process or was; needs PIDFD_INFO_COREDUMP. */
+export function hasDumped({ mask, coredump_mask }: PidfdInfo): boolean {
+  return (mask & PIDFD_INFO_COREDUMP) !== 0n && (coredump_mask & PIDFD_COREDUMPED) !== 0;
+}
+
+/**
+ * What the kernel could tell about a process; 0 where it doesn't tell that (Linux 6.19).
+ * PIDFD_INFO_SUPPORTED_MASK
+ */
+export function pidfdSupportedInfo(pidfd: number): bigint {
+  const { bytes, fields } = pidfdInfoVer3.allocate();
+  fields.mask = PIDFD_INFO_SUPPORTED_MASK;
+  const result = attempt(() => libc().ioctl(pidfd, infoRequest(bytes.length), bytes));
+  if (result < 0 || (fields.mask & PIDFD_INFO_SUPPORTED_MASK) === 0n) return 0n;
+  // Where the struct ends sooner, the field stands where another one is now, and the rest is 0.
+  return fields.supported_mask || pidfdInfoVer2.decode(bytes).supported_mask;
 }
 
 /** An fd of one of the process's namespaces, or −errno. ioctl_pidfd(2), `PIDFD_GET_*_NAMESPACE` */

@@ -104,11 +104,15 @@ function usageOf(usage: ChildExit["usage"]): ResourceUsage {
   };
 }
 
-/** From the status word of wait(2), as PIDFD_GET_INFO has it. */
-export function fromStatusWord(word: number): ExitStatus {
+/**
+ * From the status word of wait(2), as PIDFD_GET_INFO has it.
+ *
+ * @param coreDumped Whether it also says so by itself.
+ */
+export function fromStatusWord(word: number, coreDumped = false): ExitStatus {
   const signal = word & 0x7f;
   if (signal === 0) return exited((word >> 8) & 0xff, null);
-  return killed(signal, (word & 0x80) !== 0, null);
+  return killed(signal, coreDumped || (word & 0x80) !== 0, null);
 }
 
 /** From what Deno says of its own child. It knows no core dumps. */

@@ -14,10 +14,16 @@ import { failure } from "../ffi/call.ts";
 import { Errno } from "../ffi/errno.ts";
 import { SyscallError, UnsupportedError } from "../ffi/errors.ts";
 import { AT_FDCWD, discard, inode, O_PATH, openat, readTextFile } from "../ffi/files.ts";
-import { pidfdGetInfo } from "../ffi/syscalls.ts";
-import { PIDFD_INFO_CGROUPID, PIDFD_INFO_PID } from "../structs/pidfd_info.ts";
+import { hasDumped, pidfdGetInfo, type PidfdInfo } from "../ffi/syscalls.ts";
+import {
+  PIDFD_INFO_CGROUPID,
+  PIDFD_INFO_COREDUMP,
+  PIDFD_INFO_COREDUMP_SIGNAL,
+  PIDFD_INFO_PID,
+} from "../structs/pidfd_info.ts";
 import type { FdHandle } from "./fd_handle.ts";
 import { confirm, pidOf, pidsOf, type ProcDir, withProcDir } from "./proc_dir.ts";
+import { signalName } from "./signals.ts";
 import { parseCgroupMounts, parseCgroupPath, parseNsPids, parseStatus } from "./proc_text.ts";
 
 /**
@@ -61,6 +67,24 @@ export interface ProcessInfo {
   cgroupId: bigint | null;
   /** Its user and group IDs. */
   creds: Credentials;
+  /**
+   * The core dump that it makes or has made, as the receiver of that sees it: in a core_pattern that
+   * is a command or a socket. Null if there is none, and before Linux 6.16. How a process ended that
+   * was reaped, its {@linkcode ExitStatus} tells.
+   */
+  coreDump: CoreDump | null;
+}
+
+/**
+ * A core dump that is made of a process.
+ *
+ * See {@link https://man7.org/linux/man-pages/man5/core.5.html | core(5)}.
+ */
+export interface CoreDump {
+  /** The signal that it is for, if that has a name; null before Linux 6.19. */
+  signal: Deno.Signal | null;
+  /** The number of that signal; null before Linux 6.19. */
+  signalNumber: number | null;
 }
 
 /** All that one look at a process tells, apart from its id. */
@@ -95,9 +119,13 @@ export function getId(handle: FdHandle): bigint {
 
 /** All of it. */
 export function getInfo(handle: FdHandle): ProcessInfo {
-  const { pid, tgid, ppid, cgroupId, creds } = getFacts(handle);
+  const { pid, tgid, ppid, cgroupId, creds, coreDump } = getFacts(handle);
   const id = pidfsIds.available ? handle.inode() : null;
-  return Object.defineProperty({ pid, tgid, ppid, id, cgroupId, creds }, "toJSON", TO_JSON);
+  return Object.defineProperty(
+    { pid, tgid, ppid, id, cgroupId, creds, coreDump },
+    "toJSON",
+    TO_JSON,
+  );
 }
 
 /** Not enumerable, so that nobody who copies, compares or prints an info meets it. */
@@ -130,13 +158,12 @@ export function isSameProcess(a: FdHandle, b: FdHandle): boolean {
 }
 
 function fromIoctl(pidfd: number): Facts {
-  const { result, info } = pidfdGetInfo(pidfd, PIDFD_INFO_CGROUPID);
+  const { result, info } = pidfdGetInfo(pidfd, PIDFD_INFO_CGROUPID | PIDFD_INFO_COREDUMP);
   const reaped = result === 0 && (info.mask & PIDFD_INFO_PID) === 0n;
   const errno = reaped ? Errno.ESRCH : -result;
   if (errno !== 0) {
     throw failure("ioctl(PIDFD_GET_INFO)", errno, {
       [Errno.ESRCH]: "the process was reaped",
-      [Errno.EREMOTE]: "the process is not visible in this PID namespace",
     });
   }
   return {
@@ -154,6 +181,15 @@ function fromIoctl(pidfd: number): Facts {
       sgid: info.sgid,
       fsgid: info.fsgid,
     },
+    coreDump: hasDumped(info) ? coreDumpOf(info) : null,
+  };
+}
+
+function coreDumpOf({ mask, coredump_signal }: PidfdInfo): CoreDump {
+  const isKnown = (mask & PIDFD_INFO_COREDUMP_SIGNAL) !== 0n;
+  return {
+    signal: isKnown ? signalName(coredump_signal) : null,
+    signalNumber: isKnown ? coredump_signal : null,
   };
 }
 
@@ -167,6 +203,7 @@ function fromProc(proc: ProcDir): Facts {
     ppid,
     cgroupId: cgroupIdFromProc(proc),
     creds: { ruid, euid, suid, fsuid, rgid, egid, sgid, fsgid },
+    coreDump: null,
   };
 }
 

@@ -12,7 +12,8 @@ import { namespaceIoctls, setnsPidfd } from "../ffi/capabilities.ts";
 import { check, failure, type Hints } from "../ffi/call.ts";
 import { Errno } from "../ffi/errno.ts";
 import { SyscallError } from "../ffi/errors.ts";
-import { AT_FDCWD, discard, O_RDONLY, openat } from "../ffi/files.ts";
+import { AT_FDCWD, discard, O_RDONLY, openat, readlinkat } from "../ffi/files.ts";
+import { KINDS, typesOf } from "../ffi/namespaces.ts";
 import { hasExited, pidfdGetNamespace, setns } from "../ffi/syscalls.ts";
 import { checkOneOf } from "./arguments.ts";
 import type { FdHandle } from "./fd_handle.ts";
@@ -35,29 +36,11 @@ export type NamespaceKind =
   | "user"
   | "uts";
 
-const CLONE_NEWTIME = 0x0000_0080;
-const CLONE_NEWNS = 0x0002_0000;
-const CLONE_NEWCGROUP = 0x0200_0000;
-const CLONE_NEWUTS = 0x0400_0000;
-const CLONE_NEWIPC = 0x0800_0000;
-const CLONE_NEWUSER = 0x1000_0000;
-const CLONE_NEWPID = 0x2000_0000;
-const CLONE_NEWNET = 0x4000_0000;
+/** Every kind. */
+export const NAMESPACE_KINDS = Object.keys(KINDS) as readonly NamespaceKind[];
 
-/** For each kind the number of its ioctl, and its type in the eyes of setns. */
-const KINDS: Record<NamespaceKind, { ioctl: number; type: number; children?: true }> = {
-  cgroup: { ioctl: 1, type: CLONE_NEWCGROUP },
-  ipc: { ioctl: 2, type: CLONE_NEWIPC },
-  mnt: { ioctl: 3, type: CLONE_NEWNS },
-  net: { ioctl: 4, type: CLONE_NEWNET },
-  pid: { ioctl: 5, type: CLONE_NEWPID },
-  // setns with a pidfd has no flag for these two: they need an fd of their own.
-  pid_for_children: { ioctl: 6, type: CLONE_NEWPID, children: true },
-  time: { ioctl: 7, type: CLONE_NEWTIME },
-  time_for_children: { ioctl: 8, type: CLONE_NEWTIME, children: true },
-  user: { ioctl: 9, type: CLONE_NEWUSER },
-  uts: { ioctl: 10, type: CLONE_NEWUTS },
-};
+/** Those that setns with a pidfd has no flag for: they need an fd of their own. */
+const FOR_CHILDREN: ReadonlySet<NamespaceKind> = new Set(["pid_for_children", "time_for_children"]);
 
 const HINTS: Hints = {
   [Errno.ESRCH]: "the process ended",
@@ -80,7 +63,7 @@ function hintsFor(kinds: readonly NamespaceKind[]): Hints {
 
 /** An fd of one of the process's namespaces, close-on-exec. */
 export function openNamespace(handle: FdHandle, kind: NamespaceKind): number {
-  checkOneOf("kind", kind, Object.keys(KINDS));
+  checkOneOf("kind", kind, NAMESPACE_KINDS);
   const pidfd = handle.use();
   if (namespaceIoctls.available) {
     const name = `ioctl(PIDFD_GET_${kind.toUpperCase()}_NAMESPACE)`;
@@ -101,12 +84,36 @@ export function openNamespace(handle: FdHandle, kind: NamespaceKind): number {
   }
 }
 
+/**
+ * What tells this thread's namespace of a kind from others; undefined where there is none: on older
+ * kernels, without /proc, and for a PID namespace that has no process so far.
+ */
+export function namespaceLink(kind: NamespaceKind): string | undefined {
+  try {
+    return readlinkat(AT_FDCWD, `/proc/thread-self/ns/${kind}`);
+  } catch (error) {
+    if (error instanceof SyscallError && error.code === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
+let pidNamespace: number | undefined;
+
+/** The inode number of this program's PID namespace, which never changes; undefined without /proc. */
+export function ownPidNamespace(): number | undefined {
+  if (pidNamespace === undefined) {
+    const match = /^pid:\[(\d+)\]$/.exec(namespaceLink("pid") ?? "");
+    if (match !== null) pidNamespace = Number(match[1]);
+  }
+  return pidNamespace;
+}
+
 /** Moves the calling thread into the process's namespaces of these kinds. */
 export function enterNamespaces(handle: FdHandle, kinds: NamespaceKind[]): void {
   if (kinds.length === 0) throw new TypeError("kinds must name at least one namespace");
-  for (const kind of kinds) checkOneOf("kinds", kind, Object.keys(KINDS));
+  for (const kind of kinds) checkOneOf("kinds", kind, NAMESPACE_KINDS);
   const pidfd = handle.use();
-  const together = setnsPidfd.available ? kinds.filter((kind) => !KINDS[kind].children) : [];
+  const together = setnsPidfd.available ? kinds.filter((kind) => !FOR_CHILDREN.has(kind)) : [];
   const single = kinds.filter((kind) => !together.includes(kind));
   const hints = hintsFor(kinds);
   const opened: { fd: number; type: number }[] = [];
@@ -116,8 +123,7 @@ export function enterNamespaces(handle: FdHandle, kinds: NamespaceKind[]): void 
       opened.push({ fd: openNamespace(handle, kind), type: KINDS[kind].type });
     }
     if (together.length > 0) {
-      const types = together.reduce((types, kind) => types | KINDS[kind].type, 0);
-      check("setns", setns(pidfd, types), hints);
+      check("setns", setns(pidfd, typesOf(together)), hints);
     }
     for (const { fd, type } of opened) check("setns", setns(fd, type), hints);
   } finally {

@@ -24,6 +24,12 @@ import {
 import { getpid, openById, PIDFD_THREAD, pidfdOpen, waitidPidfd } from "../ffi/syscalls.ts";
 import { PID_FS_MAGIC } from "../structs/stat.ts";
 import { checkBoolean, checkFd, checkId, checkInstance, checkPid } from "./arguments.ts";
+import { FdHandle } from "./fd_handle.ts";
+import { getPid } from "./info.ts";
+import { ownPidNamespace } from "./namespaces.ts";
+import type { OwnedFd } from "./owned_fd.ts";
+import { openPidIn } from "./pid_namespaces.ts";
+import { pidsOf } from "./proc_dir.ts";
 import { currentBootId, ProcessRef } from "./process_ref.ts";
 
 /** What a pidfd's link under /proc/self/fd reads before Linux 6.9. */
@@ -35,6 +41,11 @@ export interface FromPidOptions {
   id?: bigint;
   /** Whether `pid` is a thread's ID and the handle stands for that thread alone; Linux 6.9. */
   thread?: boolean;
+  /**
+   * The PID namespace that `pid` is one of, from {@linkcode PidFd.getNamespace}: this program's own
+   * unless told otherwise. The process must be in this program's PID namespace or below it.
+   */
+  namespace?: OwnedFd;
 }
 
 /** A pidfd for this program itself. */
@@ -52,13 +63,15 @@ export function openPid(
   options: FromPidOptions,
   changed: number = Errno.ESRCH,
 ): number {
-  const { id, thread = false } = options;
+  const { id, thread = false, namespace } = options;
   checkPid("pid", pid);
   if (id !== undefined) checkId("options.id", id);
   checkBoolean("options.thread", thread);
   if (thread) threadPidfds.require();
   if (id !== undefined) pidfsIds.require();
-  const fd = pidfdOpen(pid, thread ? PIDFD_THREAD : 0);
+  const fd = namespace === undefined
+    ? pidfdOpen(pid, thread ? PIDFD_THREAD : 0)
+    : openPidIn(namespace, pid, thread);
   if (id === undefined) return fd;
   return closeOnError(fd, () => {
     const found = inode(fd);
@@ -73,11 +86,17 @@ export function openPid(
 export function openId(id: bigint): number {
   checkId("id", id);
   idHandles.require("before, fromPid(pid, { id }) works from Linux 6.9 on");
+  return check("open_by_handle_at", tryOpenId(id), {
+    [Errno.ESTALE]:
+      `the process with id ${id} was reaped, never was, or is not to be seen in this PID namespace`,
+  });
+}
+
+/** As openId, but returns −errno. */
+function tryOpenId(id: bigint): number {
   const self = openSelf();
   try {
-    return check("open_by_handle_at", openById(self, id), {
-      [Errno.ESTALE]: `the process with id ${id} was reaped, or never was`,
-    });
+    return openById(self, id);
   } finally {
     discard(self);
   }
@@ -87,13 +106,50 @@ export function openId(id: bigint): number {
 export function openRef(ref: ProcessRef | string): number {
   const isText = typeof ref === "string";
   if (!isText) checkInstance("ref", ref, "a ProcessRef or its text", ProcessRef);
-  const { pid, id, bootId } = isText ? ProcessRef.parse(ref) : ref;
+  const { pid, id, bootId, pidNamespace } = isText ? ProcessRef.parse(ref) : ref;
   if (bootId !== null && bootId !== currentBootId()) {
     throw failure("pidfd_open", Errno.ESTALE, {
       [Errno.ESTALE]: `${ref} is from another boot: all its processes are gone`,
     });
   }
-  return openPid(pid, { id }, Errno.EREMCHG);
+  pidfsIds.require();
+  const fd = idHandles.available ? tryOpenId(id) : -Errno.ESTALE;
+  if (fd >= 0) {
+    if (bootId === null) closeOnError(fd, () => checkPidOf(fd, pid, id));
+    return fd;
+  }
+  if (fd !== -Errno.ESTALE) throw failure("open_by_handle_at", -fd);
+  // Gone, or not for this program to see. Its PID says more, where that is one of ours.
+  const own = ownPidNamespace();
+  if (pidNamespace === null || own === undefined || pidNamespace === own) {
+    return openPid(pid, { id }, Errno.EREMCHG);
+  }
+  const seesAll = idHandles.available && own === PROC_PID_INIT_INO;
+  throw failure("open_by_handle_at", seesAll ? Errno.ESRCH : Errno.EREMOTE, {
+    [Errno.ESRCH]: `the process with id ${id} is gone`,
+    [Errno.EREMOTE]: idHandles.available
+      ? `${ref} is from another PID namespace: the process is gone, or not to be seen from here`
+      : `${ref} is from another PID namespace: to find the process by its id needs Linux 6.14`,
+  });
+}
+
+/** The inode number of the first PID namespace, below which all are (`<linux/proc_ns.h>`). */
+const PROC_PID_INIT_INO = 0xeffffffc;
+
+/** Throws unless a process has a PID, here or in a PID namespace below. */
+function checkPidOf(fd: number, pid: number, id: bigint): void {
+  const here = getPid(fd);
+  if (here === pid) return;
+  const handle = new FdHandle(fd, "PidFd");
+  try {
+    if (pidsOf(handle).includes(pid)) return;
+  } finally {
+    handle.release();
+  }
+  throw failure("open_by_handle_at", Errno.EREMCHG, {
+    [Errno.EREMCHG]: `the process with id ${id} has the PID ${here} here, and not ${pid}: the ` +
+      "reference is from another boot or PID namespace, which its JSON form would tell",
+  });
 }
 
 /** A pidfd for a child of Deno's, which reaps its children by itself and at any await. */

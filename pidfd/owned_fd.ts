@@ -9,7 +9,11 @@
  * @module
  */
 
+import { check } from "../ffi/call.ts";
+import { namespaceIds } from "../ffi/capabilities.ts";
+import { Errno } from "../ffi/errno.ts";
 import { accessMode, pipe, setCloseOnExec } from "../ffi/files.ts";
+import { getNamespaceId } from "../ffi/namespaces.ts";
 import type { KeepAlive } from "../ffi/waiter.ts";
 import { pidfdGetfd } from "../ffi/syscalls.ts";
 import { checkFd } from "./arguments.ts";
@@ -169,6 +173,30 @@ export class OwnedFd implements Disposable {
   /** The inode number of the file: two namespaces are the same if their inodes are. */
   inode(): bigint {
     return this.#handle.inode();
+  }
+
+  /**
+   * The id of a namespace, which no other one gets until the next boot. An inode number is given to
+   * another one when the namespace is gone.
+   *
+   * @throws {SyscallError} `ENOTTY` if the descriptor is no namespace's.
+   * @throws {UnsupportedError} Before Linux 6.18.
+   *
+   * @example Whether two processes share their network, now or at different times
+   * ```ts
+   * import { features, PidFd } from "@pidfd/util";
+   *
+   * using self = PidFd.fromSelf();
+   * using net = self.getNamespace("net");
+   * if (features().namespaceIds) console.log(net.namespaceId()); // 1n
+   * ```
+   */
+  namespaceId(): bigint {
+    const fd = this.#handle.use();
+    namespaceIds.require("inode() tells living namespaces apart");
+    const { result, id } = getNamespaceId(fd);
+    check("ioctl(NS_GET_ID)", result, { [Errno.ENOTTY]: `fd ${fd} is no namespace's` });
+    return id;
   }
 
   /**

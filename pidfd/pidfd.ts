@@ -35,7 +35,12 @@ import {
   type ProcessInfo,
 } from "./info.ts";
 import { customInspect, show, showProcess } from "./inspect.ts";
-import { enterNamespaces, type NamespaceKind, openNamespace } from "./namespaces.ts";
+import {
+  enterNamespaces,
+  type NamespaceKind,
+  openNamespace,
+  ownPidNamespace,
+} from "./namespaces.ts";
 import {
   adoptFd,
   type FromPidOptions,
@@ -131,12 +136,28 @@ export class PidFd implements Disposable {
    * A handle on the process that has this PID now.
    *
    * If the PID comes from somewhere that could be out of date, pass the `id` too: then it is
-   * certain whose handle it is.
+   * certain whose handle it is. If it is one of another PID namespace, such as a program in a
+   * container tells, pass that `namespace`.
    *
    * @throws {RangeError} If `pid` is not an integer in 1…2^31−1.
    * @throws {SyscallError} `ESRCH` if no process has the PID, or another one than that with
-   *   the `id`; `EINVAL` or `ENOENT` if it is a thread's.
-   * @throws {UnsupportedError} For `id` and `thread` before Linux 6.9.
+   *   the `id`; `EINVAL` or `ENOENT` if it is a thread's. With `namespace` before Linux 6.11 `EACCES`
+   *   if it could be a process that this program may not look into.
+   * @throws {TypeError} If `namespace` is no PID namespace.
+   * @throws {UnsupportedError} For `id` and `thread` before Linux 6.9; for `namespace` before Linux
+   *   6.11 without /proc, and together with `thread`.
+   *
+   * @example The first process of a container
+   * ```ts
+   * import { features, PidFd, spawn } from "@pidfd/util";
+   *
+   * if (features().userNamespaces) {
+   *   await using container = spawn("sleep", ["60"], { unshare: ["user", "pid"] });
+   *   using namespace = container.pidfd.getNamespace("pid");
+   *   using init = PidFd.fromPid(1, { namespace });
+   *   console.log(init.getPid() === container.pid); // true
+   * }
+   * ```
    */
   static fromPid(pid: number, options: FromPidOptions = {}): PidFd {
     return create(openPid(pid, options), {});
@@ -168,13 +189,17 @@ export class PidFd implements Disposable {
   }
 
   /**
-   * A handle on the process that a reference was made of by {@linkcode PidFd.toRef}.
+   * A handle on the process that a reference was made of by {@linkcode PidFd.toRef}, in this PID
+   * namespace or another one.
    *
-   * Needs Linux 6.9.
+   * From Linux 6.14 on it is found by its id. The text form has no boot's id, so that the PID has to
+   * be right as well: one of those that the process has here and below. On Linux 6.9 to 6.13 it is
+   * found by the PID, and so only in the PID namespace that the reference is from.
    *
    * @param ref The reference, or its text form.
-   * @throws {SyscallError} `ESTALE` if it is from another boot; `ESRCH` if no process has the
-   *   PID any more; `EREMCHG` if another process has it.
+   * @throws {SyscallError} `ESTALE` if it is from another boot; `ESRCH` if the process is gone, and
+   *   nobody has its PID; `EREMCHG` if another process has it; `EREMOTE` if the reference is from
+   *   another PID namespace, and the process is gone or not to be seen from here.
    * @throws {UnsupportedError} Before Linux 6.9.
    */
   static fromRef(ref: ProcessRef | string): PidFd {
@@ -322,7 +347,8 @@ export class PidFd implements Disposable {
    * @throws {UnsupportedError} Before Linux 6.9.
    */
   toRef(): ProcessRef {
-    return new ProcessRef(this.getPid(), this.getId(), currentBootId());
+    const pid = this.getPid();
+    return new ProcessRef(pid, this.getId(), currentBootId(), ownPidNamespace() ?? null);
   }
 
   /**

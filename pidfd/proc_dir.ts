@@ -137,7 +137,10 @@ function checkPid(pidfd: number, fdinfo: string): number {
 export function confirm(pidfd: number): void {
   const result = trySendSignal(pidfd, 0, 0);
   if (result !== -Errno.EPERM) {
-    check("pidfd_send_signal", result, { [Errno.ESRCH]: "the process was reaped" });
+    check("pidfd_send_signal", result, {
+      [Errno.ESRCH]: "the process was reaped",
+      [Errno.EINVAL]: "the process is not visible in this PID namespace",
+    });
     return;
   }
   // It is another user's, and so it is there; but that is what a sandbox may answer to any call.

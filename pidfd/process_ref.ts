@@ -5,11 +5,14 @@
  * process gets until the next boot, it names one process for good (Linux 6.9); the id of the
  * boot makes that hold beyond the boot as well.
  *
+ * The id is everybody's, and the PID one PID namespace's. So a reference also tells which one's that
+ * is: whoever reads it elsewhere knows then what the PID is worth.
+ *
  * @module
  */
 
 import { AT_FDCWD, readTextFile } from "../ffi/files.ts";
-import { checkId, checkPid, checkString, show } from "./arguments.ts";
+import { checkId, checkInteger, checkPid, checkString, show } from "./arguments.ts";
 
 /** The JSON form of a {@linkcode ProcessRef}: the id is a string, as JSON has no bigint. */
 export interface ProcessRefJson {
@@ -19,6 +22,8 @@ export interface ProcessRefJson {
   id: string;
   /** The id of the boot that the process belongs to; null if it isn't known. */
   bootId: string | null;
+  /** The inode number of the PID namespace that the PID is one of; null or missing if it isn't known. */
+  pidNamespace?: number | null;
 }
 
 /**
@@ -45,21 +50,33 @@ export class ProcessRef {
   readonly id: bigint;
   /** The id of the boot that the process belongs to; null in the text form, which has none. */
   readonly bootId: string | null;
+  /**
+   * The inode number of the PID namespace that the PID is one of; null if it isn't known, as in the
+   * text form.
+   */
+  readonly pidNamespace: number | null;
 
   /**
    * Puts a reference together.
    *
-   * @throws {RangeError} If `pid` is not an integer in 1…2^31−1, or `id` not in 1…2^64−1.
+   * @throws {RangeError} If `pid` is not an integer in 1…2^31−1, `id` not in 1…2^64−1, or
+   *   `pidNamespace` not in 1…2^32−1.
+   * @throws {SyntaxError} If `bootId` is no UUID.
    */
-  constructor(pid: number, id: bigint, bootId: string | null = null) {
+  constructor(
+    pid: number,
+    id: bigint,
+    bootId: string | null = null,
+    pidNamespace: number | null = null,
+  ) {
     checkPid("pid", pid);
     checkId("id", id);
-    if (bootId !== null && typeof bootId !== "string") {
-      throw new TypeError(`bootId must be a string or null: ${show(bootId)}`);
-    }
+    if (bootId !== null) checkBootId(bootId);
+    if (pidNamespace !== null) checkInteger("pidNamespace", pidNamespace, 1, 2 ** 32 - 1);
     this.pid = pid;
     this.id = id;
     this.bootId = bootId;
+    this.pidNamespace = pidNamespace;
   }
 
   /**
@@ -68,7 +85,7 @@ export class ProcessRef {
    * @throws {SyntaxError} If it isn't one.
    */
   static parse(text: string): ProcessRef {
-    const match = /^(\d+):(\d+)$/.exec(text);
+    const match = /^(0|[1-9]\d*):(0|[1-9]\d*)$/.exec(text);
     if (match === null) throw new SyntaxError(`not of the form PID:ID: ${JSON.stringify(text)}`);
     return new ProcessRef(Number(match[1]), BigInt(match[2]));
   }
@@ -76,23 +93,36 @@ export class ProcessRef {
   /**
    * Reads the JSON form.
    *
-   * @throws {TypeError} If a property has the wrong type.
-   * @throws {SyntaxError} If `id` is not a number in decimal.
+   * @throws {TypeError} If a property is missing, `pidNamespace` aside, or has the wrong type.
+   * @throws {SyntaxError} If `id` is not a number in decimal, or `bootId` no UUID.
    */
   static fromJSON(json: ProcessRefJson): ProcessRef {
     checkString("id", json?.id);
-    return new ProcessRef(json.pid, BigInt(json.id), json.bootId);
+    // BigInt() takes more: hexadecimal digits, white space, nothing at all.
+    if (!/^(0|[1-9]\d*)$/.test(json.id)) {
+      throw new SyntaxError(`id must be a number in decimal: ${show(json.id)}`);
+    }
+    // Without it, a reference from another boot would find whoever has the id in this one.
+    if (json.bootId !== null) checkString("bootId", json.bootId);
+    return new ProcessRef(json.pid, BigInt(json.id), json.bootId, json.pidNamespace);
   }
 
   /** The JSON form, which `JSON.stringify` asks for. */
   toJSON(): ProcessRefJson {
-    return { pid: this.pid, id: String(this.id), bootId: this.bootId };
+    const { pid, id, bootId, pidNamespace } = this;
+    return { pid, id: String(id), bootId, pidNamespace };
   }
 
   /** The text form, `PID:ID`. */
   toString(): string {
     return `${this.pid}:${this.id}`;
   }
+}
+
+function checkBootId(value: unknown): void {
+  checkString("bootId", value);
+  if (/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(value)) return;
+  throw new SyntaxError(`bootId must be a UUID: ${show(value)}`);
 }
 
 /** The id of the running boot. random(4) */

@@ -28,10 +28,10 @@ import { failure } from "../ffi/call.ts";
 import { Errno } from "../ffi/errno.ts";
 import { Edges } from "../ffi/epoll.ts";
 import { watch } from "../ffi/readiness.ts";
-import { hasExited, pidfdGetInfo, poll, waitidPidfd } from "../ffi/syscalls.ts";
+import { hasDumped, hasExited, pidfdGetInfo, poll, waitidPidfd } from "../ffi/syscalls.ts";
 import type { KeepAlive } from "../ffi/waiter.ts";
 import { EPOLLHUP, EPOLLIN } from "../structs/epoll_event.ts";
-import { PIDFD_INFO_EXIT } from "../structs/pidfd_info.ts";
+import { PIDFD_INFO_COREDUMP, PIDFD_INFO_EXIT } from "../structs/pidfd_info.ts";
 import { checkAbortSignal, checkBoolean, checkDuration } from "./arguments.ts";
 import {
   type ExitStatus,
@@ -261,14 +261,14 @@ export class ExitWatch {
     const events = poll(fd, EPOLLIN, 0);
     if (events === 0) return RUNNING;
     if (exitInfo.available === false) return UNTOLD;
-    const { result, info } = pidfdGetInfo(fd, PIDFD_INFO_EXIT);
+    const { result, info } = pidfdGetInfo(fd, PIDFD_INFO_EXIT | PIDFD_INFO_COREDUMP);
     // It is in a PID namespace that is none of ours: the kernel tells nothing of it.
     if (result === -Errno.EREMOTE) return UNTOLD;
     // ESRCH: reaped, on a kernel that doesn't keep the status.
     if (result < 0 && result !== -Errno.ESRCH) throw failure("ioctl(PIDFD_GET_INFO)", -result);
     if (result === 0 && (info.mask & PIDFD_INFO_EXIT) !== 0n) {
       exitInfo.learned = true;
-      return told(this.#known.status = fromStatusWord(info.exit_code));
+      return told(this.#known.status = fromStatusWord(info.exit_code, hasDumped(info)));
     }
     if ((events & EPOLLHUP) === 0) return ENDED;
     exitInfo.learned ??= false;

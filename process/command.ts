@@ -24,21 +24,39 @@ export interface CommandOptions extends EnvironmentOptions {
 /** A command ready to be executed. */
 export interface ResolvedCommand {
   readonly path: string;
+  /** What is tried before that, in a file tree that this program can't look into. */
+  readonly tried?: readonly string[];
   readonly argv: readonly (string | Uint8Array)[];
   /** The environment's strings. */
   readonly environment: Uint8Array<ArrayBuffer>;
   readonly cwd?: string;
 }
 
-/** Checks and completes a command. */
-export function resolveCommand(command: string | URL, options: CommandOptions): ResolvedCommand {
+/**
+ * Checks and completes a command.
+ *
+ * @param isElsewhere Whether it is executed in a file tree that this program can't look into.
+ */
+export function resolveCommand(
+  command: string | URL,
+  options: CommandOptions,
+  isElsewhere = false,
+): ResolvedCommand {
   const { args = [], argv0 } = options;
   const name = filledPath("command", command);
   const cwd = options.cwd === undefined ? undefined : filledPath("options.cwd", options.cwd);
   if (argv0 !== undefined) checkCText("options.argv0", argv0);
   const { searchPath, strings } = childEnvironment(options);
-  const path = name.includes("/") ? name : findProgram(name, cwd, searchPath ?? DEFAULT_PATH);
-  return { path, argv: [argv0 ?? path, ...args], environment: strings, cwd };
+  const paths = name.includes("/") ? [name] : pathsOf(name, searchPath ?? DEFAULT_PATH);
+  // The last one's error is the command's.
+  const tried = isElsewhere ? paths.slice(0, -1) : undefined;
+  const path = isElsewhere || name.includes("/") ? paths.at(-1)! : findProgram(name, paths, cwd);
+  return { path, tried, argv: [argv0 ?? path, ...args], environment: strings, cwd };
+}
+
+/** Where a program can be, in the folders of PATH. */
+function pathsOf(name: string, searchPath: string): string[] {
+  return searchPath.split(":").map((folder) => `${folder || "."}/${name}`);
 }
 
 /** A path that isn't empty: the kernel's error for that would be the one for a missing file. */
@@ -48,9 +66,8 @@ function filledPath(name: string, path: string | URL): string {
   return text;
 }
 
-/** The first executable of that name in the folders of PATH. */
-function findProgram(name: string, cwd: string | undefined, searchPath: string): string {
-  const paths = searchPath.split(":").map((folder) => `${folder || "."}/${name}`);
+/** The first of them that can be executed. */
+function findProgram(name: string, paths: readonly string[], cwd: string | undefined): string {
   const found = paths.find((path) => isExecutable(fromFolder(cwd, path)));
   if (found !== undefined) return found;
   const refused = paths.find((path) => isFile(fromFolder(cwd, path)));

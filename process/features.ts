@@ -6,18 +6,23 @@
 
 import {
   cgroupSpawn,
+  coredumpInfo,
+  coredumpSignal,
   exitInfo,
   getfdCall,
   idHandles,
   infoIoctl,
   killOnCloseSpawn,
+  namespaceIds,
   namespaceIoctls,
   peerPidfds,
   pidfdOpenCall,
   pidfsIds,
+  pidTranslation,
   setnsPidfd,
   signalScopes,
   threadPidfds,
+  userNamespaces,
   waitidCall,
 } from "../ffi/capabilities.ts";
 import { openAll } from "../ffi/libc.ts";
@@ -47,6 +52,11 @@ export interface Features {
   ids: boolean;
   /** Namespaces by ioctl: Linux 6.11. Without, they are opened under /proc. */
   namespaceIoctls: boolean;
+  /**
+   * PIDs of other PID namespaces: Linux 6.11. Without, `fromPid(pid, { namespace })` looks through
+   * /proc, and finds no single threads.
+   */
+  pidTranslation: boolean;
   /** PIDFD_GET_INFO: Linux 6.13. Without, `getInfo` and its kin read /proc. */
   info: boolean;
   /**
@@ -54,6 +64,12 @@ export interface Features {
    * status can be known. On 6.13 to 6.15 `null` until a reaped process has told.
    */
   exitInfo: boolean | null;
+  /** Core dumps of processes that are still there: Linux 6.16. Without, `coreDump` is null. */
+  coredumpInfo: boolean;
+  /** … and the signal that they are for: Linux 6.19. Without, its `signalNumber` is null. */
+  coredumpSignal: boolean;
+  /** An id for every namespace: Linux 6.18. Without, no `OwnedFd.namespaceId`. */
+  namespaceIds: boolean;
   /** Processes found by their ids: Linux 6.14. Without, no `fromId`. */
   idHandles: boolean;
   /** A socket's peer as a pidfd: Linux 6.5. Without, no `FdSocket.peer` and no `sender`. */
@@ -67,6 +83,11 @@ export interface Features {
    * `killOnClose`; `parentDeathSignal` works.
    */
   killOnClose: boolean;
+  /**
+   * User namespaces for this program: Linux 3.8, if no setting forbids them. Without, no `unshare`
+   * with `"user"`, and so none at all for a program without CAP_SYS_ADMIN.
+   */
+  userNamespaces: boolean;
   /**
    * By which means `contain` holds a child together with all that it starts: a cgroup of its own,
    * or a mark that all of them have (see {@linkcode SpawnOptions.contain}). False: by none.
@@ -101,12 +122,17 @@ export function features(): Features {
     signalScopes: signalScopes.available,
     ids: pidfsIds.available,
     namespaceIoctls: namespaceIoctls.available,
+    pidTranslation: pidTranslation.available,
     info: infoIoctl.available,
     exitInfo: exitInfo.available ?? null,
+    coredumpInfo: coredumpInfo.available,
+    coredumpSignal: coredumpSignal.available,
+    namespaceIds: namespaceIds.available,
     idHandles: idHandles.available,
     peerPidfds: peerPidfds.available,
     cgroupSpawn: cgroupSpawn.available,
     killOnClose: killOnCloseSpawn.available,
+    userNamespaces: userNamespaces.available,
     containment: containmentKind(),
   };
   if (found.pidfdOpen) openAll();

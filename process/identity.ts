@@ -25,6 +25,14 @@ export interface Identity {
 /** The highest ID: the one above means "as it is" to the kernel. */
 const LAST_ID = 2 ** 32 - 2;
 
+/** Root without other groups: who a child is that enters a user namespace. */
+export const ROOT: Identity = { uid: 0, gid: 0, groups: "drop" };
+
+/** Whether options say who a child is. */
+export function hasIdentity({ uid, gid, groups, user }: IdentityOptions): boolean {
+  return [uid, gid, groups, user].some((option) => option !== undefined);
+}
+
 /** Checks who a child is to be, and finds out who that is. */
 export function identityOf({ uid, gid, groups, user }: IdentityOptions): Identity {
   if (uid !== undefined) checkInteger("options.uid", uid, 0, LAST_ID);

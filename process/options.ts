@@ -7,11 +7,13 @@
 import { checkCText, checkInstance, checkRecord, show } from "../pidfd/arguments.ts";
 import { nearest } from "../pidfd/nearest.ts";
 import type { OwnedFd } from "../pidfd/owned_fd.ts";
+import type { NamespaceKind } from "../pidfd/namespaces.ts";
 import type { PidFd } from "../pidfd/pidfd.ts";
 import type { Signal } from "../pidfd/signals.ts";
 import type { Cgroup } from "./cgroup.ts";
 import type { EndOptions } from "./ending.ts";
 import type { Limits } from "./limits.ts";
+import type { NsenterOptions } from "./namespaces.ts";
 import type { Stdio } from "./stdio.ts";
 import type { TerminalOptions } from "./terminal.ts";
 
@@ -174,6 +176,70 @@ export interface SpawnOptions {
    */
   killOnClose?: boolean;
   /**
+   * The namespaces of which it gets new ones of its own, as unshare(1) makes them. With `"user"` an
+   * ordinary user can have the others, too: there the process has the rights that they take until it
+   * executes its program, and this program's user and group IDs alone are there, mapped to
+   * themselves.
+   *
+   * - `"pid"`: the process is the first in there, with the PID 1. All that is in there ends with it.
+   *   A signal from inside, or one but SIGKILL and SIGSTOP from outside, only reaches it if it
+   *   handles that: SIGTERM ends no `sleep`. `/proc` is mounted anew by whoever wants to see it so.
+   * - `"pid_for_children"`, `"time_for_children"`: as `unshare --pid` without `--fork`, its children
+   *   alone are in there. A time namespace is from Linux 6.1 on also its own.
+   * - `"mnt"`: what it mounts is to be seen in there alone, and what others mount is not.
+   * - `"cgroup"`: the root is the cgroup that it is in.
+   *
+   * A system can forbid user namespaces to ordinary users, see `features().userNamespaces`: then
+   * `spawn` throws a {@linkcode SyscallError} that names the setting. Time needs Linux 5.6, and a
+   * sandbox that allows clone3.
+   *
+   * See {@link https://man7.org/linux/man-pages/man7/namespaces.7.html | namespaces(7)}.
+   *
+   * @example What root is where it is nobody else's
+   * ```ts
+   * import { features, spawnAndWait } from "@pidfd/util";
+   *
+   * if (features().userNamespaces) {
+   *   const { stdoutText } = await spawnAndWait("sh", ["-c", "echo $$; ls /sys/class/net"], {
+   *     unshare: ["user", "pid", "net"],
+   *   });
+   *   console.log(stdoutText.split("\n")[0]); // 1
+   * }
+   * ```
+   */
+  unshare?: readonly NamespaceKind[];
+  /**
+   * Another process whose namespaces it is started in, as nsenter(1) does it. This thread stays
+   * where it is. The target's handle is enough, wherever it comes from: from a PID, an id, a socket.
+   *
+   * - `"pid"` puts the process itself in there. For that it is born by another one, which ends
+   *   before `spawn` returns; `child.pid` is its PID here.
+   * - `"user"`: it is root in there, as far as there is one, unless `uid`, `gid`, `groups` or `user`
+   *   say otherwise. These, and `user`'s names, are looked up here, but count there.
+   * - `"mnt"`: it starts in the root of the mount namespace unless `cwd` says otherwise, and its
+   *   command is looked for in there.
+   *
+   * With `"user"` an ordinary user can enter what belongs to a user namespace of its own. Otherwise
+   * that takes CAP_SYS_ADMIN. A namespace that this program is in is left out. `unshare` comes
+   * behind: a new namespace of another kind is made in there.
+   *
+   * See {@link https://man7.org/linux/man-pages/man2/setns.2.html | setns(2)}.
+   *
+   * @example Look at a process's network from inside
+   * ```ts
+   * import { features, spawn, spawnAndWait } from "@pidfd/util";
+   *
+   * if (features().userNamespaces) {
+   *   await using container = spawn("sleep", ["60"], { unshare: ["user", "net"] });
+   *   const { stdoutText } = await spawnAndWait("cat", ["/proc/net/dev"], {
+   *     nsenter: { target: container.pidfd, kinds: ["user", "net"] },
+   *   });
+   *   console.log(stdoutText.includes("lo:")); // true
+   * }
+   * ```
+   */
+  nsenter?: NsenterOptions;
+  /**
    * Ends the process when it aborts, in the way that `end` tells. If the process refuses that, as
    * one with more rights can, it goes on, and {@linkcode Child.endError} tells why.
    */
@@ -210,6 +276,7 @@ const KNOWN: Readonly<Record<keyof SpawnOptions, true>> = {
   limits: true,
   nice: true,
   noNewPrivileges: true,
+  nsenter: true,
   parentDeathSignal: true,
   processGroup: true,
   signal: true,
@@ -220,6 +287,7 @@ const KNOWN: Readonly<Record<keyof SpawnOptions, true>> = {
   uid: true,
   timeout: true,
   umask: true,
+  unshare: true,
   user: true,
   windowsRawArguments: true,
 };

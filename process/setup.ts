@@ -9,8 +9,7 @@
  * @module
  */
 
-import { SyscallError } from "../ffi/errors.ts";
-import { AT_FDCWD, discard, O_RDONLY, openat, readDirectory, readlinkat } from "../ffi/files.ts";
+import { AT_FDCWD, discard, O_RDONLY, openat, readDirectory } from "../ffi/files.ts";
 import {
   chdir,
   clearCloseOnExec,
@@ -38,11 +37,15 @@ import {
   write,
 } from "../ffi/steps.ts";
 import { getpid, isOwnUser } from "../ffi/syscalls.ts";
+import { namespaceLink } from "../pidfd/namespaces.ts";
+import type { Passage } from "./namespaces.ts";
 
 /** What a child is to be. */
 export interface ChildPlan {
   /** The program's file. */
   readonly path: string;
+  /** What is tried before that, where the child alone can see which of them is there. */
+  readonly tried?: readonly string[];
   readonly argv: readonly (string | Uint8Array)[];
   /** The environment's strings as execve(2) takes them. */
   readonly environment: Uint8Array<ArrayBuffer>;
@@ -60,6 +63,8 @@ export interface ChildPlan {
   readonly processGroup?: number;
   /** An fd of the folder of the cgroup that it is to be in. */
   readonly cgroup?: number;
+  /** The way into the namespaces that it is to be in, if they aren't this program's. */
+  readonly passage?: Passage;
   readonly nice?: number;
   readonly limits?: readonly Limit[];
   /** The limit that it is marked with: see mark.ts. */
@@ -89,11 +94,20 @@ export function setUp(plan: ChildPlan, cgroupProcs?: number): Step[] {
 
   // Its place among others. 0 stands for the process that writes it.
   if (cgroupProcs !== undefined) steps.push(write(cgroupProcs, "0", "cgroup.procs"));
+  const { passage } = plan;
+  // Who becomes another's root may not be allowed there to drop its groups.
+  if (passage?.becomesRoot && plan.groups === "drop") {
+    steps.push(setgroups([], { isOptional: !isOwnUser(0) }));
+  }
+  if (passage !== undefined) steps.push(...passage.steps());
   if (plan.session) steps.push(setsid());
   if (plan.terminal !== undefined) {
     steps.push(setControllingTerminal(plan.terminal));
-    // So that its user may open it by its path, as programs do that need it for themselves.
-    if (plan.uid !== undefined) steps.push(giveTo(plan.uid, plan.terminal, "terminal"));
+    // So that its user may open it by its path, as programs do that need it for themselves. In
+    // another user namespace nobody may be able to give it away.
+    if (plan.uid !== undefined && !passage?.entersUser) {
+      steps.push(giveTo(plan.uid, plan.terminal, "terminal"));
+    }
   }
   if (plan.processGroup !== undefined) steps.push(setpgid(plan.processGroup));
 
@@ -113,7 +127,8 @@ export function setUp(plan: ChildPlan, cgroupProcs?: number): Step[] {
   // Its user. Each of the three needs privileges that the next one takes away. Without the right to
   // drop its groups, a child keeps them only with this program's own user.
   if (plan.groups === "drop") {
-    steps.push(setgroups([], { isOptional: plan.uid !== undefined && isOwnUser(plan.uid) }));
+    const keepsUser = plan.uid !== undefined && isOwnUser(plan.uid);
+    steps.push(setgroups([], { isOptional: keepsUser || passage?.becomesRoot }));
   }
   if (Array.isArray(plan.groups)) steps.push(setgroups(plan.groups));
   if (plan.gid !== undefined) steps.push(setresgid(plan.gid));
@@ -127,13 +142,17 @@ export function setUp(plan: ChildPlan, cgroupProcs?: number): Step[] {
   // set, nobody sends it any more.
   if (plan.parentDeathSignal !== undefined) {
     steps.push(setParentDeathSignal(plan.parentDeathSignal));
-    if (childSeesItsParent()) steps.push(requireParent(getpid()));
+    if (!passage?.hidesParent && childSeesItsParent()) steps.push(requireParent(getpid()));
   }
   if (plan.noNewPrivileges) steps.push(setNoNewPrivileges());
 
   for (const signal of plan.ignoredSignals ?? []) steps.push(ignoreSignal(signal));
   // No handler is left that a signal could call in the memory that this program shares with it.
   steps.push(unblockSignals());
+  for (const path of plan.tried ?? []) {
+    const argv = plan.argv[0] === plan.path ? [path, ...plan.argv.slice(1)] : plan.argv;
+    steps.push({ ...execve(path, argv, plan.environment), passes: "any" });
+  }
   steps.push(execve(plan.path, plan.argv, plan.environment));
   return steps;
 }
@@ -142,20 +161,9 @@ export function setUp(plan: ChildPlan, cgroupProcs?: number): Step[] {
  * Whether a child of this thread sees its parent: in another PID namespace it does not, and can't see
  * either that the parent has ended.
  */
-function childSeesItsParent(): boolean {
+export function childSeesItsParent(): boolean {
   const own = namespaceLink("pid");
   return own === undefined || own === namespaceLink("pid_for_children");
-}
-
-/** What tells one namespace from another; undefined for a PID namespace without a process so far. */
-function namespaceLink(kind: string): string | undefined {
-  try {
-    return readlinkat(AT_FDCWD, `/proc/thread-self/ns/${kind}`);
-  } catch (error) {
-    // Without /proc nothing is known, and namespaces are rare.
-    if (error instanceof SyscallError && error.code === "ENOENT") return undefined;
-    throw error;
-  }
 }
 
 /** The ranges of fds between and behind those that are kept. */

@@ -15,9 +15,10 @@ import { type Child, createChild, type Start } from "./child.ts";
 import { resolveCommand, type ResolvedCommand } from "./command.ts";
 import { Containment } from "./containment.ts";
 import { type Bounds, closeBounds, endPlanOf } from "./ending.ts";
-import { identityOf } from "./identity.ts";
+import { hasIdentity, identityOf, ROOT } from "./identity.ts";
 import { inputOf } from "./input.ts";
 import { checkLimits } from "./limits.ts";
+import { type Namespaces, namespacesOf, Passage } from "./namespaces.ts";
 import { optionsOf, type SpawnOptions } from "./options.ts";
 import { unlessGone } from "./relatives.ts";
 import type { ChildPlan } from "./setup.ts";
@@ -114,7 +115,10 @@ type Unheld = Pick<Start, "pid" | "ends" | "bounds"> & { readonly pidfd: number 
 function startChild(command: string | URL, options: SpawnOptions): Unheld {
   const size = terminalSize(options.terminal);
   try {
-    return startWired(rightsOf(options), resolveCommand(command, options), options, size);
+    const namespaces = namespacesOf(options);
+    const isElsewhere = namespaces?.nsenter.includes("mnt");
+    const resolved = resolveCommand(command, options, isElsewhere);
+    return startWired(rightsOf(options), resolved, namespaces, options, size);
   } catch (error) {
     throw startFailure(command, error);
   }
@@ -123,6 +127,7 @@ function startChild(command: string | URL, options: SpawnOptions): Unheld {
 function startWired(
   rights: ReturnType<typeof rightsOf>,
   resolved: ResolvedCommand,
+  namespaces: Namespaces | undefined,
   options: SpawnOptions,
   size: TerminalSize | undefined,
 ): Unheld {
@@ -135,7 +140,9 @@ function startWired(
   // Whatever can't be had to wait for the child is an error before there is one.
   prepare();
   const { bounds, ...place } = placeOf(options, passing, failed);
-  const plan = { ...rights, ...resolved, ...place, fds, inherited };
+  const passage = namespaces === undefined ? undefined : passing.use(new Passage(namespaces));
+  const identity = passage?.becomesRoot && !hasIdentity(options) ? ROOT : {};
+  const plan = { ...rights, ...identity, ...resolved, ...place, passage, fds, inherited };
   const { pid, pidfd } = start({ ...plan, terminal: ends.terminal?.far.fd });
   failed.move();
   return { pid, pidfd, ends, bounds };

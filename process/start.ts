@@ -5,10 +5,12 @@
  */
 
 import { cgroupSpawn, killOnCloseSpawn } from "../ffi/capabilities.ts";
+import { Errno } from "../ffi/errno.ts";
 import { SyscallError } from "../ffi/errors.ts";
 import { discard, O_WRONLY, openat } from "../ffi/files.ts";
 import { launch, type Launched } from "../ffi/launch.ts";
-import { type ChildPlan, setUp } from "./setup.ts";
+import { launchFailure } from "../ffi/launch_failure.ts";
+import { type ChildPlan, childSeesItsParent, setUp } from "./setup.ts";
 
 /** What runs a script without an interpreter line, as execvp(3) has it. */
 const SHELL = "/bin/sh";
@@ -33,9 +35,30 @@ export function start(plan: ChildPlan): Launched {
 }
 
 function startFile(plan: ChildPlan): Launched {
-  const { cgroup, uid, gid, killOnClose, noNewPrivileges } = plan;
+  const { passage } = plan;
+  if (passage === undefined) return startInPlace(plan);
+  if (passage.givesWay && !childSeesItsParent()) {
+    throw launchFailure("clone", Errno.EINVAL, "this thread has moved to another PID namespace");
+  }
+  for (;;) {
+    try {
+      return startInPlace(plan);
+    } catch (error) {
+      if (passage.reconsider(error)) continue;
+      passage.explain(error);
+      throw error;
+    }
+  }
+}
+
+function startInPlace(plan: ChildPlan): Launched {
+  const { cgroup, uid, gid, killOnClose, noNewPrivileges, passage } = plan;
   const changesUser = uid !== undefined || gid !== undefined;
-  const birth = { changesUser, killOnClose, noNewPrivileges };
+  const birth = {
+    ...{ changesUser, killOnClose, noNewPrivileges },
+    ownMemory: passage?.ownMemory,
+    unshare: passage?.atBirth,
+  };
   if (cgroup === undefined || cgroupSpawn.available) {
     return launch({ ...birth, steps: setUp(plan), cgroup });
   }

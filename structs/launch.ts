@@ -74,8 +74,15 @@ export class StepTable {
   }
 }
 
-/** What a child leaves behind that can't go on: the result, and the address of the step. */
-export const outcome = struct("outcome", { result: word, step: word });
+/** What a child leaves behind. */
+export const outcome = struct("outcome", {
+  /** The result that it can't go on with. */
+  result: word,
+  /** The address of the step that this is the result of; 0 if it has gone on to the end. */
+  step: word,
+  /** The PID of the process that goes on in its place; 0 if it goes on itself. */
+  heir: word,
+});
 
 /** `struct clone_args` (`<linux/sched.h>`) as of Linux 5.7, which brought `cgroup`. clone3(2) */
 export const cloneArgs = struct("struct clone_args", {

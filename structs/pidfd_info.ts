@@ -58,5 +58,13 @@ export const PIDFD_INFO_CREDS = 1n << 1n;
 export const PIDFD_INFO_CGROUPID = 1n << 2n;
 /** `exit_code` is valid; only where asked for, and only once the process was reaped (Linux 6.15). */
 export const PIDFD_INFO_EXIT = 1n << 3n;
+/** `supported_mask` is valid; only where asked for (Linux 6.19). */
+export const PIDFD_INFO_SUPPORTED_MASK = 1n << 5n;
+/** `coredump_signal` is valid (Linux 6.19). */
+export const PIDFD_INFO_COREDUMP_SIGNAL = 1n << 6n;
+
+/** In `coredump_mask`: the process makes a core dump, or has made one. */
+export const PIDFD_COREDUMPED = 1 << 0;
+
 /** `coredump_mask` is valid, from Linux 6.16 on also for a process that lives. */
 export const PIDFD_INFO_COREDUMP = 1n << 4n;

@@ -97,7 +97,7 @@ const LIES: Record<string, () => string> = {
   },
   "this very process in another boot": () => {
     using self = PidFd.fromSelf();
-    return JSON.stringify({ ...self.toRef().toJSON(), bootId: "another" });
+    return JSON.stringify({ ...self.toRef().toJSON(), bootId: crypto.randomUUID() });
   },
 };
 

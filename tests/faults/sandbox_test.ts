@@ -33,6 +33,7 @@ interface Forbidden {
 }
 
 const KILLED_ON_CLOSE = "spawn with killOnClose";
+const CORE_DUMPS = ["coredumpInfo", "coredumpSignal"];
 const IN_CGROUP = "spawn into a cgroup";
 const SPAWNING = [
   ...["spawn", "spawn by name", "spawn with a descriptor", "spawn with a terminal"],
@@ -60,7 +61,7 @@ const FORBIDDEN: readonly Forbidden[] = [
     call: "ioctl(pidfd)",
     // Nothing but the ioctl tells how a child ended that the kernel reaps.
     fails: ["wait for a stranger", KILLED_ON_CLOSE],
-    lacks: ["namespaceIoctls", "info", "exitInfo", "killOnClose"],
+    lacks: ["namespaceIoctls", "info", "exitInfo", ...CORE_DUMPS, "killOnClose"],
   },
   { call: "ioctl(TIOCGPTPEER)", fails: [], lacks: [] },
   { call: "ioctl(TIOCSCTTY)", fails: ["spawn with a terminal"], lacks: [] },
@@ -77,6 +78,8 @@ const FORBIDDEN: readonly Forbidden[] = [
       ...["pidfdOpen", "waitid", "getfd", "setns", "threads", "signalScopes"],
       ...["namespaceIoctls", "info", "exitInfo", "idHandles", "peerPidfds"],
       ...["cgroupSpawn", "killOnClose", "containment"],
+      ...["pidTranslation", "namespaceIds", "userNamespaces"],
+      ...CORE_DUMPS,
     ],
     mayLack: ["ids"],
   },

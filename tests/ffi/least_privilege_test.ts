@@ -82,6 +82,7 @@ const PROGRAM = `
   using net = self.getNamespace("net");
   if (net.closed || net.fd < 0) throw new Error("closed");
   net.inode();
+  attempt(() => net.namespaceId());
   net.setCloseOnExec(true);
   new OwnedFd(net.clone().intoFd()).close();
   OwnedFd.open("/dev/null").close();

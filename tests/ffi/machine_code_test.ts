@@ -87,7 +87,7 @@ for (const arch of ["x86_64", "aarch64"] as const) {
 
 Deno.test("the machine code has the fields side by side that it reads two at a time", () => {
   assertEquals(step.offsets.most, step.offsets.least + 8);
-  assertEquals(outcome.offsets, { result: 0, step: 8 });
+  assertEquals(outcome.offsets, { result: 0, step: 8, heir: 16 });
 });
 
 Deno.test("each line of a listing is an instruction with its bytes, or a label without", () => {

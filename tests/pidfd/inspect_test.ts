@@ -118,8 +118,11 @@ Deno.test("OwnedFd shows itself closed once its streams own the descriptor", asy
 });
 
 Deno.test("ProcessRef and Child show what they are by their properties", async () => {
-  const ref = new ProcessRef(4711, 81234n, "boot");
-  assertEquals(Deno.inspect(ref), 'ProcessRef { pid: 4711, id: 81234n, bootId: "boot" }');
+  const ref = new ProcessRef(4711, 81234n);
+  assertEquals(
+    Deno.inspect(ref),
+    "ProcessRef { pid: 4711, id: 81234n, bootId: null, pidNamespace: null }",
+  );
   const child = spawn("true", { stdin: "null", stdout: "null", stderr: "null" });
   const text = Deno.inspect(child);
   assert(text.startsWith(`Child { pid: ${child.pid}`), text);

@@ -5,10 +5,17 @@
  * @module
  */
 
-import { assertEquals, assertThrows } from "@std/assert";
+import { assertEquals, assertNotEquals, assertThrows } from "@std/assert";
 import { idHandles, pidfsIds } from "../../ffi/capabilities.ts";
-import { PidFd, ProcessRef, SyscallError, UnsupportedError } from "../../mod.ts";
+import {
+  PidFd,
+  ProcessRef,
+  type ProcessRefJson,
+  SyscallError,
+  UnsupportedError,
+} from "../../mod.ts";
 import { startUnreaped } from "../support/children.ts";
+import { canUnshare, startApart, withRights } from "../support/namespaces.ts";
 import { inNamespaces, works } from "../support/privileges.ts";
 import { openFds, ROOT, runForValue } from "../support/processes.ts";
 import { without } from "../support/shadow.ts";
@@ -24,16 +31,31 @@ Deno.test("ProcessRef has a text form without the boot, and reads it", () => {
 });
 
 Deno.test("ProcessRef survives JSON with all that it has", () => {
-  for (const bootId of [BOOT, null]) {
-    const ref = new ProcessRef(4711, 2n ** 53n + 1n, bootId);
+  for (const [bootId, pidNamespace] of [[BOOT, 4026531836], [null, null]] as const) {
+    const ref = new ProcessRef(4711, 2n ** 53n + 1n, bootId, pidNamespace);
     const text = JSON.stringify({ ref });
-    assertEquals(JSON.parse(text).ref, { pid: 4711, id: "9007199254740993", bootId });
-    const { pid, id, bootId: boot } = ProcessRef.fromJSON(JSON.parse(text).ref);
-    assertEquals([pid, id, boot], [4711, 2n ** 53n + 1n, bootId]);
+    const json = { pid: 4711, id: "9007199254740993", bootId, pidNamespace };
+    assertEquals(JSON.parse(text).ref, json);
+    assertEquals(ProcessRef.fromJSON(JSON.parse(text).ref), ref);
   }
 });
 
-for (const text of ["", "1", "1:", ":1", "1:2:3", " 1:2", "1:2\n", "-1:2", "1:0x2", "a:b"]) {
+for (
+  const text of [
+    "",
+    "1",
+    "1:",
+    ":1",
+    "1:2:3",
+    " 1:2",
+    "1:2\n",
+    "-1:2",
+    "1:0x2",
+    "a:b",
+    "01:2",
+    "1:02",
+  ]
+) {
   Deno.test(`ProcessRef.parse() refuses ${JSON.stringify(text)}`, () => {
     const { message } = assertThrows(() => ProcessRef.parse(text), SyntaxError);
     assertEquals(message, `not of the form PID:ID: ${JSON.stringify(text)}`);
@@ -55,7 +77,21 @@ Deno.test("ProcessRef.fromJSON() refuses what isn't one", () => {
   for (const json of [null, undefined, {}, { pid: 1, id: 1 }, { id: "1" }]) {
     refused(json, TypeError);
   }
-  refused({ pid: 1, id: "x", bootId: null }, SyntaxError);
+  for (const id of ["x", "", "0x10", " 12 ", "12n", "+12", "-12", "012", "1e3", "١"]) {
+    refused({ pid: 1, id, bootId: null }, SyntaxError);
+  }
+  // Without a boot's id, it would find whoever has the id after the next.
+  refused({ pid: 1, id: "1" }, TypeError);
+  for (const bootId of ["", "boot", ` ${BOOT}`, `${BOOT}\n`, BOOT.toUpperCase()]) {
+    refused({ pid: 1, id: "1", bootId }, SyntaxError);
+  }
+  refused({ pid: "1", id: "1", bootId: null }, TypeError);
+  for (const pidNamespace of ["1", 1n]) {
+    refused({ pid: 1, id: "1", bootId: null, pidNamespace }, TypeError);
+  }
+  for (const pidNamespace of [0, -1, 1.5, 2 ** 32]) {
+    refused({ pid: 1, id: "1", bootId: null, pidNamespace }, RangeError);
+  }
   refused({ pid: 1, id: "1", bootId: 7 }, TypeError);
   refused({ pid: 0, id: "1", bootId: null }, RangeError);
 });
@@ -90,6 +126,118 @@ test("PidFd.fromRef() tells another boot, and a process that is gone, by their c
   assertEquals(code(new ProcessRef(pid, id)), "ESRCH");
   assertEquals(openFds(), before);
 });
+
+/** The code that a reference is refused with, or null if it isn't. */
+function codeOf(ref: ProcessRef | string): string | null {
+  try {
+    PidFd.fromRef(ref).close();
+    return null;
+  } catch (error) {
+    if (error instanceof SyscallError) return error.code;
+    throw error;
+  }
+}
+
+test("PidFd.fromRef() finds a process in another PID namespace by its id, or says why not", () => {
+  using self = PidFd.fromSelf();
+  using child = startUnreaped("exec sleep 60");
+  const { pid, id, bootId, pidNamespace } = child.pidfd.toRef();
+  const before = openFds();
+  const own = readNamespace();
+  assertEquals([pidNamespace, self.toRef().pidNamespace], [own, own]);
+  const other = own - 1;
+  const byId = idHandles.available;
+  // Written elsewhere, with a PID that is nobody's or another's here.
+  for (const strange of [2 ** 30, Deno.pid]) {
+    const foreign = new ProcessRef(strange, id, bootId, other);
+    assertEquals(codeOf(foreign), byId ? null : "EREMOTE");
+    // Without the boot's id, only the PID tells that it isn't from another boot.
+    const known = byId || strange === Deno.pid;
+    assertEquals(codeOf(new ProcessRef(strange, id)), known ? "EREMCHG" : "ESRCH");
+    assertEquals(codeOf(`${strange}:${id}`), known ? "EREMCHG" : "ESRCH");
+    // The PID counts where it is one of ours.
+    const ours = new ProcessRef(strange, id, bootId, own);
+    assertEquals(codeOf(ours), byId ? null : strange === Deno.pid ? "EREMCHG" : "ESRCH");
+  }
+  child.pidfd.kill();
+  child.pidfd.waitSync({ reap: true });
+  const INITIAL = 0xeffffffc;
+  const gone = byId && own === INITIAL ? "ESRCH" : "EREMOTE";
+  assertEquals(codeOf(new ProcessRef(pid, id, bootId, other)), gone);
+  assertEquals(codeOf(new ProcessRef(Deno.pid, id, bootId, other)), gone);
+  assertEquals(codeOf(new ProcessRef(pid, id, bootId, own)), "ESRCH");
+  assertEquals(openFds(), before);
+});
+
+function readNamespace(): number {
+  return Number(/\d+/.exec(Deno.readLinkSync("/proc/self/ns/pid"))![0]);
+}
+
+test("PidFd.fromRef() looks by the PID before Linux 6.14", () => {
+  using _ = without(idHandles);
+  using self = PidFd.fromSelf();
+  const { pid, id, bootId, pidNamespace } = self.toRef();
+  assertEquals(codeOf(self.toRef()), null);
+  assertEquals(codeOf(`${pid}:${id}`), null);
+  assertEquals(codeOf(new ProcessRef(pid, id + 9n, bootId, pidNamespace)), "EREMCHG");
+  const foreign = new ProcessRef(pid, id, bootId, pidNamespace! - 1);
+  const { message } = assertThrows(() => PidFd.fromRef(foreign), SyscallError, "EREMOTE");
+  assertEquals(message.includes("needs Linux 6.14"), true);
+});
+
+Deno.test(
+  needing(
+    "Linux 6.14 and a PID namespace",
+    idHandles.available && works(inNamespaces("--pid", "--fork")),
+    "References go from one PID namespace to another, as far as the process is to be seen there",
+  ),
+  async () => {
+    using outside = startUnreaped("exec sleep 60");
+    // What is inside is below, and so to be seen here by another PID.
+    const { inner, codes } = await runForValue(
+      `
+      import { PidFd, ProcessRef } from "@pidfd/util";
+      const self = PidFd.fromSelf();
+      const codes = [];
+      const outer = JSON.parse(${JSON.stringify(JSON.stringify(outside.pidfd.toRef()))});
+      for (const ref of [ProcessRef.fromJSON(outer), self.toRef(), String(self.toRef())]) {
+        try {
+          PidFd.fromRef(ref).close();
+          codes.push(null);
+        } catch ({ code }) {
+          codes.push(code);
+        }
+      }
+      const inner = self.toRef();
+      // Its own parent waits for it, and so its zombie is there until the answer is read.
+      console.log(JSON.stringify({ inner, codes }));
+    `,
+      ["--allow-ffi"],
+      inNamespaces("--pid", "--fork"),
+    ) as { inner: ProcessRefJson; codes: unknown[] };
+    assertEquals(codes, ["EREMOTE", null, null]);
+    // By now it is gone.
+    const { pidNamespace } = outside.pidfd.toRef();
+    assertNotEquals(inner.pidNamespace, pidNamespace);
+    const gone = pidNamespace === 0xeffffffc ? "ESRCH" : "EREMOTE";
+    assertEquals(codeOf(ProcessRef.fromJSON(inner)), gone);
+  },
+);
+
+Deno.test(
+  needing(
+    "Linux 6.14, and user namespaces or root",
+    idHandles.available && canUnshare,
+    "PidFd.fromRef() takes every PID that a process has from here on down",
+  ),
+  () => {
+    using child = startApart(withRights("pid"));
+    const id = child.pidfd.getId();
+    const [here, inside] = child.pidfd.getPids();
+    assertEquals([codeOf(`${here}:${id}`), codeOf(`${inside}:${id}`)], [null, null]);
+    assertEquals(codeOf(`${here + 1}:${id}`), "EREMCHG");
+  },
+);
 
 test("PidFd.fromPid() with an id finds the process, or says who has the PID", () => {
   using self = PidFd.fromSelf();

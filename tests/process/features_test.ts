@@ -25,12 +25,17 @@ const SOURCES: Record<
   signalScopes: capabilities.signalScopes,
   ids: capabilities.pidfsIds,
   namespaceIoctls: capabilities.namespaceIoctls,
+  pidTranslation: capabilities.pidTranslation,
+  coredumpInfo: capabilities.coredumpInfo,
+  coredumpSignal: capabilities.coredumpSignal,
+  namespaceIds: capabilities.namespaceIds,
   info: capabilities.infoIoctl,
   exitInfo: capabilities.exitInfo,
   idHandles: capabilities.idHandles,
   peerPidfds: capabilities.peerPidfds,
   cgroupSpawn: capabilities.cgroupSpawn,
   killOnClose: capabilities.killOnCloseSpawn,
+  userNamespaces: capabilities.userNamespaces,
 };
 
 Deno.test("features() has an answer for everything that a system may lack", () => {
@@ -47,6 +52,12 @@ for (const name of Object.keys(SOURCES) as (keyof typeof SOURCES)[]) {
     const { exitInfo, ...others } = features();
     const { exitInfo: told, ...same } = { ...before, [name]: !before[name] };
     assertEquals(others, same);
+    // Without that, only a process that was reaped can tell.
+    if (name === "coredumpInfo") {
+      const learned = capabilities.exitInfo.learned ?? null;
+      assertEquals(exitInfo, before.info && (!before.coredumpInfo || learned));
+      return;
+    }
     // It hangs on the ioctl, of which some kernels say no more than that it is there.
     if (name === "info") assertEquals(exitInfo, before.info ? false : null);
     else assertEquals(exitInfo, told);

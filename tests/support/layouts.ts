@@ -23,6 +23,7 @@ import {
   rlimit64,
   step,
 } from "../../structs/launch.ts";
+import { namespaceId } from "../../structs/namespace.ts";
 import { group, passwd } from "../../structs/passwd.ts";
 import { pipeEnds } from "../../structs/pipe.ts";
 import { pollfd } from "../../structs/pollfd.ts";
@@ -382,12 +383,12 @@ export const LAYOUTS: Readonly<Record<string, Layout>> = {
   },
   outcome: {
     type: outcome,
-    size: 16,
+    size: 24,
     align: 8,
-    offsets: { result: 0, step: 8 },
+    offsets: { result: 0, step: 8, heir: 16 },
     c: "struct outcome",
     header: "stdint.h",
-    declaration: "struct outcome { int64_t result, step; };",
+    declaration: "struct outcome { int64_t result, step, heir; };",
   },
   cloneArgs: {
     type: cloneArgs,
@@ -461,6 +462,15 @@ export const LAYOUTS: Readonly<Record<string, Layout>> = {
     },
     c: "struct passwd",
     header: "pwd.h",
+  },
+  namespaceId: {
+    type: namespaceId,
+    size: 8,
+    align: 8,
+    offsets: { ns_id: 0 },
+    c: "struct namespace_id",
+    header: "stdint.h",
+    declaration: "struct namespace_id { uint64_t ns_id; };",
   },
   userId: {
     type: userId,

@@ -1,0 +1,150 @@
+/**
+ * Processes by the PID that they have in another PID namespace, as a program in a container tells it.
+ *
+ * From Linux 6.11 on the namespace itself translates (NS_GET_PID_FROM_PIDNS). Before, all processes
+ * are looked through: /proc tells the PIDs that each has on the way down to its own namespace
+ * (NSpid), and NS_GET_PARENT leads from there up to the one that is meant.
+ *
+ * @module
+ */
+
+import { pidTranslation } from "../ffi/capabilities.ts";
+import { check, failure, type Hints } from "../ffi/call.ts";
+import { Errno } from "../ffi/errno.ts";
+import { SyscallError, UnsupportedError } from "../ffi/errors.ts";
+import {
+  AT_FDCWD,
+  closeOnError,
+  discard,
+  inode,
+  O_RDONLY,
+  openat,
+  readDirectory,
+} from "../ffi/files.ts";
+import { isPidNamespace, parentNamespace, pidFromNamespace } from "../ffi/namespaces.ts";
+import { PIDFD_THREAD, pidfdOpen } from "../ffi/syscalls.ts";
+import { checkInstance } from "./arguments.ts";
+import { FdHandle } from "./fd_handle.ts";
+import { openNamespace } from "./namespaces.ts";
+import { OwnedFd } from "./owned_fd.ts";
+import { confirm, pidsOf } from "./proc_dir.ts";
+
+/** A pidfd for the process, or the thread, that has a PID in a PID namespace. */
+export function openPidIn(namespace: OwnedFd, pid: number, thread: boolean): number {
+  checkInstance("options.namespace", namespace, "an OwnedFd", OwnedFd);
+  if (namespace.closed) throw new Deno.errors.BadResource("options.namespace is closed");
+  const { fd } = namespace;
+  if (!isPidNamespace(fd)) {
+    throw new TypeError(`options.namespace must be a PID namespace: fd ${fd} is something else`);
+  }
+  if (pidTranslation.available) return openTranslated(fd, pid, thread ? PIDFD_THREAD : 0);
+  // The list of processes has no threads in it.
+  if (thread) pidTranslation.require();
+  return openFound(fd, pid);
+}
+
+/** What a look-up fails with that finds nobody. */
+function nobody(pid: number): Hints {
+  return { [Errno.ESRCH]: `no process that this program can see has the PID ${pid} in there` };
+}
+
+function openTranslated(namespace: number, pid: number, flags: number): number {
+  const translate = () =>
+    check("ioctl(NS_GET_PID_FROM_PIDNS)", pidFromNamespace(namespace, pid), nobody(pid));
+  for (;;) {
+    const here = translate();
+    const isIt = (fd: number) => {
+      const same = translate() === here;
+      // Still there, so that its PID was its own from before the second look on.
+      confirm(fd);
+      return same;
+    };
+    try {
+      const fd = pidfdOpen(here, flags);
+      if (closeOnError(fd, isIt)) return fd;
+      discard(fd);
+    } catch (error) {
+      // It ended in between: somebody else can have its PID in there by now, or nobody.
+      if (!(error instanceof SyscallError) || error.code !== "ESRCH") throw error;
+      translate();
+    }
+  }
+}
+
+function openFound(namespace: number, pid: number): number {
+  const id = inode(namespace);
+  let hidden: unknown;
+  for (const candidate of processes()) {
+    const handle = tryHold(candidate);
+    if (handle === undefined) continue;
+    try {
+      if (hasPidIn(handle, id, pid)) return handle.release();
+    } catch (error) {
+      if (!(error instanceof SyscallError) || (error.code !== "ESRCH" && error.code !== "EACCES")) {
+        throw error;
+      }
+      if (error.code === "EACCES") hidden = error;
+    } finally {
+      handle.close();
+    }
+  }
+  // One that this program may not look into could be it.
+  throw hidden ?? failure("pidfd_open", Errno.ESRCH, nobody(pid));
+}
+
+/** The PIDs of all processes that /proc shows. */
+function processes(): number[] {
+  try {
+    const folder = openat(AT_FDCWD, "/proc", O_RDONLY);
+    try {
+      const names = readDirectory(folder).filter((name) => /^\d+$/.test(name));
+      if (names.length > 0) return names.map(Number);
+    } finally {
+      discard(folder);
+    }
+  } catch (error) {
+    if (!(error instanceof SyscallError) || error.code !== "ENOENT") throw error;
+  }
+  const { feature, since } = pidTranslation;
+  throw new UnsupportedError(
+    feature,
+    since,
+    "before, a PID is looked for in /proc, which isn't here",
+  );
+}
+
+function tryHold(pid: number): FdHandle | undefined {
+  try {
+    return new FdHandle(pidfdOpen(pid, 0), "PidFd");
+  } catch (error) {
+    if (error instanceof SyscallError && error.code === "ESRCH") return undefined;
+    throw error;
+  }
+}
+
+/** Whether a process has a PID in the PID namespace with an inode number. */
+function hasPidIn(handle: FdHandle, namespace: bigint, pid: number): boolean {
+  const pids = pidsOf(handle);
+  // Its own namespace's PID stands last, and before that those of the namespaces above.
+  const levels = pids.flatMap((other, i) => other === pid ? [pids.length - 1 - i] : []);
+  return levels.length > 0 && levels.includes(levelOf(handle, namespace, Math.max(...levels)));
+}
+
+/** How far above a process's own PID namespace another one is; −1 if it isn't up to `most`. */
+function levelOf(handle: FdHandle, namespace: bigint, most: number): number {
+  let fd = openNamespace(handle, "pid");
+  try {
+    for (let level = 0; level <= most; level++) {
+      if (inode(fd) === namespace) return level;
+      const parent = parentNamespace(fd);
+      // Above this program's own nothing is to be seen.
+      if (parent === -Errno.EPERM) return -1;
+      check("ioctl(NS_GET_PARENT)", parent);
+      discard(fd);
+      fd = parent;
+    }
+    return -1;
+  } finally {
+    discard(fd);
+  }
+}
