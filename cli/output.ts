@@ -123,9 +123,12 @@ export function printLine(...parts: readonly (readonly [text: string, style: Sty
   printText(parts.map(([text, style]) => stdout.styled(printable(text), style)).join(""));
 }
 
-/** A text without what would control the terminal. */
+/**
+ * A text without what would control the terminal, or turn the order in which a person reads it:
+ * control characters, line separators, and those of the bidirectional algorithm (Unicode, UAX #9).
+ */
 export function printable(text: string): string {
-  return text.replaceAll(/\p{Cc}/gu, "?");
+  return text.replaceAll(/[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu, "?");
 }
 
 /** Prints a heading. */

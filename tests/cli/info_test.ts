@@ -143,6 +143,15 @@ Deno.test(needing(...FOREIGNERS, "pidfd info tells what is hidden of other users
   assertEquals(namespaces, Object.fromEntries(KINDS.map((kind) => [kind, null])));
 });
 
+Deno.test("pidfd info and kill show no character that turns the order of others", async () => {
+  const bidi =
+    "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u2028\u2029";
+  await using talking = startTalking("sh", ["-c", "read _; read _", `safe${bidi}txt`]);
+  const pid = String(talking.child.pid);
+  assertStringIncludes(await output(["info", pid]), `safe${"?".repeat(bidi.length)}txt`);
+  assertStringIncludes(await output(["kill", "--tree", pid]), `safe${"?".repeat(bidi.length)}txt`);
+});
+
 Deno.test("pidfd info shows any command in one line, as it is", async () => {
   await using talking = startTalking("sh", ["-c", "read _", "100% %s %d %%\nsecond\x1b[2J"]);
   const [heading, next] = (await output(["info", String(talking.child.pid)])).split("\n");
