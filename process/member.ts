@@ -30,9 +30,10 @@ export interface KilledTree {
   /** The processes that this program has no permission to signal. */
   refused: KilledProcess[];
   /**
-   * The processes that were killed and have not ended after two seconds more, as they are held up
-   * in the kernel (state D, as on a network file system that doesn't answer). They end once they
-   * get out of there.
+   * The processes that were killed and have not ended after two seconds more, as they are held up:
+   * in the kernel (state D, as on a network file system that doesn't answer), by a tracer, or, the
+   * first process of a PID namespace, by a zombie in there whose parent doesn't reap it. They end
+   * once they get out of there.
    */
   stuck: KilledProcess[];
 }
@@ -55,10 +56,12 @@ export function endOf(member: Member, keepAlive?: KeepAlive): Promise<void> {
   return member.end;
 }
 
-/** Whether the process is held up in the kernel, where not even SIGKILL reaches it. */
+/**
+ * Whether a process that was killed is held up on its way out: SIGKILL wakes every thread, and none
+ * of them runs. One that only takes its time runs.
+ */
 export function isStuck({ pidfd }: Pick<Member, "pidfd">): boolean {
-  const stat = unlessHidden(() => pidfd.accessProc((proc) => proc.readTextFile("stat")));
-  return stat !== undefined && parseStat(stat).state === "D";
+  return threadStates(pidfd)?.every((state) => state !== "R") ?? false;
 }
 
 /** Sends a signal, if the process is there to get it. Returns whether it is not ours to signal. */
@@ -138,12 +141,16 @@ function isUnreaped(pidfd: PidFd): boolean {
  * one that /proc hides that is taken for granted.
  */
 export function isStopped({ pidfd }: Member): boolean {
-  const states = unlessHidden(() =>
+  return threadStates(pidfd)?.every((state) => STOPPED.includes(state)) ?? true;
+}
+
+/** The state of each thread, as proc_pid_stat(5) has it; undefined if /proc doesn't show it. */
+function threadStates(pidfd: PidFd): string[] | undefined {
+  return unlessHidden(() =>
     pidfd.accessProc((proc) =>
       proc.list("task").map((tid) =>
         unlessGone(() => parseStat(proc.readTextFile(`task/${tid}/stat`)).state) ?? "X"
       )
     )
   );
-  return states === undefined || states.every((state) => STOPPED.includes(state));
 }

@@ -1,6 +1,6 @@
 /**
- * Processes that not even SIGKILL ends, as they are held up in the kernel (state D). A freezer of
- * cgroups of version 1 holds them up so.
+ * Processes that not even SIGKILL ends, as they are held up in the kernel: in state D, where a
+ * freezer of cgroups of version 1 holds them, or on their way out.
  *
  * @module
  */
@@ -10,7 +10,8 @@ import { deadline } from "@std/async";
 import { type Child, killTree, spawn, type SpawnOptions } from "../../mod.ts";
 import { ownCgroups } from "../../process/containment.ts";
 import { CGROUPS } from "../support/cgroups.ts";
-import { eventually, PATIENCE, readStat } from "../support/processes.ts";
+import { works } from "../support/privileges.ts";
+import { eventually, isRoot, PATIENCE, readStat } from "../support/processes.ts";
 import { without } from "../support/shadow.ts";
 import { needing } from "../support/skip.ts";
 
@@ -101,3 +102,25 @@ for (const { name, options, needs, isThere = true } of MEANS) {
     },
   });
 }
+
+Deno.test({
+  ...needing(
+    "root and nsenter",
+    isRoot && works(["nsenter", "--target", String(Deno.pid), "--pid"]),
+    "killTree() names the first process of a PID namespace that waits for another's zombie",
+  ),
+  async fn() {
+    await using init = spawn("sleep", ["60"], { unshare: ["pid"] });
+    // Stopped, it doesn't reap its child, a guest in the namespace.
+    const enter = ["--target", String(init.pid), "--pid", "sh", "-c", "echo; exec sleep 60"];
+    await using guest = spawn("nsenter", enter, { stdout: "piped" });
+    using nsenter = guest.pidfd;
+    await guest.stdout.getReader().read();
+    nsenter.sendSignal("SIGSTOP");
+    using root = init.pidfd;
+    const { ended, stuck } = await deadline(killTree(root, { grace: 100 }), PATIENCE);
+    assertEquals([ended, stuck.map(({ pid }) => pid)], [[], [init.pid]]);
+    nsenter.sendSignal("SIGCONT");
+    assertEquals((await deadline(init.status, PATIENCE)).success, false);
+  },
+});
