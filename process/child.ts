@@ -205,9 +205,10 @@ export class Child implements AsyncDisposable {
   }
 
   /**
-   * Why an aborted `signal`, `timeout` or `maxBytes` could not end the child, or null. A program with more rights than this
-   * one, such as a set-user-ID program, refuses its signals (EPERM): then it goes on, and `status`
-   * still tells how it ended.
+   * Why an aborted `signal`, `timeout` or `maxBytes` could not end the child, or null. A program
+   * with more rights than this one, such as a set-user-ID program, refuses its signals (EPERM): then
+   * it goes on, and `status` still tells how it ended. If its descendants or all that it has started
+   * were to end with it, so it is if one of those refuses.
    */
   get endError(): Error | null {
     return this.#ending.error;
@@ -233,7 +234,8 @@ export class Child implements AsyncDisposable {
    *
    * @throws {UnsupportedError} Before Linux 5.14 with a cgroup, after the tree has ended.
    * @throws {SyscallError} `EACCES` without the right to end the cgroup, after the tree has ended;
-   *   `EMFILE` if there are no descriptors left to find the others by.
+   *   `EMFILE` if there are no descriptors left to find the others by; `EPERM` if the child or
+   *   another of them refuses this program's signals: the message names those that are left.
    */
   async [Symbol.asyncDispose](): Promise<void> {
     // Of two at a time, none may close what the other still uses.
@@ -252,8 +254,8 @@ export class Child implements AsyncDisposable {
       closeEnds(this.#ends);
       this.terminal?.close();
       this.#pidfd?.close();
-      this.#ending.release();
       this.#release();
+      this.#ending.release();
       await settled();
     }
   }

@@ -214,11 +214,12 @@ export class Tree implements Disposable {
     const named = (wanted: (member: Member) => boolean) =>
       this.#found.filter((member) => !this.#isSelf(member) && wanted(member))
         .map(({ process }) => process);
-    const stuck = new Set(this.members);
+    const isThere = (member: Member) => this.#held.has(member) && member.pidfd.isAlive();
+    const left = new Set(this.#found.filter(isThere));
     return {
-      ended: named((member) => !member.refused && !stuck.has(member)),
-      refused: named(({ refused }) => refused),
-      stuck: named((member) => stuck.has(member)),
+      ended: named((member) => !left.has(member)),
+      refused: named((member) => left.has(member) && member.refused),
+      stuck: named((member) => left.has(member) && !member.refused),
     };
   }
 

@@ -11,6 +11,8 @@
  * @module
  */
 
+import { failure } from "../ffi/call.ts";
+import { Errno } from "../ffi/errno.ts";
 import type { KeepAlive } from "../ffi/waiter.ts";
 import { checkAbortSignal, checkBoolean, checkDuration, checkOptions } from "../pidfd/arguments.ts";
 import type { ExitStatus } from "../pidfd/exit_status.ts";
@@ -19,9 +21,10 @@ import { type Signal, signalNumber } from "../pidfd/signals.ts";
 import { DEFAULT_GRACE, LONGEST_TIMER, terminate } from "../pidfd/terminate.ts";
 import type { CgroupFolder } from "./cgroup_folder.ts";
 import type { Containment } from "./containment.ts";
+import { SIGKILL } from "./descendants.ts";
+import { isRefused, type KilledTree } from "./member.ts";
 import type { SpawnOptions } from "./options.ts";
-import { unlessGone } from "./relatives.ts";
-import { endContained, endTree } from "./tree.ts";
+import { endContained, endTree, type TreeEnd } from "./tree.ts";
 
 /** How a child is ended. */
 export interface EndOptions {
@@ -71,6 +74,31 @@ export interface Bounds {
 export function closeBounds({ folder, containment }: Bounds): void {
   folder?.[Symbol.dispose]();
   containment?.[Symbol.dispose]();
+}
+
+/** Ends a tree, and a cgroup with it. */
+async function endWithFolder(
+  root: PidFd,
+  how: TreeEnd,
+  folder?: CgroupFolder,
+  keepAlive?: KeepAlive,
+): Promise<KilledTree> {
+  try {
+    return await endTree(root, how, { folder, keepAlive });
+  } catch (error) {
+    // Where the cgroup can't be ended, as before Linux 5.14, the tree can.
+    if (folder) await endTree(root, how, { keepAlive });
+    throw error;
+  }
+}
+
+/** Throws if some were left alone, as this program has no right to signal them. */
+function requireNoneRefused({ refused }: KilledTree): void {
+  if (refused.length === 0) return;
+  const names = refused.map(({ pid, command }) => `${pid} ${command}`.trimEnd()).join(", ");
+  throw failure("pidfd_send_signal", Errno.EPERM, {
+    [Errno.EPERM]: `left running, as another user's: ${names}`,
+  });
 }
 
 /** The ending of one child. */
@@ -157,21 +185,15 @@ export class Ending {
     const { containment, folder } = this.#bounds;
     try {
       using root = this.#owner.clone();
-      if (containment) {
-        await endContained(root, how, containment, keepAlive);
-        this.#isContainmentOver = true;
-        return;
-      }
-      try {
-        await endTree(root, how, { folder, keepAlive });
-      } catch (error) {
-        // Where the cgroup can't be ended, as before Linux 5.14, the tree can.
-        if (folder) await endTree(root, how, { keepAlive });
-        throw error;
-      }
+      const killed = containment
+        ? await endContained(root, how, containment, keepAlive)
+        : await endWithFolder(root, how, folder, keepAlive);
+      requireNoneRefused(killed);
+      this.#isContainmentOver = killed.stuck.length === 0;
     } catch (error) {
-      // Where the others can't be found, for want of descriptors, say, the child ends at least.
-      unlessGone(() => this.#owner.isAlive() && this.#owner.kill());
+      // Where the others can't be found, for want of descriptors, say, the child ends at least. If
+      // it can't be killed either, what was in the way before is told.
+      if (this.#owner.isAlive()) isRefused(this.#owner, SIGKILL);
       throw error;
     }
   }

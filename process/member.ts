@@ -27,7 +27,7 @@ export interface KilledProcess {
 export interface KilledTree {
   /** The processes that ended. */
   ended: KilledProcess[];
-  /** The processes that this program has no permission to signal. */
+  /** The processes that go on, as this program has no permission to signal them. */
   refused: KilledProcess[];
   /**
    * The processes that were killed and have not ended after two seconds more, as they are held up:

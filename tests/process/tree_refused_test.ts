@@ -113,3 +113,37 @@ test("killTree() resolves though who refuses goes on starting others", async (ma
   );
   assertEquals(value, true);
 });
+
+for (const [name, contain] of [["a tree", false], ["what a mark holds", true]] as const) {
+  test(`endError and the disposal of ${name} name who refuses, and don't wait for it`, async (mark) => {
+    const facts = await run(
+      mark,
+      `
+      import { ownCgroups } from "${ROOT}process/containment.ts";
+      ownCgroups.known = false;
+      const script = ["--reuid=65534", "--clear-groups", "sh", "-c", "echo; read _; exit"];
+      const controller = new AbortController();
+      const child = spawn("setpriv", script, {
+        ...mark,
+        contain: ${contain},
+        end: { grace: 100, tree: true },
+        signal: controller.signal,
+        stdin: "piped",
+        stdout: "piped",
+      });
+      await child.stdout.getReader().read();
+      controller.abort();
+      await eventually("the abort was refused", () => child.endError !== null);
+      const { message } = child.endError;
+      // That closes its standard input, too, which is what it waits for.
+      const disposal = await child[Symbol.asyncDispose]().catch(({ message }) => message);
+      await child.status;
+      const again = await child[Symbol.asyncDispose]() ?? null;
+      console.log(JSON.stringify([child.pid, message, disposal, again]));
+    `,
+    ) as unknown[];
+    const left = `left running, as another user's: ${facts[0]} sh -c echo; read _; exit`;
+    const refusal = `pidfd_send_signal: EPERM: Operation not permitted (${left})`;
+    assertEquals(facts.slice(1), [refusal, refusal, null]);
+  });
+}
