@@ -39,10 +39,14 @@ export const folderLibc = libcWith({
   },
 });
 
-/** Makes a folder. mkdirat(2) */
-export function mkdirat(dirFd: number, path: string): void {
+/**
+ * Makes a folder. mkdirat(2)
+ *
+ * @param shown What an error calls it.
+ */
+export function mkdirat(dirFd: number, path: string, shown = path): void {
   const result = call(NUMBERS[arch()].mkdirat, dirFd, path, ALL_MAY);
-  check("mkdirat", result, { [-result]: path });
+  check("mkdirat", result, { [-result]: shown });
 }
 
 /** Removes an empty folder. unlinkat(2), AT_REMOVEDIR */

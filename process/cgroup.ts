@@ -45,8 +45,10 @@ export let folderOf: (cgroup: Cgroup) => CgroupFolder;
  * A cgroup (version 2). Processes are born into it by {@linkcode spawn}, and stay in it or below it,
  * and so does all that they start, unless somebody moves them who has the right to.
  *
- * With `await using`, nobody is in it any more when the block is left, and if
- * {@linkcode Cgroup.create} has made it, it is removed. Otherwise it stays, with all who are in it.
+ * With `await using`, nobody is in it any more when the block is left: who is in it is killed, also
+ * if it was there before and {@linkcode Cgroup.open} has opened it. If {@linkcode Cgroup.create} has
+ * made it, it is removed. {@linkcode Cgroup.close} leaves it as it is, with all who are in it, and so
+ * does the end of the program.
  *
  * To make one, the program needs the right to write to the parent's folder: root has it, and a
  * service or a user whom that part of the tree was delegated to (systemd: `Delegate=`).
@@ -106,17 +108,14 @@ export class Cgroup implements AsyncDisposable {
     if (options.parent !== undefined) checkCText("options.parent", options.parent);
     const settings = checkCgroupLimits("options.limits", limits);
     const parent = options.parent ?? ownPath();
-    const path = `${parent.replace(/\/+$/, "")}/${name}`;
+    const path = `${withoutSlash(parent)}/${name}`;
     using above = CgroupFolder.open(parent, "options.parent");
-    const folder = above.make(name);
-    try {
-      tryHandOn(folder, ["memory", "pids"]);
-      writeLimits(folder, path, settings);
-    } catch (error) {
-      folder.remove();
-      folder[Symbol.dispose]();
-      throw error;
-    }
+    using failed = new DisposableStack();
+    const folder = failed.use(above.make(name, path));
+    failed.defer(() => folder.remove());
+    tryHandOn(folder, ["memory", "pids"]);
+    writeLimits(folder, path, settings);
+    failed.move();
     return new Cgroup(path, folder, true);
   }
 
@@ -128,7 +127,7 @@ export class Cgroup implements AsyncDisposable {
    */
   static open(path: string): Cgroup {
     checkCText("path", path);
-    return new Cgroup(path, CgroupFolder.open(path, "path"), false);
+    return new Cgroup(withoutSlash(path), CgroupFolder.open(path, "path"), false);
   }
 
   /** Whether it was closed or disposed of. */
@@ -149,8 +148,9 @@ export class Cgroup implements AsyncDisposable {
    * over is an error. Limits of the cgroups above hold as well.
    *
    * @throws {SyscallError} If a controller is missing: the message names it, its file, and the one
-   *   that doesn't hand it on. `EACCES` without the right to write there.
-   * @throws {UnsupportedError} If the kernel was built without.
+   *   that doesn't hand it on. `EACCES` without the right to write there; `ENODEV` once it was
+   *   removed.
+   * @throws {UnsupportedError} If the kernel was built without; for the root of the hierarchy.
    * @throws {RangeError} If a value can't be meant.
    *
    * @example
@@ -279,6 +279,11 @@ export function ownPath(): string {
   const path = findCgroupFolder(readTextFile(AT_FDCWD, "/proc/self/cgroup"));
   if (path !== null) return path;
   throw new UnsupportedError("cgroup2", "a mount of it that shows this program's cgroup");
+}
+
+/** A folder's path without a slash at its end. */
+function withoutSlash(path: string): string {
+  return path.replace(/(?<=[^/])\/+$/, "");
 }
 
 function checkName(name: string, value: unknown): void {

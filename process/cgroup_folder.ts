@@ -12,6 +12,8 @@
  * @module
  */
 
+import { failure } from "../ffi/call.ts";
+import { Errno } from "../ffi/errno.ts";
 import { SyscallError, UnsupportedError } from "../ffi/errors.ts";
 import {
   AT_FDCWD,
@@ -122,6 +124,11 @@ export class CgroupFolder implements Disposable {
     return fd !== undefined;
   }
 
+  /** Throws ENODEV if it was removed. */
+  require(): void {
+    if (!this.exists()) throw removed("openat");
+  }
+
   /**
    * Resolves once `cgroup.events` has a line such as `populated 0`, or the cgroup was removed.
    *
@@ -213,9 +220,13 @@ export class CgroupFolder implements Disposable {
     );
   }
 
-  /** Makes one below it, which has no other's name. */
-  make(name: string): CgroupFolder {
-    mkdirat(this.fd, name);
+  /**
+   * Makes one below it, which has no other's name.
+   *
+   * @param path What an error calls it.
+   */
+  make(name: string, path = name): CgroupFolder {
+    mkdirat(this.fd, name, path);
     try {
       return new CgroupFolder(new FdHandle(openat(this.fd, name, O_PATH), "Cgroup"), name);
     } catch (error) {
@@ -279,6 +290,11 @@ export function unlessRemoved<T>(act: () => T): T | undefined {
     if (isRemoved(error)) return undefined;
     throw error;
   }
+}
+
+/** The error of a call on a cgroup that was removed. */
+export function removed(syscall: string): Error {
+  return failure(syscall, Errno.ENODEV, { [Errno.ENODEV]: "the cgroup was removed" });
 }
 
 /** Whether a file was opened too late (ENOENT), or was removed while it was used (ENODEV). */

@@ -87,6 +87,7 @@ export function checkCgroupLimits(name: string, limits: CgroupLimits): Setting[]
 export function writeLimits(folder: CgroupFolder, path: string, settings: Setting[]): void {
   for (const { controller, file, written, isSame } of settings) {
     if (folder.read(file) === undefined) {
+      requireBelowRoot(folder, file);
       handOn(folder, path, controller, file);
       if (folder.read(file) === undefined) {
         throw new UnsupportedError(file, "a kernel that was built with it");
@@ -97,6 +98,13 @@ export function writeLimits(folder: CgroupFolder, path: string, settings: Settin
     if (isSame(written, read)) continue;
     throw new Deno.errors.InvalidData(`${path}/${file} has ${read} where ${written} was written`);
   }
+}
+
+/** Throws for a cgroup that was removed, and for the root, which has no limits. */
+function requireBelowRoot(folder: CgroupFolder, file: string): void {
+  if (folder.read("cgroup.type") !== undefined) return;
+  folder.require();
+  throw new UnsupportedError(file, "a cgroup that is not the root of the hierarchy");
 }
 
 /**

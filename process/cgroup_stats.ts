@@ -4,9 +4,7 @@
  * @module
  */
 
-import { Errno } from "../ffi/errno.ts";
-import { failure } from "../ffi/call.ts";
-import type { CgroupFolder } from "./cgroup_folder.ts";
+import { type CgroupFolder, removed } from "./cgroup_folder.ts";
 
 /**
  * What all processes of a cgroup and below it have used, those that have ended as well. Where the
@@ -43,9 +41,7 @@ export interface CgroupStats {
  */
 export function readStats(folder: CgroupFolder): CgroupStats {
   const cpu = entries(folder.read("cpu.stat"));
-  if (cpu === undefined) {
-    throw failure("read", Errno.ENODEV, { [Errno.ENODEV]: "the cgroup was removed" });
-  }
+  if (cpu === undefined) throw removed("read");
   const milliseconds = (name: string) => cpu.get(name) === undefined ? null : cpu.get(name)! / 1000;
   return {
     memory: number(folder, "memory.current"),

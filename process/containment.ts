@@ -86,8 +86,11 @@ export class Containment implements Disposable {
   [Symbol.dispose](): void {
     clearTimeout(this.#retry);
     if (this.#isOver) return;
-    if (this.mark === undefined) removeNow(this.folder!);
-    this.#letGo();
+    try {
+      if (this.mark === undefined) removeNow(this.folder!);
+    } finally {
+      this.#letGo();
+    }
   }
 
   /** Nobody asked for it: what is in the way is told by disposal. */
@@ -204,6 +207,8 @@ function canHaveCgroups(): boolean {
 
 /** Makes a cgroup below this program's own. */
 function makeOwn(): CgroupFolder {
-  using own = CgroupFolder.open(ownPath(), "this program's cgroup");
-  return own.make(uniqueName());
+  const path = ownPath();
+  const name = uniqueName();
+  using own = CgroupFolder.open(path, "this program's cgroup");
+  return own.make(name, `${path}/${name}`);
 }

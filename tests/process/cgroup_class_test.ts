@@ -13,8 +13,15 @@ import {
   assertThrows,
 } from "@std/assert";
 import { deadline } from "@std/async";
-import { Cgroup, type CgroupLimits, killTree, spawn, SyscallError } from "../../mod.ts";
-import { CGROUPS, DAEMON, hasCgroups, OWN_CGROUP } from "../support/cgroups.ts";
+import {
+  Cgroup,
+  type CgroupLimits,
+  killTree,
+  spawn,
+  SyscallError,
+  UnsupportedError,
+} from "../../mod.ts";
+import { CGROUP_ROOT, CGROUPS, DAEMON, hasCgroups, OWN_CGROUP } from "../support/cgroups.ts";
 import { collected } from "../support/garbage.ts";
 import { asOrdinaryUser } from "../support/ordinary_user.ts";
 import {
@@ -34,9 +41,10 @@ function test(name: string, fn: () => Promise<void>): void {
   Deno.test({ ...needing(CGROUPS, hasCgroups, name), fn });
 }
 
-function isFolder(path: string): boolean {
+function isThere(path: string): boolean {
   try {
-    return Deno.statSync(path).isDirectory;
+    Deno.statSync(path);
+    return true;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return false;
     throw error;
@@ -60,9 +68,9 @@ test("Cgroup.create() makes one below this program's own, which disposal removes
     await using cgroup = Cgroup.create();
     ({ path } = cgroup);
     assertEquals(path.slice(0, path.lastIndexOf("/")), OWN_CGROUP);
-    assertEquals(isFolder(path), true);
+    assertEquals(isThere(path), true);
   }
-  assertEquals(isFolder(path), false);
+  assertEquals(isThere(path), false);
   await idle();
   assertEquals(openFds(), before);
 });
@@ -114,8 +122,10 @@ Deno.test({
     "Cgroup.create() says that this program may not make one",
   ),
   fn() {
-    const { code } = assertThrows(() => asOrdinaryUser(() => Cgroup.create()), SyscallError);
+    const create = () => asOrdinaryUser(() => Cgroup.create({ name: "refused" }));
+    const { code, message } = assertThrows(create, SyscallError);
     assertEquals(code, "EACCES");
+    assertStringIncludes(message, `(${OWN_CGROUP}/refused)`);
   },
 });
 
@@ -144,7 +154,7 @@ test("Cgroup.setLimits() names the controller, the file, and what doesn't hand i
     () => Cgroup.create({ parent: parent.path, name, limits: { memory: 1e8 } }),
     SyscallError,
   );
-  assertEquals(isFolder(`${parent.path}/${name}`), false);
+  assertEquals(isThere(`${parent.path}/${name}`), false);
 });
 
 test("Cgroup.processes() holds all that are in it and below it", async () => {
@@ -171,11 +181,39 @@ test("Cgroup.stats() tells the time that they took, those that have ended as wel
   assert(total >= used * 0.5 && total <= used * 2 + 50, `${total} ms, ${used} ms`);
 });
 
-test("Cgroup.stats() says that it was removed", async () => {
+test("Cgroup.stats() and setLimits() say that it was removed", async () => {
   const cgroup = Cgroup.create();
   Deno.removeSync(cgroup.path);
-  assertEquals(assertThrows(() => cgroup.stats(), SyscallError).code, "ENODEV");
+  for (const act of [() => cgroup.stats(), () => cgroup.setLimits({ processes: 5 })]) {
+    const { code, message } = assertThrows(act, SyscallError);
+    assertEquals(code, "ENODEV");
+    assertStringIncludes(message, "the cgroup was removed");
+  }
   await cgroup[Symbol.asyncDispose]();
+});
+
+Deno.test({
+  ...needing(
+    "cgroup v2, and its root to be seen",
+    CGROUP_ROOT !== null && !isThere(`${CGROUP_ROOT}/cgroup.type`),
+    "Cgroup.setLimits() says that the root has no limits",
+  ),
+  fn() {
+    const root = Cgroup.open(CGROUP_ROOT!);
+    using _ = { [Symbol.dispose]: () => root.close() };
+    for (const limits of [{ memory: 2 ** 40 }, { processes: 2 ** 20 }, { cpuWeight: 100 }]) {
+      const { message } = assertThrows(() => root.setLimits(limits), UnsupportedError);
+      assertStringIncludes(message, "a cgroup that is not the root");
+    }
+  },
+});
+
+test("Cgroup.path has no slash at its end, however it was opened", async () => {
+  await using cgroup = Cgroup.create();
+  await using below = Cgroup.create({ parent: `${cgroup.path}//`, name: "below" });
+  const opened = Cgroup.open(`${cgroup.path}//`);
+  opened.close();
+  assertEquals([opened.path, below.path], [cgroup.path, `${cgroup.path}/below`]);
 });
 
 test("Cgroup.freeze() has all of them stand still until thaw()", async () => {
@@ -234,7 +272,7 @@ test("Cgroup's disposal ends daemons, and removes what was made below it", async
     await tree.child.status;
     assertEquals(pids(cgroup), [daemon]);
   }
-  assertEquals([isFolder(path), mark.pids()], [false, []]);
+  assertEquals([isThere(path), mark.pids()], [false, []]);
 });
 
 test("Cgroup's disposal leaves a folder that it hasn't made, and can be repeated", async () => {
@@ -243,7 +281,7 @@ test("Cgroup's disposal leaves a folder that it hasn't made, and can be repeated
   await using child = spawn("sleep", ["60"], { cgroup: opened });
   await Promise.all([opened[Symbol.asyncDispose](), opened[Symbol.asyncDispose]()]);
   await opened[Symbol.asyncDispose]();
-  assertEquals([(await child.status).signal, isFolder(made.path)], ["SIGKILL", true]);
+  assertEquals([(await child.status).signal, isThere(made.path)], ["SIGKILL", true]);
 });
 
 test("Cgroup's disposal leaves one alone that was made in its place", async () => {
@@ -251,7 +289,7 @@ test("Cgroup's disposal leaves one alone that was made in its place", async () =
   Deno.removeSync(cgroup.path);
   Deno.mkdirSync(cgroup.path);
   await cgroup[Symbol.asyncDispose]();
-  assertEquals(isFolder(cgroup.path), true);
+  assertEquals(isThere(cgroup.path), true);
   Deno.removeSync(cgroup.path);
 });
 
