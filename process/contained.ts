@@ -13,7 +13,7 @@ import type { PidFd } from "../pidfd/pidfd.ts";
 import { within } from "../pidfd/terminate.ts";
 import type { CgroupFolder } from "./cgroup_folder.ts";
 import { members } from "./cgroup_members.ts";
-import { SIGCONT, SIGKILL, STOP_LIMIT } from "./descendants.ts";
+import { SIGCONT, SIGKILL, STOP_LIMIT } from "./held.ts";
 import {
   commandOf,
   idOf,

@@ -1,11 +1,15 @@
 /**
- * A process and all its descendants: finding them, and holding them until they have ended.
+ * A process and all its descendants: finding them. How they are held, signalled and waited for is in
+ * held.ts.
  *
  * Linux keeps no list of descendants, only each process's parent, and a tree can grow while
  * it is being looked at. So the walk stops what it finds, at once and on its way down, which is
  * faster than processes can start others; a stopped process can't fork, and a look at all
- * processes that finds no new child of the stopped ones has found them all. SIGSTOP takes
- * effect on a fork in progress, too: fork(2) starts anew if a signal comes in.
+ * processes that finds no new child of the stopped ones has found them all. A fork in progress
+ * starts anew if the signal comes in early, or ends before its process stops. The gap: one that waits
+ * in the kernel late in a fork is in state D, as one is that waits for its vfork(2)ed child, and is
+ * taken for stopped. SIGKILL has the kernel give such a fork up; a child that is there before that
+ * escapes.
  *
  * Nothing is done by PID. A process belongs to the tree if, *held by a pidfd*, it names a
  * member as its parent, and that member is seen unreaped *afterwards*: as long as it is,
@@ -18,22 +22,10 @@
  */
 
 import type { KeepAlive } from "../ffi/waiter.ts";
-import { getpid, isThreadPidfd } from "../ffi/syscalls.ts";
+import { isThreadPidfd } from "../ffi/syscalls.ts";
 import { partsOf, type PidFd } from "../pidfd/pidfd.ts";
-import { signalNumber } from "../pidfd/signals.ts";
-import { within } from "../pidfd/terminate.ts";
-import {
-  commandOf,
-  endOf,
-  idOf,
-  isRefused,
-  isStopped,
-  isStuck,
-  type KilledTree,
-  type Member,
-  openChildOf,
-  openMarked,
-} from "./member.ts";
+import { HeldProcesses, SIGSTOP, STOP_LIMIT } from "./held.ts";
+import { isStopped, type Member, openChildOf, openMarked } from "./member.ts";
 import type { Mark } from "./mark.ts";
 import { type Catch, CHASE, findMarked } from "./marked.ts";
 import {
@@ -55,17 +47,6 @@ const LOOKS_SHARE = 1 / 50;
 
 /** How far at most, in milliseconds, whatever they take. */
 const LONGEST_PAUSE = 1000;
-
-/**
- * How long to wait for what may never come, in milliseconds, before a tree is taken as it is:
- * for a process to stop, for one that we may not stop to start no others, or for one that was killed
- * to get out of the kernel.
- */
-export const STOP_LIMIT = 2000;
-
-export const SIGKILL = signalNumber("signal", "SIGKILL");
-const SIGSTOP = signalNumber("signal", "SIGSTOP");
-export const SIGCONT = signalNumber("signal", "SIGCONT");
 
 /** What a search has found. */
 interface Found {
@@ -89,16 +70,11 @@ interface Look {
   readonly fresh: Member[];
 }
 
-/** The processes found so far, each held by a handle of the tree's own until it has ended. */
+/** A process and all its descendants, as far as they were found. */
 export class Tree implements Disposable {
-  readonly #found: Member[] = [];
-  /** The PIDs of those, each with the id of the last one that had it. */
-  readonly #introduced = new Map<number, bigint | null>();
-  readonly #held = new Set<Member>();
-  readonly #self = getpid();
+  readonly members: HeldProcesses;
   readonly #abort: AbortSignal | undefined;
   readonly #mark: Mark | undefined;
-  readonly #keepAlive: KeepAlive | undefined;
   readonly #turns = new Turns();
   /** The PIDs that the last search saw and could not get hold of. */
   #missed = new Set<number>();
@@ -111,7 +87,7 @@ export class Tree implements Disposable {
   constructor(root: PidFd, abort?: AbortSignal, keepAlive?: KeepAlive, mark?: Mark) {
     this.#abort = abort;
     this.#mark = mark;
-    this.#keepAlive = keepAlive;
+    this.members = new HeldProcesses(abort, keepAlive);
     if (!root.isAlive()) return;
     // Nobody else can dispose of one that isn't made.
     using failed = new DisposableStack();
@@ -121,17 +97,12 @@ export class Tree implements Disposable {
         throw new RangeError("root must be a process, not a thread");
       }
       const pid = root.getPid();
-      if (ancestors(this.#self).includes(pid)) {
+      if (ancestors(this.members.self).includes(pid)) {
         throw new RangeError(`root must not be an ancestor of this program: PID ${pid}`);
       }
-      this.#introduce(this.#hold(root.clone(), pid));
+      this.members.introduce(this.members.hold(root.clone(), pid));
     });
     failed.move();
-  }
-
-  /** Those that run, stopped or not, and that may be signalled. */
-  get members(): Member[] {
-    return [...this.#held].filter((member) => !this.#isSpared(member) && member.pidfd.isAlive());
   }
 
   /**
@@ -143,15 +114,15 @@ export class Tree implements Disposable {
   async stop(): Promise<void> {
     let limit: number | undefined;
     let wereStopped = false;
-    await this.send(SIGSTOP);
+    await this.members.send(SIGSTOP);
     for (;;) {
       this.#abort?.throwIfAborted();
       const { isComplete, areStopped } = await this.#search(SIGSTOP);
       if (wereStopped && isComplete) return;
       wereStopped = areStopped;
       // Somebody may have let one go on: its user, or another call that ends the same tree.
-      if (!areStopped) await this.send(SIGSTOP);
-      if (isComplete || this.#found.some(({ refused }) => refused)) {
+      if (!areStopped) await this.members.send(SIGSTOP);
+      if (isComplete || this.members.haveRefused) {
         limit ??= performance.now() + STOP_LIMIT;
         if (performance.now() > limit) return;
       } else {
@@ -171,8 +142,8 @@ export class Tree implements Disposable {
     let pause = LOOK_AGAIN;
     for (;;) {
       const left = Math.min(end - performance.now(), pause);
-      if (left <= 0 || this.members.length === 0) return;
-      await this.#endWithin(left);
+      if (left <= 0 || this.members.running.length === 0) return;
+      await this.members.endWithin(left);
       const began = performance.now();
       await this.#askForChildren(signal);
       const fair = (performance.now() - began) / LOOKS_SHARE;
@@ -180,113 +151,14 @@ export class Tree implements Disposable {
     }
   }
 
-  /** Waits until all have ended that were killed, but for those that are stuck. */
-  async ended(): Promise<void> {
-    while (this.members.length > 0) {
-      if (await this.#endWithin(STOP_LIMIT) || this.members.every(isStuck)) return;
-    }
-  }
-
-  /** Waits for all members' ends, and returns whether they came in time. */
-  async #endWithin(time: number): Promise<boolean> {
-    const ends: Promise<void>[] = [];
-    this.#turns.begin();
-    for (const member of this.members) {
-      ends.push(endOf(member, this.#keepAlive));
-      if (this.#turns.isOver) await this.#turns.next();
-    }
-    const all = Promise.all(ends);
-    return await within(time, (late) => abortable(all, late), this.#abort, this.#keepAlive);
-  }
-
-  /** Sends a signal to all members, but for those that have got it already. */
-  async send(signal: number, hasGot?: (process: PidFd) => boolean): Promise<void> {
-    this.#turns.begin();
-    for (const member of this.#held) {
-      if (this.#isSpared(member) || !member.pidfd.isAlive()) continue;
-      if (hasGot?.(member.pidfd)) continue;
-      member.refused = isRefused(member.pidfd, signal);
-      if (this.#turns.isOver) await this.#turns.next();
-    }
-  }
-
-  result(): KilledTree {
-    const named = (wanted: (member: Member) => boolean) =>
-      this.#found.filter((member) => !this.#isSelf(member) && wanted(member))
-        .map(({ process }) => process);
-    const isThere = (member: Member) => this.#held.has(member) && member.pidfd.isAlive();
-    const left = new Set(this.#found.filter(isThere));
-    return {
-      ended: named((member) => !left.has(member)),
-      refused: named((member) => left.has(member) && member.refused),
-      stuck: named((member) => left.has(member) && !member.refused),
-    };
-  }
-
   [Symbol.dispose](): void {
-    for (const { pidfd } of this.#held) pidfd.close();
-  }
-
-  /**
-   * Takes hold of a process. One that is to be stopped is stopped at once: until then it can start
-   * others and be gone.
-   */
-  #hold(pidfd: PidFd, pid: number, signal?: number): Member {
-    const member: Member = { pidfd, process: { pid, id: null, command: "" }, refused: false };
-    // First of all: if something fails from here on, it is not left stopped.
-    this.#held.add(member);
-    if (signal === SIGSTOP) member.refused = isRefused(pidfd, signal);
-    return member;
-  }
-
-  /**
-   * Finds out who a member is. Any signal but SIGSTOP comes after that, because with it a process
-   * can be gone.
-   */
-  #introduce(member: Member, signal?: number): void {
-    const { pidfd, process: { pid } } = member;
-    const command = commandOf(pidfd);
-    // One that /proc hides can be there nevertheless, and is stopped by now.
-    if (command === undefined && !pidfd.isAlive()) return this.#letGo(member);
-    if (signal !== undefined && signal !== SIGSTOP) {
-      member.refused = isRefused(pidfd, signal);
-    }
-    const id = idOf(pidfd);
-    member.process = { pid, id, command: command ?? "" };
-    this.#found.push(member);
-    this.#introduced.set(pid, id);
-  }
-
-  /** Whether the process is among those that were found, and was perhaps let go of since. */
-  #isIntroduced({ pidfd, process: { pid } }: Member): boolean {
-    return this.#introduced.has(pid) && this.#introduced.get(pid) === idOf(pidfd);
-  }
-
-  #letGo(member: Member): void {
-    this.#held.delete(member);
-    member.pidfd.close();
-  }
-
-  /**
-   * Lets go of those that have ended, reaped or not: they start no others, and a tree can have
-   * seen more of them than there are fds.
-   */
-  #prune(): void {
-    for (const member of this.#held) if (!member.pidfd.isAlive()) this.#letGo(member);
-  }
-
-  #isSelf({ process }: Member): boolean {
-    return process.pid === this.#self;
-  }
-
-  #isSpared(member: Member): boolean {
-    return member.refused || this.#isSelf(member);
+    this.members[Symbol.dispose]();
   }
 
   /** Takes in every descendant that can be seen, with a signal at once. */
   async #search(signal: number): Promise<Found> {
     const look = this.#begin(signal);
-    const members = [...this.#held].filter((member) => !this.#isSpared(member));
+    const members = [...this.members].filter((member) => !this.members.isSpared(member));
     const newest = this.#mark === undefined ? 0 : lastPid();
     const glimpses = new Map<number, Glimpse>();
     for (const glimpse of allProcesses()) {
@@ -300,7 +172,7 @@ export class Tree implements Disposable {
     const areSomeHidden = hidesProcesses();
     const families = Map.groupBy(glimpses.values(), ({ ppid }) => ppid);
     // The set grows while it is gone through: those that are new are asked for children, too.
-    for (const parent of this.#held) {
+    for (const parent of this.members) {
       const children = families.get(parent.process.pid) ?? [];
       for (const { pid, isZombie } of children) if (isZombie) look.known.add(pid);
       // One that was stopped by then has no others, but for those that are hidden.
@@ -324,7 +196,7 @@ export class Tree implements Disposable {
   /** Takes in the children that members' first threads have started: most trees grow there. */
   async #askForChildren(signal: number): Promise<void> {
     const look = this.#begin(signal);
-    for (const parent of this.#held) {
+    for (const parent of this.members) {
       await this.#takeLatest(look, parent);
       if (this.#turns.isOver) await this.#turns.next();
     }
@@ -334,8 +206,8 @@ export class Tree implements Disposable {
 
   #begin(signal: number): Look {
     this.#turns.begin();
-    this.#prune();
-    const known = new Set([...this.#held].map(({ process }) => process.pid));
+    this.members.prune();
+    const known = new Set([...this.members].map(({ process }) => process.pid));
     return { signal, known, missed: new Set(), fresh: [] };
   }
 
@@ -375,15 +247,15 @@ export class Tree implements Disposable {
       return "gone";
     }
     look.known.add(pid);
-    const member = this.#hold(pidfd, pid, look.signal);
+    const member = this.members.hold(pidfd, pid, look.signal);
     if (pidfd.isAlive()) {
       look.fresh.push(member);
       return "held";
     }
     // As a zombie it can be found each time; a line of those can be longer than there are fds.
     look.missed.add(pid);
-    if (!this.#isIntroduced(member)) this.#introduce(member);
-    this.#letGo(member);
+    if (!this.members.isIntroduced(member)) this.members.introduce(member);
+    this.members.letGo(member);
     return "gone";
   }
 
@@ -413,17 +285,8 @@ export class Tree implements Disposable {
   /** Last of all: on the way down there is no time to lose. */
   async #introduceAll({ fresh, signal }: Look): Promise<void> {
     for (const member of fresh) {
-      if (this.#held.has(member)) this.#introduce(member, signal);
+      this.members.introduce(member, signal);
       if (this.#turns.isOver) await this.#turns.next();
     }
   }
-}
-
-/** Waits for a promise, and no longer once a signal aborts. */
-function abortable(promise: Promise<unknown>, signal: AbortSignal): Promise<unknown> {
-  return new Promise((resolve, reject) => {
-    if (signal.aborted) reject(signal.reason);
-    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
-    promise.then(resolve, reject);
-  });
 }

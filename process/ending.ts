@@ -21,7 +21,7 @@ import { type Signal, signalNumber } from "../pidfd/signals.ts";
 import { DEFAULT_GRACE, LONGEST_TIMER, terminate } from "../pidfd/terminate.ts";
 import type { CgroupFolder } from "./cgroup_folder.ts";
 import type { Containment } from "./containment.ts";
-import { SIGKILL } from "./descendants.ts";
+import { SIGKILL } from "./held.ts";
 import { isRefused, type KilledTree } from "./member.ts";
 import type { SpawnOptions } from "./options.ts";
 import { endContained, endTree, type TreeEnd } from "./tree.ts";

@@ -43,6 +43,8 @@ export interface Member {
   readonly pidfd: PidFd;
   process: KilledProcess;
   refused: boolean;
+  /** Whether it was sent SIGSTOP. */
+  wasStopped: boolean;
   /** Resolves at its end, once somebody has asked. */
   end?: Promise<void>;
 }

@@ -14,7 +14,8 @@ import { type Cgroup, checkCgroup, openFolder } from "./cgroup.ts";
 import type { CgroupFolder } from "./cgroup_folder.ts";
 import { endCgroup } from "./contained.ts";
 import { type Containment, containmentOf } from "./containment.ts";
-import { SIGCONT, SIGKILL, Tree } from "./descendants.ts";
+import { Tree } from "./descendants.ts";
+import { SIGCONT, SIGKILL } from "./held.ts";
 import type { Mark } from "./mark.ts";
 import type { KilledTree } from "./member.ts";
 
@@ -156,25 +157,26 @@ export async function endTree(
 ): Promise<KilledTree> {
   folder?.requireKill();
   using tree = new Tree(root, abort, keepAlive, mark);
+  const { members } = tree;
   try {
     await tree.stop();
     if (signal !== SIGKILL && grace > 0) {
-      await tree.send(signal, hasGot);
-      await tree.send(SIGCONT);
+      await members.send(signal, hasGot);
+      await members.send(SIGCONT);
       await tree.givenTime(grace, signal);
       await tree.stop();
     }
   } catch (error) {
     // No descriptors left for so large a tree, or an abort: nobody stays stopped.
-    await tree.send(SIGCONT);
+    await members.send(SIGCONT);
     throw error;
   }
-  await tree.send(SIGKILL);
+  await members.send(SIGKILL);
   try {
-    await tree.ended();
+    await members.ended();
   } finally {
     // Last: it is often empty by now.
     await folder?.kill();
   }
-  return tree.result();
+  return members.result();
 }
