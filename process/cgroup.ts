@@ -73,6 +73,7 @@ export class Cgroup implements AsyncDisposable {
   readonly path: string;
   readonly #folder: CgroupFolder;
   readonly #isMade: boolean;
+  #isEmptied = false;
   #disposal: Promise<void> | undefined;
 
   private constructor(path: string, folder: CgroupFolder, isMade: boolean) {
@@ -230,10 +231,16 @@ export class Cgroup implements AsyncDisposable {
     await this.#folder.kill();
   }
 
-  /** Resolves once no process is in it or below it, or it was removed. */
+  /** Resolves once no process is in it or below it, by its disposal as well, or it was removed. */
   async emptied(options: CgroupWaitOptions = {}): Promise<void> {
     const signal = checkWait(options);
-    await this.#folder.until("populated 0", signal);
+    this.#folder.handle.check();
+    try {
+      await this.#folder.until("populated 0", signal);
+    } catch (error) {
+      // The disposal that closed it meanwhile has emptied it.
+      if (!this.#isEmptied || !(error instanceof Deno.errors.BadResource)) throw error;
+    }
   }
 
   /**
@@ -250,6 +257,7 @@ export class Cgroup implements AsyncDisposable {
 
   async #dispose(): Promise<void> {
     await this.#folder.kill();
+    this.#isEmptied = true;
     if (this.#isMade) this.#folder.remove();
     this.#folder[Symbol.dispose]();
   }

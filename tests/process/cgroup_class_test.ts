@@ -208,6 +208,22 @@ Deno.test({
   },
 });
 
+test("Cgroup.emptied() resolves when a disposal empties it, and rejects when it is closed", async () => {
+  for (const isDisposed of [true, false]) {
+    await using cgroup = Cgroup.create();
+    await using other = Cgroup.open(cgroup.path);
+    await using child = spawn("sleep", ["60"], { cgroup });
+    const emptied = cgroup.emptied().then(() => "emptied", ({ name }) => name);
+    if (isDisposed) await deadline(cgroup[Symbol.asyncDispose](), PATIENCE);
+    else cgroup.close();
+    await deadline(other[Symbol.asyncDispose](), PATIENCE);
+    await deadline(child.status, PATIENCE);
+    assertEquals(await deadline(emptied, PATIENCE), isDisposed ? "emptied" : "BadResource");
+    await assertRejects(() => cgroup.emptied(), Deno.errors.BadResource);
+    if (!isDisposed) Deno.removeSync(cgroup.path);
+  }
+});
+
 test("Cgroup.path has no slash at its end, however it was opened", async () => {
   await using cgroup = Cgroup.create();
   await using below = Cgroup.create({ parent: `${cgroup.path}//`, name: "below" });
