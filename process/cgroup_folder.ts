@@ -111,7 +111,7 @@ export class CgroupFolder implements Disposable {
   write(file: string, text: string): void {
     const fd = openat(this.fd, file, O_WRONLY);
     try {
-      write(fd, new TextEncoder().encode(text));
+      writeText(fd, text);
     } finally {
       discard(fd);
     }
@@ -189,6 +189,21 @@ export class CgroupFolder implements Disposable {
     this.#unlessGone("cgroup.freeze", "Linux 5.2", () => {
       this.write("cgroup.freeze", on ? "1" : "0");
     });
+  }
+
+  /**
+   * Has all of them stand still until the end of the block. The file stays open as long: there may
+   * be no fd left then to have them go on by.
+   */
+  freeze(): Disposable {
+    using opened = new DisposableStack();
+    this.#unlessGone("cgroup.freeze", "Linux 5.2", () => {
+      const fd = openat(this.fd, "cgroup.freeze", O_WRONLY);
+      opened.defer(() => discard(fd));
+      opened.defer(() => unlessRemoved(() => writeText(fd, "0")));
+      writeText(fd, "1");
+    });
+    return opened.move();
   }
 
   /** Does something with a file, unless the cgroup was removed; throws if it never had the file. */
@@ -275,6 +290,10 @@ export class CgroupFolder implements Disposable {
       throw error;
     }
   }
+}
+
+function writeText(fd: number, text: string): void {
+  write(fd, new TextEncoder().encode(text));
 }
 
 /** A name for one that nobody else's has. */

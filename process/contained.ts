@@ -52,15 +52,13 @@ export async function endCgroup(
   const ended = new Map<string, KilledProcess>();
   const isGentle = signal !== SIGKILL && grace > 0;
   if (isGentle) {
-    try {
-      folder.setFrozen(true);
+    {
+      using _ = folder.freeze();
       // One that is held up in the kernel can't start others either.
       await waited(STOP_LIMIT, (late) => folder.until("frozen 1", late, keepAlive));
       await each(folder, ended, (pidfd) => {
         if (hasGot?.(pidfd) || !isRefused(pidfd, signal)) isRefused(pidfd, SIGCONT);
       });
-    } finally {
-      folder.setFrozen(false);
     }
     await waited(grace, (late) => folder.until("populated 0", late, keepAlive));
   }

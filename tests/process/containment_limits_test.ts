@@ -182,6 +182,32 @@ Deno.test({
   },
 });
 
+Deno.test({
+  ...needing(CGROUPS, ownCgroups.available, "A cgroup goes on though there is no descriptor left"),
+  async fn() {
+    const facts = await runForValue(
+      `
+      import { Cgroup, spawn } from "@pidfd/util";
+      import { openFolder } from "${ROOT}process/cgroup.ts";
+      import { giveBack, takeAll } from "${ROOT}tests/support/scarce_fds.ts";
+      await using cgroup = Cgroup.create();
+      await using child = spawn("sleep", ["60"], { cgroup });
+      using folder = openFolder("cgroup", cgroup);
+      {
+        using _ = folder.freeze();
+        await folder.until("frozen 1");
+        takeAll();
+      }
+      giveBack(200);
+      await folder.until("frozen 0", AbortSignal.timeout(${PATIENCE}));
+      console.log(JSON.stringify(child.pidfd.isAlive()));
+    `,
+      ["--allow-all"],
+    );
+    assertEquals(facts, true);
+  },
+});
+
 const AS_NOBODY = "setpriv --reuid=65534 --regid=65534 --clear-groups";
 
 /** Whether another user can run programs of this project. */
