@@ -9,13 +9,13 @@ import type { KeepAlive } from "../ffi/waiter.ts";
 import { checkAbortSignal, checkDuration, checkInstance } from "../pidfd/arguments.ts";
 import { partsOf, PidFd } from "../pidfd/pidfd.ts";
 import { type Signal, signalNumber } from "../pidfd/signals.ts";
-import { DEFAULT_GRACE } from "../pidfd/terminate.ts";
+import { DEFAULT_GRACE, within } from "../pidfd/terminate.ts";
 import { type Cgroup, checkCgroup, openFolder } from "./cgroup.ts";
 import type { CgroupFolder } from "./cgroup_folder.ts";
 import { endCgroup } from "./contained.ts";
 import { type Containment, containmentOf } from "./containment.ts";
 import { Tree } from "./descendants.ts";
-import { SIGCONT, SIGKILL } from "./held.ts";
+import { SIGCONT, SIGKILL, STOP_LIMIT } from "./held.ts";
 import type { Mark } from "./mark.ts";
 import type { KilledTree } from "./member.ts";
 
@@ -136,7 +136,28 @@ export async function endContained(
   using held = folder!.clone();
   const killed = await endCgroup(held, how, keepAlive);
   containment.childEnded();
-  return killed;
+  if (killed.stuck.length > 0) return killed;
+  return await withEndOf(root, killed, how.abort, keepAlive);
+}
+
+/**
+ * What has become of all, once the root has ended. It is out of its cgroup a moment before, and the
+ * first process of a PID namespace can be held up in between.
+ */
+async function withEndOf(
+  root: PidFd,
+  killed: KilledTree,
+  abort?: AbortSignal,
+  keepAlive?: KeepAlive,
+): Promise<KilledTree> {
+  const { exit } = partsOf(root);
+  const end = (signal: AbortSignal) => exit.exited({ signal }, keepAlive);
+  if (await within(STOP_LIMIT, end, abort, keepAlive)) return killed;
+  const pid = root.getPid();
+  const [stuck, ended] = [true, false].map((isRoot) =>
+    killed.ended.filter((process) => (process.pid === pid) === isRoot)
+  );
+  return { ...killed, ended, stuck };
 }
 
 /** What belongs to the end of a tree. */
