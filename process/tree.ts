@@ -17,7 +17,7 @@ import { type Containment, containmentOf } from "./containment.ts";
 import { Tree } from "./descendants.ts";
 import { SIGCONT, SIGKILL, STOP_LIMIT } from "./held.ts";
 import type { Mark } from "./mark.ts";
-import type { KilledTree } from "./member.ts";
+import type { KilledProcess, KilledTree } from "./member.ts";
 
 /** Options for {@linkcode killTree}. */
 export interface KillTreeOptions {
@@ -129,35 +129,36 @@ export async function endContained(
   containment: Containment,
   keepAlive?: KeepAlive,
 ): Promise<KilledTree> {
-  const { folder, mark, isOver } = containment;
-  if (isOver) return { ended: [], refused: [], stuck: [] };
+  const { mark } = containment;
   if (mark !== undefined) return await endTree(root, how, { mark, keepAlive });
-  // Whoever disposes of the child meanwhile lets go of its folder.
-  using held = folder!.clone();
-  const killed = await endCgroup(held, how, keepAlive);
-  containment.childEnded();
-  if (killed.stuck.length > 0) return killed;
-  return await withEndOf(root, killed, how.abort, keepAlive);
+  const killed = await endCgroupOf(containment, how, keepAlive);
+  if (killed.stuck.length > 0 || !root.isAlive()) return killed;
+  const pid = root.getPid();
+  const isChild = (process: KilledProcess) => process.pid === pid;
+  // One that was moved out of its cgroup ends at least as one that isn't contained.
+  if (!killed.ended.some(isChild)) {
+    const { ended, refused, stuck } = await endTree(root, how, { keepAlive });
+    return { ended: [...killed.ended, ...ended], refused, stuck };
+  }
+  // It is out of there a moment before it has ended, and the first process of a PID namespace can
+  // be held up in between.
+  const end = (signal: AbortSignal) => partsOf(root).exit.exited({ signal }, keepAlive);
+  if (await within(STOP_LIMIT, end, how.abort, keepAlive)) return killed;
+  const ended = killed.ended.filter((process) => !isChild(process));
+  return { ...killed, ended, stuck: killed.ended.filter(isChild) };
 }
 
-/**
- * What has become of all, once the root has ended. It is out of its cgroup a moment before, and the
- * first process of a PID namespace can be held up in between.
- */
-async function withEndOf(
-  root: PidFd,
-  killed: KilledTree,
-  abort?: AbortSignal,
+async function endCgroupOf(
+  containment: Containment,
+  how: TreeEnd,
   keepAlive?: KeepAlive,
 ): Promise<KilledTree> {
-  const { exit } = partsOf(root);
-  const end = (signal: AbortSignal) => exit.exited({ signal }, keepAlive);
-  if (await within(STOP_LIMIT, end, abort, keepAlive)) return killed;
-  const pid = root.getPid();
-  const [stuck, ended] = [true, false].map((isRoot) =>
-    killed.ended.filter((process) => (process.pid === pid) === isRoot)
-  );
-  return { ...killed, ended, stuck };
+  if (containment.isOver) return { ended: [], refused: [], stuck: [] };
+  // Whoever disposes of the child meanwhile lets go of its folder.
+  using held = containment.folder!.clone();
+  const killed = await endCgroup(held, how, keepAlive);
+  containment.childEnded();
+  return killed;
 }
 
 /** What belongs to the end of a tree. */

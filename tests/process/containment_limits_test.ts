@@ -5,12 +5,13 @@
  */
 
 import { assertEquals } from "@std/assert";
-import { PidFd } from "../../mod.ts";
+import { deadline } from "@std/async";
+import { killTree, PidFd, spawn } from "../../mod.ts";
 import { ownCgroups } from "../../process/containment.ts";
 import { CGROUPS, hasCgroups, OWN_CGROUP } from "../support/cgroups.ts";
 import { BY_MARKS, contain, dispose, END, folders, test } from "../support/containment.ts";
 import { Runaway } from "../support/escapes.ts";
-import { eventually, isRoot, PATIENCE, ROOT, runForValue } from "../support/processes.ts";
+import { eventually, isRoot, PATIENCE, readStat, ROOT, runForValue } from "../support/processes.ts";
 import { without } from "../support/shadow.ts";
 import { canRun, needing } from "../support/skip.ts";
 import { Folder } from "../support/sockets.ts";
@@ -49,6 +50,30 @@ test("A process that sheds what holds it, and then its parent, goes on", async (
   await dispose(tree);
   assertEquals(runaway.pids().length, 1);
   await end(runaway);
+});
+
+Deno.test({
+  ...needing(
+    CGROUPS,
+    ownCgroups.available,
+    "A child that leaves its cgroup ends all the same, with its descendants",
+  ),
+  async fn() {
+    const script = `echo $$ >${OWN_CGROUP}/cgroup.procs; sleep 60 & echo $!; wait`;
+    for (const isDisposed of [true, false]) {
+      await using child = spawn("sh", ["-c", script], { stdout: "piped", contain: true });
+      const { value } = await child.stdout.getReader().read();
+      const pid = parseInt(new TextDecoder().decode(value));
+      if (isDisposed) await deadline(child[Symbol.asyncDispose](), PATIENCE);
+      else {
+        using root = child.pidfd;
+        const { ended } = await deadline(killTree(root), PATIENCE);
+        assertEquals(ended.map(({ pid }) => pid).sort(), [child.pid, pid].sort());
+      }
+      assertEquals((await deadline(child.status, PATIENCE)).signal, "SIGTERM");
+      assertEquals(["Z", undefined].includes(readStat(pid)?.state), true);
+    }
+  },
 });
 
 Deno.test("A process that sheds its mark, and keeps its parent, ends all the same", async () => {
