@@ -6,6 +6,7 @@
  */
 
 import { assertEquals } from "@std/assert";
+import { CGROUPS, hasCgroups } from "../support/cgroups.ts";
 import { withoutCapability, works } from "../support/privileges.ts";
 import { isRoot, ROOT, runForValue } from "../support/processes.ts";
 import { needing } from "../support/skip.ts";
@@ -112,6 +113,30 @@ test("killTree() resolves though who refuses goes on starting others", async (ma
   `,
   );
   assertEquals(value, true);
+});
+
+Deno.test({
+  ...needing(
+    `root, setpriv and ${CGROUPS}`,
+    canRefuse && hasCgroups,
+    "killTree() tells as ended who refuses, and is ended with the cgroup",
+  ),
+  async fn() {
+    await using mark = new Mark();
+    const value = await run(
+      mark,
+      `
+      import { Cgroup } from "@pidfd/util";
+      await using cgroup = Cgroup.create();
+      const args = ["--reuid=65534", "--clear-groups", "sh", "-c", "echo; exec sleep 60"];
+      const child = spawn("setpriv", args, { ...mark, cgroup, stdout: "piped" });
+      await child.stdout.getReader().read();
+      const { ended, refused, stuck } = await killTree(child.pidfd, { cgroup, grace: 100 });
+      console.log(JSON.stringify([ended[0]?.pid === child.pid, refused, stuck]));
+    `,
+    );
+    assertEquals(value, [true, [], []]);
+  },
 });
 
 for (const [name, contain] of [["a tree", false], ["what a mark holds", true]] as const) {
