@@ -90,7 +90,9 @@ export async function endAllOf(
   using folder = cgroup === undefined ? undefined : openFolder("options.cgroup", cgroup);
   folder?.requireKill();
   if (containment === undefined) return await endTree(root, how, { folder });
-  const result = await endContained(root, how, containment);
+  // The child's disposal closes the handle that it has given.
+  using held = root.clone();
+  const result = await endContained(held, how, containment);
   await folder?.kill();
   return result;
 }
