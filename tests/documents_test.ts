@@ -4,12 +4,12 @@
  * @module
  */
 
-import { assert, assertEquals, assertLessOrEqual } from "@std/assert";
-import { dirname, fromFileUrl } from "@std/path";
+import { assert, assertEquals, assertLessOrEqual, assertStringIncludes } from "@std/assert";
+import { dirname } from "@std/path";
 import { COMMANDS } from "../cli/commands.ts";
 import config from "../deno.json" with { type: "json" };
 import { machineCode } from "../ffi/machine_code.ts";
-import { features } from "../mod.ts";
+import { features, PidFd } from "../mod.ts";
 import { isAbsolute, REPOSITORY, targetsOf, withAbsoluteLinks } from "../release/links.ts";
 import { ROOT } from "./support/processes.ts";
 
@@ -130,25 +130,55 @@ Deno.test("README names the Deno that all is tested with", () => {
   assert(tested.split(/[ ,]+/).includes(read(".dvmrc").trim()), tested);
 });
 
-Deno.test("README's test passes with sanitizers on", async () => {
-  const [, code] = /```ts ignore\n(.*?)```/s.exec(section("README.md", "In your tests"))!;
+/** README's blocks that its own run leaves out, by the text in front of them. */
+function ignoredBlock(before: string): string {
+  const [, text] = read("README.md").split(before);
+  const match = /^```ts ignore\n(.*?)^```/ms.exec(text);
+  assert(match !== null, before);
+  return match[1];
+}
+
+const TEST = "## In your tests";
+const BACKGROUND = "**Start a child in the background.**";
+const OOM = "**Was it the OOM killer?**";
+
+/** Runs Deno on a file with this text, with the module by its name. */
+async function denoOn(code: string, ...args: string[]): Promise<string> {
   const file = Deno.makeTempFileSync({ suffix: "_test.ts" });
   try {
     Deno.writeTextFileSync(file, code);
     const command = new Deno.Command(Deno.execPath(), {
-      args: [
-        ...["test", "--no-check", "--allow-ffi", "--sanitize-ops", "--sanitize-resources"],
-        `--import-map=${ROOT}tests/std/import_map.json`,
-        file,
-      ],
-      env: { NO_COLOR: "1" },
+      args: [...args, `--import-map=${ROOT}tests/std/import_map.json`, file],
+      env: { NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1" },
     });
-    const { success, stdout } = await command.output();
-    const text = new TextDecoder().decode(stdout);
-    assert(success && text.includes("1 passed"), text);
+    const { success, stdout, stderr } = await command.output();
+    const text = new TextDecoder();
+    assert(success, text.decode(stdout) + text.decode(stderr));
+    return text.decode(stdout);
   } finally {
     Deno.removeSync(file);
   }
+}
+
+Deno.test("README's test passes with sanitizers on", async () => {
+  const options = ["--no-check", "--allow-ffi", "--sanitize-ops", "--sanitize-resources"];
+  assertStringIncludes(await denoOn(ignoredBlock(TEST), "test", ...options), "1 passed");
+});
+
+Deno.test("README's child in the background outlives its program", async () => {
+  const program = ignoredBlock(BACKGROUND);
+  using child = PidFd.fromPid(Number(await denoOn(program, "run", "--no-check", "--allow-ffi")));
+  assert(child.isAlive());
+  child.kill();
+  await child.exited();
+});
+
+Deno.test("README's blocks that no test can run have no wrong type, and there is no other", async () => {
+  await denoOn(ignoredBlock(OOM), "check");
+  assertEquals(
+    read("README.md").split("```ts ignore\n").length - 1,
+    [TEST, BACKGROUND, OOM].length,
+  );
 });
 
 Deno.test("SECURITY tells how long the machine code is", () => {
