@@ -1,27 +1,29 @@
 /**
- * The launcher: what is called in place of clone(2), which returns twice, the second time into a
- * copy of JavaScript. This code is what the child returns into instead.
+ * The launcher: machine code that calls clone, because JavaScript can't. clone(2) returns twice,
+ * and the second return, in the child, would be into a copy of JavaScript. With this code the child
+ * returns into the code instead.
  *
- * In this program it blocks all signals, has the child born, and sets the signal mask back. In the
- * child it makes one system call after another, as the job's steps say. The last one is execve,
- * which doesn't return. If a result isn't what the step allows, it notes result and step in the
- * job's outcome, unless there is a note already, and ends the child.
+ * In this program the code blocks all signals, starts the child, and restores the signal mask. In
+ * the child it makes one system call after another, the job's steps. The last one is execve, which
+ * doesn't return. If a step doesn't allow a result, the code writes result and step to the job's
+ * outcome, unless a note is there already, and ends the child.
  *
- * What makes it safe:
- * - The child uses no stack and no libc: until execve it may share this program's memory, and
- *   nothing of that changes but the outcome. This thread stands still meanwhile (CLONE_VFORK).
- * - With all signals blocked, no handler of this program's runs in the child.
- * - It knows no address but the job's, which it gets as its first argument.
+ * It is safe for these reasons:
+ * - The child uses neither stack nor libc. Until execve it may share this program's memory, but it
+ *   changes only the outcome. This thread is suspended meanwhile (CLONE_VFORK).
+ * - All signals are blocked, so no signal handler of this program runs in the child.
+ * - The code contains no addresses. It gets the job's address as its first argument.
  *
- * Each line has the instruction's bytes, the instruction, and why it is there. A test assembles
- * the instructions and compares. `job.mask` and its like stand for the offsets of structs/launch.ts.
+ * Each line has the instruction's bytes, the instruction, and its reason. A test assembles the
+ * instructions and compares the bytes. Names such as `job.mask` stand for offsets in
+ * structs/launch.ts.
  *
  * @module
  */
 
 import type { Arch } from "./libc.ts";
 
-/** An instruction's bytes in hexadecimal, itself, and its reason; or a label, which has no bytes. */
+/** An instruction: its bytes in hexadecimal, its text and its reason. Or a label, without bytes. */
 export type Line = readonly [bytes: string, assembly: string, reason?: string];
 
 const X86_64: readonly Line[] = [
