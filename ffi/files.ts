@@ -65,7 +65,7 @@ const NOT_HERE: ReadonlySet<number> = new Set([
 const CHUNK = 4096;
 const PATH_MAX = 4096;
 
-// Synchronous calls can't overlap, so that one buffer of each kind serves them all.
+// Synchronous calls can't overlap, so one buffer of each kind serves them all.
 const fileInfo = statx.allocate();
 const fileSystemInfo = statfs.allocate();
 const scratch = new Uint8Array(new ArrayBuffer(CHUNK));

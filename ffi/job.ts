@@ -87,7 +87,7 @@ export interface Born {
   readonly failed?: { readonly step: Step; readonly result: number };
 }
 
-// Synchronous calls can't overlap, so that one block of each kind serves all jobs.
+// Synchronous calls can't overlap, so one block of each kind serves all jobs.
 const work = job.allocate();
 const birthArgs = cloneArgs.allocate();
 const outcomeNote = outcome.allocate();

@@ -71,7 +71,7 @@ const infoRequest = (size: number) =>
   ((3 << 30) | (size << 16) | (PIDFS_IOCTL_MAGIC << 8) | PIDFD_GET_INFO_NUMBER) >>> 0;
 const PIDFD_GET_INFO = infoRequest(pidfdInfoVer1.size);
 
-// Synchronous calls can't overlap, so that one buffer of each kind serves them all.
+// Synchronous calls can't overlap, so one buffer of each kind serves them all.
 const polled = pollfd.allocate();
 const childInfo = siginfoChild.allocate();
 const childUsage = rusage.allocate();

@@ -58,7 +58,7 @@ const REFUSALS: ReadonlySet<number> = new Set([
   ...[Errno.EINVAL, Errno.ENOSYS, Errno.ENOTTY, Errno.EPERM],
 ]);
 
-// Synchronous calls can't overlap, so that one buffer of each kind serves them all.
+// Synchronous calls can't overlap, so one buffer of each kind serves them all.
 const int = intValue.allocate();
 const size = winsize.allocate();
 const settings = kernelTermios.allocate();

@@ -23,7 +23,7 @@ export async function connect(
     const result = tryConnect(handle.use(), address);
     if (result !== -Errno.EAGAIN) {
       check("connect", result, {
-        [Errno.ECONNREFUSED]: `nobody listens at ${address.name}`,
+        [Errno.ECONNREFUSED]: `no process listens at ${address.name}`,
         [Errno.EPROTOTYPE]: `${address.name} is not a ${type} socket`,
         [Errno.ENOENT]: address.name,
         [Errno.EACCES]: address.name,

@@ -87,8 +87,7 @@ export function openId(id: bigint): number {
   checkId("id", id);
   idHandles.require("before, fromPid(pid, { id }) works from Linux 6.9 on");
   return check("open_by_handle_at", tryOpenId(id), {
-    [Errno.ESTALE]:
-      `the process with id ${id} was reaped, never existed, or is not visible here`,
+    [Errno.ESTALE]: `the process with id ${id} was reaped, never existed, or is not visible here`,
   });
 }
 

@@ -45,13 +45,13 @@ export function openPidIn(namespace: OwnedFd, pid: number, thread: boolean): num
 }
 
 /** The hints for a search that finds no process. */
-function nobody(pid: number): Hints {
+function noProcess(pid: number): Hints {
   return { [Errno.ESRCH]: `no process visible to this program has the PID ${pid} in there` };
 }
 
 function openTranslated(namespace: number, pid: number, flags: number): number {
   const translate = () =>
-    check("ioctl(NS_GET_PID_FROM_PIDNS)", pidFromNamespace(namespace, pid), nobody(pid));
+    check("ioctl(NS_GET_PID_FROM_PIDNS)", pidFromNamespace(namespace, pid), noProcess(pid));
   for (;;) {
     const here = translate();
     const isIt = (fd: number) => {
@@ -90,7 +90,7 @@ function openFound(namespace: number, pid: number): number {
     }
   }
   // A process that this program may not inspect could be the one.
-  throw hidden ?? failure("pidfd_open", Errno.ESRCH, nobody(pid));
+  throw hidden ?? failure("pidfd_open", Errno.ESRCH, noProcess(pid));
 }
 
 /** The PIDs of all processes that /proc shows. */

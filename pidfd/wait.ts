@@ -12,7 +12,7 @@
  *   itself reaps (`killOnClose`).
  * - **untold**: the process ended, and its status will never be available. On older kernels this
  *   holds for a process that is not our child, and for a child that other code in this program
- *   reaped.
+ *   reaped. On every kernel it holds for a process outside of this PID namespace.
  *
  * Four events can make a status available: the end of the process, its reaping, a tracer's
  * detaching, and the end of a zombie's parent, if this program then becomes the parent. The pidfd
