@@ -4,7 +4,7 @@
  * A failure affects only its own wait. If a look throws, its waiter fails. If an fd can't be waited
  * for any more, its waiters fail. All other waits go on.
  *
- * A wait ends at once when its look returns true. epoll is told later, by `tidy`.
+ * A wait ends when its look returns true. Counting it and telling epoll is left to `tidy`.
  *
  * @module
  */
@@ -44,7 +44,12 @@ export class WaitSet {
     this.#count = count;
   }
 
-  /** How many waiters there are. */
+  /** Whether looks have ended waits since the last `tidy`. */
+  get isUntidy(): boolean {
+    return this.#over.length > 0;
+  }
+
+  /** How many waiters there are. A wait that is over counts until `tidy`. */
   get size(): number {
     return this.#size;
   }
@@ -148,31 +153,35 @@ export class WaitSet {
     }
   }
 
-  /** Lets the waiters of an fd look at its event. */
+  /**
+   * Lets the waiters of an fd look at its event. All other work is left to `tidy`, because user
+   * code comes first. The loop calls few functions: their code is often no longer in the
+   * processor's cache.
+   */
   readonly #dispatch = (fd: number, generation: number, events: number): void => {
     const registration = this.#registrations.get(fd);
     // A late event: its fd was closed, and another file may have the number by now.
     if (registration?.generation !== generation) return;
-    const left: Waiter[] = [];
+    let left: Waiter[] | undefined;
     for (const waiter of registration.waiters) {
-      if (!this.#isOver(waiter, events)) left.push(waiter);
+      let isOver = false;
+      if ((events & (waiter.events | EPOLLHUP | EPOLLERR)) !== 0) {
+        try {
+          isOver = waiter.look(events);
+        } catch (error) {
+          isOver = true;
+          waiter.fail(error);
+        }
+      }
+      if (isOver) {
+        left ??= registration.waiters.slice(0, registration.waiters.indexOf(waiter));
+        this.#over.push(waiter);
+      } else left?.push(waiter);
     }
-    if (left.length === registration.waiters.length) return;
+    if (left === undefined) return;
     registration.waiters = left;
     this.#changed.push(registration);
   };
-
-  #isOver(waiter: Waiter, events: number): boolean {
-    if ((events & (waiter.events | EPOLLHUP | EPOLLERR)) === 0) return false;
-    try {
-      if (!waiter.look(events)) return false;
-    } catch (error) {
-      waiter.fail(error);
-    }
-    this.#uncount(waiter);
-    this.#over.push(waiter);
-    return true;
-  }
 
   /** Does the work that the looks have left. */
   tidy(): void {
@@ -180,6 +189,7 @@ export class WaitSet {
     const changed = this.#changed;
     this.#over = [];
     this.#changed = [];
+    for (const waiter of over) this.#uncount(waiter);
     for (const waiter of over) waiter.tidy?.();
     for (const registration of changed) this.#update(registration);
   }
@@ -198,7 +208,7 @@ export class WaitSet {
     if (events === registration.events) return;
     const result = this.#epoll.modify(fd, events, registration.generation);
     if (result === 0) registration.events = events;
-    // On any other error epoll reports too many events, which `#isOver` ignores.
+    // On any other error epoll reports too many events, which `#dispatch` ignores.
     else if (isLost(result)) this.#failAll(registration, closedByOthers(fd));
   }
 
