@@ -477,8 +477,9 @@ export class PidFd implements Disposable {
   }
 
   /**
-   * Ends the process: sends SIGTERM, and SIGKILL if it still runs after a grace period. Resolves
-   * with the exit status as {@linkcode PidFd.wait} does, also if the process had already ended.
+   * Ends the process: sends SIGTERM or another signal, and SIGKILL if it still runs after a grace
+   * period. Resolves with the exit status as {@linkcode PidFd.wait} does, also if the process had
+   * already ended.
    *
    * It does not signal the process's children: {@linkcode killTree} ends them, too.
    *
