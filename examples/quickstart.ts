@@ -44,7 +44,7 @@ try {
   pidfd.sendSignal("SIGTERM");
 } catch (error) {
   if (!(error instanceof SyscallError)) throw error;
-  row("a signal", `${error.code}: it can't hit whoever gets PID ${pid} next`);
+  row("a signal", `${error.code}: it can't hit the next process with PID ${pid}`);
 }
 console.log();
 
