@@ -21,16 +21,23 @@ class Outlet {
   #pending = 0;
   #error: Error | undefined;
   #limit = Infinity;
+  #endOfLine = "\n";
 
   constructor(stream: typeof Deno.stdout) {
     this.#stream = stream;
     this.#isColourful = !Deno.noColor && stream.isTerminal();
   }
 
+  /** Says whether a terminal takes output as it is, so that a line does not begin by itself. */
+  setRaw(isRaw: boolean): void {
+    this.#endOfLine = isRaw && this.#stream.isTerminal() ? "\r\n" : "\n";
+  }
+
   /** Lines up some text. */
   write(text: string): void {
+    const bytes = encoder.encode(text.replaceAll("\n", this.#endOfLine));
     this.#pending++;
-    this.#written = this.#written.then(() => this.#writeAll(encoder.encode(text)))
+    this.#written = this.#written.then(() => this.#writeAll(bytes))
       .catch((error) => {
         this.#error ??= error;
       })

@@ -102,6 +102,20 @@ Deno.test({
   },
 });
 
+Deno.test({
+  ...needing(...TERMINAL, "pidfd run --pty shows output as it is, and its own words as lines"),
+  async fn() {
+    // As editors do: then "\n" only goes down.
+    const script = `stty -opost; printf 'one\\ntwo'; sleep 60`;
+    const command = commandLine(["run", "--pty", "-v", "-t", "0.5", "sh", "-c", script]);
+    await using terminal = new Terminal(command, { script: COMPARING });
+    await terminal.ended();
+    assertEquals(terminal.output.includes("one\ntwo"), true, terminal.output);
+    assertMatch(terminal.output, /ending after 0\.5s…\r\n/);
+    assertMatch(terminal.screen, /exit code 124\nas before$/);
+  },
+});
+
 const TMUX = ["tmux", canRun("tmux", ["-V"])] as const;
 
 /** A server of tmux with one window, in which a command runs. */
