@@ -23,6 +23,12 @@ type Cause = EndingSignal | "timeout" | "parent";
 /** How long a signal that hit this program and the command at once may need to be seen here, in ms. */
 const TURN = 10;
 
+/**
+ * The same, where a key of the terminal may have sent it: a busy system can need that long. If the key
+ * were missed, a loop in a script would go on after Ctrl-C.
+ */
+const TURN_OF_KEY = 1000;
+
 /** How long what a command has written last may take to be shown, in milliseconds. */
 const LAST_OUTPUT = 1000;
 
@@ -114,7 +120,7 @@ async function causeOf({ child, plan, signals, parent }: Running): Promise<Cause
     : after(plan.timeout, () => resolve("timeout"));
   const ended = child.status.then(async ({ signal }) => {
     // Ctrl-C hits the command, too, and its end must not be seen first.
-    if (isEnding(signal)) await pause(TURN);
+    if (isEnding(signal)) await pause(signals.hasReachedGroup(signal) ? TURN_OF_KEY : TURN);
     return null;
   });
   try {
