@@ -11,6 +11,7 @@ import type { Child } from "../process/child.ts";
 import { after } from "./durations.ts";
 import { CommandEnding, type Ended } from "./ending.ts";
 import { FAILED, TIMED_OUT } from "./failures.ts";
+import { nameOf, sayRefused } from "./members.ts";
 import { hasChildren, reapOrphans } from "./orphans.ts";
 import { say, stderr } from "./output.ts";
 import type { RunPlan } from "./run_options.ts";
@@ -95,8 +96,8 @@ async function seeToItsEnd(running: Running, ending: CommandEnding): Promise<Out
   const ended = cause === null
     ? await endRest(ending, running)
     : await endAll(ending, cause, running);
-  for (const { pid, command } of ended.ended) tell(`${pid} (${command}) ended`);
-  for (const { pid, command } of ended.refused) say(`no permission to end ${pid}, ${command}`);
+  for (const { pid, command } of ended.ended) tell(`${nameOf(pid, command)} ended`);
+  sayRefused(ended.refused);
   if (ended.refused.length > 0) return { code: FAILED };
   const status = await child.status;
   if (relay) {

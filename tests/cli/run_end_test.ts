@@ -169,7 +169,7 @@ Deno.test(needing(...OTHER_USERS, "pidfd run names those that it may not end"), 
   cli.kill("SIGTERM");
   const { code, stdout, stderr } = await cli.finished();
   assertEquals([code, stdout], [125, ""]);
-  assertMatch(stderr, new RegExp(`^pidfd: no permission to end ${spared}, sleep 60\n$`));
+  assertMatch(stderr, new RegExp(`^pidfd: no permission to end ${spared} \\(sleep 60\\)\n$`));
   assertEquals(cli.left(), [spared]);
 });
 
