@@ -14,7 +14,7 @@ import { ownCgroups } from "../process/containment.ts";
 import type { SpawnOptions } from "../process/options.ts";
 import { setSubreaper, spawn } from "../process/spawn.ts";
 import { type Command, UsageError } from "./command.ts";
-import { FAILED, Failure } from "./failures.ts";
+import { FAILED, Failure, NOT_FOUND } from "./failures.ts";
 import { parse } from "./parse.ts";
 import { inheritedFds, originalOpenFiles, rawArguments } from "./passing_on.ts";
 import { OPTIONS, readPlan, type RunPlan } from "./run_options.ts";
@@ -54,6 +54,8 @@ async function runCommand(args: string[]): Promise<number> {
   const given = parse(args, run);
   const [name, ...rest] = rawArguments(given.positionals);
   if (name === undefined) throw new UsageError("a command is needed");
+  // As from a variable that is not set. execve(2) finds no such file.
+  if (name === "") throw new Failure("'': not found", NOT_FOUND);
   if (typeof name !== "string") throw new UsageError("the command's name isn't UTF-8");
   const plan = readPlan(given);
   const command = given.positionals.join(" ");
