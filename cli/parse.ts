@@ -15,7 +15,7 @@ export class Given {
   readonly #values: ReadonlyMap<string, readonly string[]>;
   /** What is no option. */
   readonly positionals: readonly string[];
-  /** How many arguments from the end the positionals begin, if all behind them are such. */
+
   constructor(values: ReadonlyMap<string, readonly string[]>, positionals: readonly string[]) {
     this.#values = values;
     this.positionals = positionals;

@@ -5,7 +5,7 @@
  */
 
 import { type Command, REFERENCES } from "./command.ts";
-import { readDuration } from "./durations.ts";
+import { readDuration, withUnit } from "./durations.ts";
 import { TIMED_OUT } from "./failures.ts";
 import { say, stdout } from "./output.ts";
 import { parse } from "./parse.ts";
@@ -53,7 +53,8 @@ async function waitCommand(args: string[]): Promise<number> {
   // The time is a limit on the output as well, which nobody may read.
   if (timeout !== Infinity) stdout.limit(timeout - (performance.now() - began));
   if (statuses.size === 0 || (!any && running.length > 0)) {
-    say(`timed out after ${text}, still running: ${running.map(({ name }) => name).join(", ")}`);
+    const names = running.map(({ name }) => name).join(", ");
+    say(`timed out after ${withUnit(text!)}, still running: ${names}`);
     return TIMED_OUT;
   }
   const decisive = any ? [...statuses.keys()][0] : processes.at(-1)!;
