@@ -100,7 +100,8 @@ function start(
   const openFiles = originalOpenFiles();
   const limits = openFiles ? { nofile: openFiles, ...rights.limits } : rights.limits;
   try {
-    return spawn(name, { ...rights, ...options, args, limits });
+    // As a shell calls it: programs name themselves by that, and are found by it.
+    return spawn(name, { ...rights, ...options, args, argv0: name, limits });
   } catch (error) {
     throw startFailure(name, error);
   }
