@@ -1,6 +1,6 @@
 /**
- * How `pidfd run` ends a command: the end comes first, and words about it later, which nobody may be
- * there to read.
+ * How `pidfd run` ends a command: the end comes first. Words about it come later, as perhaps nobody
+ * reads them.
  *
  * @module
  */

@@ -1,9 +1,9 @@
 /**
  * What `pidfd` writes: results to standard output, all else to standard error.
  *
- * Nothing waits for a write: whoever reads may have stalled, the disk may be full, and a limit is to
- * be kept all the same. So writes are lined up, each is done beside the program's work, and only at
- * the end it is asked what came of them.
+ * Nothing waits for a write: the reader may have stalled, or the disk may be full. A limit is kept all
+ * the same. So writes are queued, and done beside the program's work. Only the end of the program
+ * waits for them, and looks for errors.
  *
  * @module
  */
@@ -33,7 +33,7 @@ class Outlet {
     this.#endOfLine = isRaw && this.#stream.isTerminal() ? "\r\n" : "\n";
   }
 
-  /** Lines up some text. */
+  /** Queues some text. */
   write(text: string): void {
     const bytes = encoder.encode(text.replaceAll("\n", this.#endOfLine));
     this.#pending++;
@@ -59,13 +59,13 @@ class Outlet {
     return this.#isColourful && style !== "" ? `\x1b[${style}m${text}\x1b[0m` : text;
   }
 
-  /** Waits for what is lined up no longer than so many milliseconds from now, whoever asks for it. */
+  /** Has each later call of `flushed` wait no longer than so many milliseconds from now. */
   limit(time: number): void {
     this.#limit = performance.now() + time;
   }
 
   /**
-   * Resolves with what was in the way once all is written or the time is up, and null if all is well.
+   * Resolves once all is written, or the time is up: with the first error, or null if there was none.
    *
    * @param time In milliseconds; without it the limit that was set, if there is one.
    */

@@ -13,7 +13,7 @@ import { type Command, HELP, HelpWanted, type Option, UsageError } from "./comma
 /** What a command line says. */
 export class Given {
   readonly #values: ReadonlyMap<string, readonly string[]>;
-  /** What is no option. */
+  /** All arguments that are no options. */
   readonly positionals: readonly string[];
 
   constructor(values: ReadonlyMap<string, readonly string[]>, positionals: readonly string[]) {

@@ -39,9 +39,11 @@ export class Relay implements Disposable {
     this.#isRaw = Deno.stdin.isTerminal();
     if (this.#isRaw) {
       Deno.stdin.setRaw(true);
-      // Deno leaves that as it was. The command's own terminal has processed the output already.
-      setRawOutput(STDIN);
-      stderr.setRaw(true);
+      if (Deno.stdout.isTerminal()) {
+        // Deno leaves that as it was. The command's own terminal has processed the output already.
+        setRawOutput(STDIN);
+        stderr.setRaw(true);
+      }
     }
     this.shown = this.#show();
     this.#type().catch(() => {

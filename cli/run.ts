@@ -1,5 +1,5 @@
 /**
- * `pidfd run`: a command that ends with all it has started, whoever ends it.
+ * `pidfd run`: a command whose end is the end of all that it has started.
  *
  * While it runs, this program is a subreaper (prctl(2)): descendants that lose their parents
  * become its children. So it finds them all when it has to end them, and has the duty to reap
@@ -35,7 +35,7 @@ export const run: Command = {
     "signal (SIGTERM when the time is up), and SIGKILL after the grace. Another such signal kills them " +
     "at once, unless it comes within a quarter of a second. Other signals go on to the command alone.",
     "A key of the terminal, such as Ctrl-C, signals the command itself, and pidfd doesn't repeat it. It " +
-    "takes SIGINT for such a key while it has the terminal, whoever sent it.",
+    "takes every SIGINT for such a key while it has the terminal.",
   ],
   options: OPTIONS,
   runsAnother: true,

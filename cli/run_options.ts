@@ -71,8 +71,8 @@ export const OPTIONS: readonly Option[] = [
     name: "cgroup",
     value: "PATH",
     kind: "folder",
-    help: "The folder of a cgroup to run it in; whoever is there ends, too, where the command is " +
-      "ended (Linux 5.14)",
+    help: "The folder of a cgroup to run it in. Ending the command ends all processes there " +
+      "(Linux 5.14)",
   },
   {
     name: "memory",

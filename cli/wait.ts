@@ -1,5 +1,5 @@
 /**
- * `pidfd wait`: until processes end, be they children or not.
+ * `pidfd wait`: until processes end, children or not.
  *
  * @module
  */
@@ -17,9 +17,9 @@ export const wait: Command = {
   usage: "[OPTION…] REF…",
   kind: "ref",
   description: [
-    "Waits until processes end, whoever started them, and tells how each did. A process's parent is " +
-    "the first to learn how it ended; here it is known as soon as that has asked, on Linux 6.15 and " +
-    "newer. Before, it is only known that the process ended.",
+    "Waits until processes end, and tells how each ended. They can be anybody's children. How a process " +
+    "ended is known here once its parent has asked, on Linux 6.15 and newer. Before, it is only known " +
+    "that the process ended.",
     REFERENCES,
   ],
   options: [
