@@ -161,10 +161,9 @@ class Readiness implements Count {
   }
 
   #visit(set: WaitSet): void {
-    const before = set.size;
     this.#tidySoon(set);
     set.look();
-    if (set.size !== before) this.#visits?.hurry();
+    if (set.isUntidy) this.#visits?.hurry();
   }
 
   #close(set: WaitSet): void {

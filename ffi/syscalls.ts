@@ -227,8 +227,8 @@ export function waitidPidfd(pidfd: number, reap: boolean): ChildLook {
   const options = WEXITED | WNOHANG | (reap ? 0 : WNOWAIT);
   const number = NR_waitid[arch()];
   const { bytes } = childInfo;
-  const result = attempt(() =>
-    libc().syscall_waitid(number, P_PIDFD, pidfd, bytes, options, childUsage.bytes)
+  const result = outcome(
+    libc().syscall_waitid(number, P_PIDFD, pidfd, bytes, options, childUsage.bytes),
   );
   if (result === -Errno.ECHILD) return NO_CHILD;
   if (result < 0) {

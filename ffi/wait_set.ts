@@ -44,7 +44,12 @@ export class WaitSet {
     this.#count = count;
   }
 
-  /** How many waiters there are. */
+  /** Whether looks have ended waits since the last tidying. */
+  get isUntidy(): boolean {
+    return this.#over.length > 0;
+  }
+
+  /** How many waiters there are, with those whose wait is over until `tidy`. */
   get size(): number {
     return this.#size;
   }
@@ -148,31 +153,34 @@ export class WaitSet {
     }
   }
 
-  /** Has an event's waiters look. */
+  /**
+   * Has an event's waiters look. All else can wait: user code comes next, and each function that is
+   * called before it is one that the processor's caches have forgotten.
+   */
   readonly #dispatch = (fd: number, generation: number, events: number): void => {
     const registration = this.#registrations.get(fd);
     // An event can be late: its fd was closed, and perhaps its number given to another.
     if (registration?.generation !== generation) return;
-    const left: Waiter[] = [];
+    let left: Waiter[] | undefined;
     for (const waiter of registration.waiters) {
-      if (!this.#isOver(waiter, events)) left.push(waiter);
+      let isOver = false;
+      if ((events & (waiter.events | EPOLLHUP | EPOLLERR)) !== 0) {
+        try {
+          isOver = waiter.look(events);
+        } catch (error) {
+          isOver = true;
+          waiter.fail(error);
+        }
+      }
+      if (isOver) {
+        left ??= registration.waiters.slice(0, registration.waiters.indexOf(waiter));
+        this.#over.push(waiter);
+      } else left?.push(waiter);
     }
-    if (left.length === registration.waiters.length) return;
+    if (left === undefined) return;
     registration.waiters = left;
     this.#changed.push(registration);
   };
-
-  #isOver(waiter: Waiter, events: number): boolean {
-    if ((events & (waiter.events | EPOLLHUP | EPOLLERR)) === 0) return false;
-    try {
-      if (!waiter.look(events)) return false;
-    } catch (error) {
-      waiter.fail(error);
-    }
-    this.#uncount(waiter);
-    this.#over.push(waiter);
-    return true;
-  }
 
   /** Does what the looks have left to do. */
   tidy(): void {
@@ -180,6 +188,7 @@ export class WaitSet {
     const changed = this.#changed;
     this.#over = [];
     this.#changed = [];
+    for (const waiter of over) this.#uncount(waiter);
     for (const waiter of over) waiter.tidy?.();
     for (const registration of changed) this.#update(registration);
   }

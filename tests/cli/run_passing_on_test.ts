@@ -7,7 +7,7 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { originalOpenFiles, rawArguments } from "../../cli/passing_on.ts";
 import { commandLine, output, pidfd, start } from "../support/cli.ts";
-import { STARTS_EARLY } from "../support/ignored_signals.ts";
+import { heeding, STARTS_EARLY } from "../support/ignored_signals.ts";
 import { works } from "../support/privileges.ts";
 import { eventually } from "../support/processes.ts";
 import { readProc } from "../support/proc.ts";
@@ -103,7 +103,8 @@ Deno.test("originalOpenFiles() puts nothing right in a program that was started 
 const PASSED_ON = ["QUIT", "USR1", "USR2", "WINCH", "CONT", "ALRM", "PWR", "URG", "XCPU"] as const;
 
 for (const signal of PASSED_ON) {
-  Deno.test(`pidfd run passes SIG${signal} on to the command, once, and goes on`, async () => {
+  const name = `pidfd run passes SIG${signal} on to the command, once, and goes on`;
+  Deno.test(needing(...heeding(`SIG${signal}`), name), async () => {
     const script = `trap 'echo got ${signal}' ${signal}; trap 'exit 7' TERM; echo ready
       while :; do sleep 0.01; done`;
     await using cli = start(["run", "sh", "-c", script]);

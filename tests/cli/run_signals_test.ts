@@ -6,6 +6,7 @@
 
 import { assertEquals, assertMatch } from "@std/assert";
 import { commandLine, start } from "../support/cli.ts";
+import { heeding } from "../support/ignored_signals.ts";
 import { works } from "../support/privileges.ts";
 import { eventually, readStat } from "../support/processes.ts";
 import { needing } from "../support/skip.ts";
@@ -54,9 +55,16 @@ const counting = (signal: string) =>
   `n=0; trap 'n=$((n+1))' ${signal}; printf ready; while [ $n = 0 ]; do sleep 0.01; done
    i=0; while [ $i -lt 60 ]; do sleep 0.01; i=$((i+1)); done; echo "n=$n"; exit 3`;
 
-for (const [name, key, signal] of [["Ctrl-C", CTRL_C, "INT"], ["Ctrl-\\", "\x1c", "QUIT"]]) {
+for (
+  const [name, key, signal] of [["Ctrl-C", CTRL_C, "INT"], ["Ctrl-\\", "\x1c", "QUIT"]] as const
+) {
+  const [heeded, isHeeded] = heeding(`SIG${signal}`);
   Deno.test({
-    ...needing(...TERMINAL, `pidfd run leaves ${name} to the terminal, which signals the command`),
+    ...needing(
+      `${TERMINAL[0]}, and ${heeded}`,
+      TERMINAL[1] && isHeeded,
+      `pidfd run leaves ${name} to the terminal, which signals the command`,
+    ),
     async fn() {
       const args = ["run", "--grace", "10m", "sh", "-c", counting(signal)];
       await using terminal = new Terminal(commandLine(args));

@@ -20,7 +20,7 @@ const ALWAYS: readonly ErrnoName[] = ["ENOSYS", "EINTR"];
 /**
  * Calls that no program sees interrupted: the kernel itself restarts them (clone(2)), they wait for
  * nothing (signal(7) names those that do), or the launcher's child makes them, with its signals
- * blocked.
+ * blocked. waitid(2) is one of them where it has WNOHANG.
  */
 const RESTARTED: ReadonlySet<string> = new Set([
   ...["clone", "clone3", "epoll_ctl", "pidfd_send_signal"],
@@ -55,7 +55,7 @@ export class Plan {
       const ours = all.flatMap((call, index) => isOurs(call) ? [index + 1] : []).slice(0, LATEST);
       for (const count of ours) {
         const isFirst = count === ours[0];
-        const possible = faultsAt(name, count, isFirst)
+        const possible = faultsAt(all[count - 1], count, isFirst)
           .filter((fault) => !isUntried(operation, fault));
         faults.push(...(THOROUGH ? possible : this.#choose(possible, isFirst)));
       }
@@ -87,11 +87,11 @@ function isOurs({ name, isDenos, text }: ObservedCall): boolean {
 }
 
 /** What one call can fail with, and with what all of its name from then on. */
-function faultsAt(call: string, count: number, isFirst: boolean): Fault[] {
+function faultsAt({ name: call, text }: ObservedCall, count: number, isFirst: boolean): Fault[] {
   const errors = ERRORS[call];
   if (errors === undefined) throw new Error(`nothing is said of what ${call} can fail with`);
   const all = [...errors, ...ALWAYS]
-    .filter((errno) => errno !== "EINTR" || !RESTARTED.has(call));
+    .filter((errno) => errno !== "EINTR" || !(RESTARTED.has(call) || text.includes("WNOHANG")));
   const once = all.map((errno) => ({ call, errno, when: `${count}` }));
   const forever = isFirst && !ONCE.has(call) ? FOREVER.filter((errno) => all.includes(errno)) : [];
   return [...once, ...forever.map((errno) => ({ call, errno, when: `${count}+` }))];
