@@ -45,6 +45,8 @@ const TIOCGPTPEER = 0x5441;
 
 /** Input is UTF-8: the erase key removes a whole character. */
 const IUTF8 = 0o40000;
+/** Output is processed. termios(3) */
+const OPOST = 0o1;
 
 const PTMX = "/dev/ptmx";
 /** Neither end becomes this program's own controlling terminal. */
@@ -142,9 +144,19 @@ export function setSize(fd: number, { columns, rows }: TerminalSize): void {
   check("ioctl(TIOCSWINSZ)", attempt(() => libc().ioctl(fd, TIOCSWINSZ, bytes)));
 }
 
-/** Tells a terminal that its text is UTF-8. TCSETS(2const) */
+/** Tells a terminal that its text is UTF-8. */
 function setUtf8(fd: number): void {
+  change(fd, (fields) => fields.c_iflag |= IUTF8);
+}
+
+/** Has a terminal take what is written to it as it is. Otherwise it begins a new line at each "\n". */
+export function setRawOutput(fd: number): void {
+  change(fd, (fields) => fields.c_oflag &= ~OPOST);
+}
+
+/** Changes some of a terminal's settings. TCSETS(2const) */
+function change(fd: number, act: (fields: typeof settings.fields) => void): void {
   check("ioctl(TCGETS)", attempt(() => libc().ioctl(fd, TCGETS, settings.bytes)));
-  settings.fields.c_iflag |= IUTF8;
+  act(settings.fields);
   check("ioctl(TCSETS)", attempt(() => libc().ioctl(fd, TCSETS, settings.bytes)));
 }

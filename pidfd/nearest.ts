@@ -4,8 +4,10 @@
  * @module
  */
 
-/** The most similar name, if at most half of its letters differ. */
+/** The only name that begins so, or else the most similar, if at most half of its letters differ. */
 export function nearest<T extends string>(name: string, names: readonly T[]): T | undefined {
+  const begun = names.filter((known) => known.startsWith(name));
+  if (begun.length === 1) return begun[0];
   const distances = names.map((known) => [distance(name, known), known] as const);
   if (distances.length === 0) return undefined;
   const [least, known] = distances.reduce((least, other) => other[0] < least[0] ? other : least);
