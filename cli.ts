@@ -65,13 +65,16 @@ async function main([name, ...args]: string[]): Promise<number> {
 
 function commandOf(name: string) {
   if (Object.hasOwn(COMMANDS, name)) return COMMANDS[name];
-  const near = nearest(name, Object.keys(COMMANDS));
+  const isOption = name.startsWith("-");
+  const near = nearest(name, isOption ? ["--help", "--version"] : Object.keys(COMMANDS));
   const advice = near === undefined ? "" : `: did you mean ${near}?`;
-  throw new UsageError(`there is no command ${name}${advice}`);
+  throw new UsageError(
+    (isOption ? `unknown option '${name}'` : `there is no command ${name}`) + advice,
+  );
 }
 
 async function help([name]: string[]): Promise<number> {
-  if (name === undefined || name.startsWith("-")) return print(OVERVIEW);
+  if (name === undefined || name === "help" || name.startsWith("-")) return print(OVERVIEW);
   const command = await commandOf(name).load();
   const { helpOf } = await import("./cli/help.ts");
   return print(helpOf(command));

@@ -1,9 +1,9 @@
 /**
- * The Linux pidfd API: a process held as a file descriptor, so that no signal, wait or look-up
- * can hit another process that was given the same PID.
+ * The Linux pidfd API: a process held as a file descriptor. No signal, wait or look-up can hit
+ * another process that got the same PID later.
  *
- * Importing the module does nothing and asks for nothing; the first call opens libc, for which
- * the program needs `--allow-ffi` and no other permission.
+ * Importing the module has no effects and needs no permission. The first call opens libc: this
+ * needs `--allow-ffi`, and no other permission.
  *
  * @example
  * ```ts

@@ -60,8 +60,6 @@ export class HelpWanted extends Error {}
 /** The option that every command takes. */
 export const HELP: Option = { name: "help", short: "h", help: "Show this" };
 
-export const JSON_OPTION = "json";
-
 /** What a reference is, for the help of the commands that take one. */
 export const REFERENCES =
   "REF is a PID, or PID:ID as `pidfd ref` and `pidfd find` print it, which no other process matches " +

@@ -57,7 +57,6 @@ function caseOf(command: Described): string {
         return
       elif ((i < COMP_CWORD)); then
         compopt -o default
-        COMPREPLY=($(compgen -f -- "$cur"))
         return
       fi
 `
@@ -85,8 +84,10 @@ function offer(kind: Kind | undefined): string {
   if (words) return generate(`-W "${words.join(" ")}"`);
   if (kind === "user") return generate("-u");
   if (kind === "group") return generate("-g");
-  if (kind === "command") return generate("-c");
-  if (kind === "folder") return `compopt -o filenames; ${generate("-d")}`;
+  // Among the commands are folders, behind which no space belongs.
+  if (kind === "command") return `compopt -o filenames; ${generate("-c")}`;
+  // By bash itself, which knows how to quote what is in a name.
+  if (kind === "folder") return "compopt -o dirnames";
   if (kind === "ref") return generate(`-W "$(cd /proc && echo [0-9]*)"`);
   return "COMPREPLY=()";
 }

@@ -34,6 +34,11 @@ export function readDuration(option: string, text: string): number {
   );
 }
 
+/** A duration as it was written, for people: with its unit. */
+export function withUnit(text: string): string {
+  return /[a-z]$/i.test(text) ? text : `${text}s`;
+}
+
 /** Calls something after a time, which can be longer than what setTimeout takes. */
 export function after(milliseconds: number, act: () => void): { cancel(): void } {
   const end = performance.now() + milliseconds;

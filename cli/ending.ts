@@ -1,6 +1,6 @@
 /**
- * How `pidfd run` ends a command: the end comes first, and words about it later, which nobody may be
- * there to read.
+ * How `pidfd run` ends a command: the end comes first. Words about it come later, as perhaps nobody
+ * reads them.
  *
  * @module
  */
@@ -11,6 +11,7 @@ import type { KilledTree } from "../process/member.ts";
 import { endAllOf, type KillTreeOptions } from "../process/tree.ts";
 import { after } from "./durations.ts";
 import { describe } from "./failures.ts";
+import { sayStuck } from "./members.ts";
 import { hasChildren } from "./orphans.ts";
 import { say } from "./output.ts";
 
@@ -77,9 +78,7 @@ export class CommandEnding {
     isOver = true;
     timer?.cancel();
     await hurried;
-    for (const { pid, command } of tree.stuck) {
-      say(`${pid}, ${command}, was killed, and is held up in the kernel`);
-    }
+    sayStuck(tree.stuck);
     return { refused: tree.refused, killed, ended: tree.ended };
   }
 

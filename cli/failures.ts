@@ -12,9 +12,9 @@ import { UsageError } from "./command.ts";
 export const TIMED_OUT = 124;
 /** `pidfd` itself failed, or was asked for what there isn't. */
 export const FAILED = 125;
-/** What is there can't be used: a file not executed, a process not signalled. */
+/** A file that is there can't be executed, or a process that is there can't be signalled. */
 export const REFUSED = 126;
-/** What is named isn't there: no such command, no such process. */
+/** There is no such command, or no such process. */
 export const NOT_FOUND = 127;
 /** Nobody reads the output: as after SIGPIPE, of which other commands die then. */
 export const BROKEN_PIPE = 128 + 13;

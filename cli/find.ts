@@ -9,8 +9,11 @@ import { SyscallError } from "../ffi/errors.ts";
 import { findAll } from "./all_processes.ts";
 import { type Command, UsageError } from "./command.ts";
 import { NOT_FOUND } from "./failures.ts";
-import { printJson, printLine } from "./output.ts";
+import { printJson, printLine, say } from "./output.ts";
 import { parse } from "./parse.ts";
+
+/** TASK_COMM_LEN without the NUL. PR_SET_NAME(2const) */
+const LONGEST_NAME = 15;
 
 export const find: Command = {
   name: "find",
@@ -59,7 +62,16 @@ function findCommand(args: string[]): number {
     } else if (given.has("long")) printLine([`${ref} ${command ?? ""}`, ""]);
     else printLine([ref, ""]);
   }
-  return found.length === 0 ? NOT_FOUND : 0;
+  if (found.length > 0) return 0;
+  if (!isFull && pattern !== undefined && isTooLong(pattern)) {
+    say(`no name is longer than ${LONGEST_NAME} bytes; --full looks at whole command lines`);
+  }
+  return NOT_FOUND;
+}
+
+/** Whether a pattern is a mere text that no name has room for. */
+function isTooLong(pattern: string): boolean {
+  return /^[\w -]+$/.test(pattern) && pattern.length > LONGEST_NAME;
 }
 
 function matcher(pattern: string, exact: boolean): RegExp {

@@ -69,7 +69,7 @@ interface Facts extends Subject {
 
 function print(facts: Facts, own: Namespaces): void {
   const { pid, ppid, ref, id, alive, command, creds, cgroup } = facts;
-  printHeading(`${pid} ${command ?? ""}`);
+  printHeading(command === null ? `${pid}` : `${pid} ${command}`);
   printFact("state", alive ? "alive" : "ended, and not yet reaped by its parent");
   printFact("ref", id === null ? "needs Linux 6.9" : ref);
   printFact("parent", ppid);

@@ -9,9 +9,10 @@ import { type Command, type Option, REFERENCES, UsageError } from "./command.ts"
 import { readDuration } from "./durations.ts";
 import { exitCodeFor, Failure, processFailure, REFUSED } from "./failures.ts";
 import { printJson, printLine, printText, say, YELLOW } from "./output.ts";
-import { parse, refuseArguments } from "./parse.ts";
+import { parse } from "./parse.ts";
+import { nameOf, sayRefused, sayStuck } from "./members.ts";
 import { type Named, openAll } from "./references.ts";
-import { readSignal, SIGNAL_NAMES } from "./signal_names.ts";
+import { readSignal, SIGNAL_NAMES, translated } from "./signal_names.ts";
 import { refOf } from "./subject.ts";
 import { waitForEnds } from "./waiting.ts";
 
@@ -39,7 +40,11 @@ export const kill: Command = {
   ],
   options: [
     SIGNAL,
-    { name: "list", short: "l", help: "List the signals" },
+    {
+      name: "list",
+      short: "l",
+      help: "List the signals, or translate: -l 9 tells KILL, as -l 137 does; -l KILL tells 9",
+    },
     {
       name: "tree",
       help:
@@ -70,9 +75,7 @@ export const kill: Command = {
 async function killCommand(args: string[]): Promise<number> {
   const given = parse(withSignalOption(args), kill);
   if (given.has("list")) {
-    refuseArguments(given);
-    SIGNAL_NAMES.forEach((name, i) => printText(`${String(i + 1).padStart(2)} ${name}`));
-    printText("34 RTMIN, to 64 RTMAX");
+    list(given.positionals);
     return 0;
   }
   const signal = readSignal(given.text("signal") ?? "TERM");
@@ -86,6 +89,14 @@ async function killCommand(args: string[]): Promise<number> {
   const codes = processes.map((process) => send(process, signal));
   if (given.has("wait")) await waitForEnds(processes.filter((_, i) => codes[i] === 0), { json });
   return codes.find((code) => code !== 0) ?? 0;
+}
+
+/** Lists the signals; or tells the name of each number, and the number of each name, that is given. */
+function list(texts: readonly string[]): void {
+  for (const text of texts) printText(translated(text));
+  if (texts.length > 0) return;
+  SIGNAL_NAMES.forEach((name, i) => printText(`${String(i + 1).padStart(2)} ${name}`));
+  printText("34 RTMIN, to 64 RTMAX");
 }
 
 /** Has `-9` and `-KILL` mean what they mean for kill(1). */
@@ -125,14 +136,12 @@ async function killTrees(
   const trees = results.flatMap((result) => result.status === "fulfilled" ? [result.value] : []);
   for (const { pid, id, command } of trees.flatMap(({ ended }) => ended)) {
     const ref = refOf(pid, id);
-    if (json) printJson({ ref, pid, id, command, ended: true });
-    else printLine([`${ref} (${command}) `, ""], ["ended", YELLOW]);
+    if (json) printJson({ ref, pid, id, command: command || null, ended: true });
+    else printLine([`${nameOf(ref, command)} `, ""], ["ended", YELLOW]);
   }
   const refused = trees.flatMap(({ refused }) => refused);
-  for (const { pid, command } of refused) say(`no permission to end ${pid}, ${command}`);
-  for (const { pid, command } of trees.flatMap(({ stuck }) => stuck)) {
-    say(`${pid}, ${command}, was killed, and is held up in the kernel`);
-  }
+  sayRefused(refused);
+  sayStuck(trees.flatMap(({ stuck }) => stuck));
   // Not before: a tree that has been stopped for its end would stay so.
   for (const result of results) if (result.status === "rejected") throw result.reason;
   return refused.length > 0 ? REFUSED : 0;

@@ -1,9 +1,9 @@
 /**
  * What `pidfd` writes: results to standard output, all else to standard error.
  *
- * Nothing waits for a write: whoever reads may have stalled, the disk may be full, and a limit is to
- * be kept all the same. So writes are lined up, each is done beside the program's work, and only at
- * the end it is asked what came of them.
+ * Nothing waits for a write: the reader may have stalled, or the disk may be full. A limit is kept all
+ * the same. So writes are queued, and done beside the program's work. Only the end of the program
+ * waits for them, and looks for errors.
  *
  * @module
  */
@@ -21,16 +21,23 @@ class Outlet {
   #pending = 0;
   #error: Error | undefined;
   #limit = Infinity;
+  #endOfLine = "\n";
 
   constructor(stream: typeof Deno.stdout) {
     this.#stream = stream;
     this.#isColourful = !Deno.noColor && stream.isTerminal();
   }
 
-  /** Lines up some text. */
+  /** Says whether a terminal takes output as it is, so that a line does not begin by itself. */
+  setRaw(isRaw: boolean): void {
+    this.#endOfLine = isRaw && this.#stream.isTerminal() ? "\r\n" : "\n";
+  }
+
+  /** Queues some text. */
   write(text: string): void {
+    const bytes = encoder.encode(text.replaceAll("\n", this.#endOfLine));
     this.#pending++;
-    this.#written = this.#written.then(() => this.#writeAll(encoder.encode(text)))
+    this.#written = this.#written.then(() => this.#writeAll(bytes))
       .catch((error) => {
         this.#error ??= error;
       })
@@ -52,13 +59,13 @@ class Outlet {
     return this.#isColourful && style !== "" ? `\x1b[${style}m${text}\x1b[0m` : text;
   }
 
-  /** Waits for what is lined up no longer than so many milliseconds from now, whoever asks for it. */
+  /** Has each later call of `flushed` wait no longer than so many milliseconds from now. */
   limit(time: number): void {
     this.#limit = performance.now() + time;
   }
 
   /**
-   * Resolves with what was in the way once all is written or the time is up, and null if all is well.
+   * Resolves once all is written, or the time is up: with the first error, or null if there was none.
    *
    * @param time In milliseconds; without it the limit that was set, if there is one.
    */

@@ -13,9 +13,9 @@ import { type Command, HELP, HelpWanted, type Option, UsageError } from "./comma
 /** What a command line says. */
 export class Given {
   readonly #values: ReadonlyMap<string, readonly string[]>;
-  /** What is no option. */
+  /** All arguments that are no options. */
   readonly positionals: readonly string[];
-  /** How many arguments from the end the positionals begin, if all behind them are such. */
+
   constructor(values: ReadonlyMap<string, readonly string[]>, positionals: readonly string[]) {
     this.#values = values;
     this.positionals = positionals;

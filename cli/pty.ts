@@ -5,8 +5,12 @@
  * @module
  */
 
+import { setRawOutput } from "../ffi/terminals.ts";
 import type { Terminal, TerminalOptions } from "../process/terminal.ts";
-import { stdout } from "./output.ts";
+import { stderr, stdout } from "./output.ts";
+
+/** This program's standard input. */
+const STDIN = 0;
 
 /** The key that ends the input of a terminal. termios(3), VEOF */
 const END_OF_INPUT = Uint8Array.of(4);
@@ -33,7 +37,14 @@ export class Relay implements Disposable {
   constructor(terminal: Terminal) {
     this.#terminal = terminal;
     this.#isRaw = Deno.stdin.isTerminal();
-    if (this.#isRaw) Deno.stdin.setRaw(true);
+    if (this.#isRaw) {
+      Deno.stdin.setRaw(true);
+      if (Deno.stdout.isTerminal()) {
+        // Deno leaves that as it was. The command's own terminal has processed the output already.
+        setRawOutput(STDIN);
+        stderr.setRaw(true);
+      }
+    }
     this.shown = this.#show();
     this.#type().catch(() => {
       // The command has ended, and its terminal with it; or nothing can be read here.
@@ -48,7 +59,9 @@ export class Relay implements Disposable {
 
   /** Puts this program's terminal back as it was. */
   [Symbol.dispose](): void {
-    if (this.#isRaw) Deno.stdin.setRaw(false);
+    if (!this.#isRaw) return;
+    Deno.stdin.setRaw(false);
+    stderr.setRaw(false);
   }
 
   async #show(): Promise<void> {

@@ -38,7 +38,14 @@ function objectOf(run: Run): unknown {
     ...subject,
     ended: true,
     status,
-    run: { wallTime, userTime, systemTime, maxRss, cause, killed },
+    run: {
+      wallTime: Math.round(wallTime * 1000) / 1000,
+      userTime,
+      systemTime,
+      maxRss,
+      cause,
+      killed,
+    },
   };
 }
 

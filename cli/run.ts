@@ -1,5 +1,5 @@
 /**
- * `pidfd run`: a command that ends with all it has started, whoever ends it.
+ * `pidfd run`: a command whose end is the end of all that it has started.
  *
  * While it runs, this program is a subreaper (prctl(2)): descendants that lose their parents
  * become its children. So it finds them all when it has to end them, and has the duty to reap
@@ -14,7 +14,7 @@ import { ownCgroups } from "../process/containment.ts";
 import type { SpawnOptions } from "../process/options.ts";
 import { setSubreaper, spawn } from "../process/spawn.ts";
 import { type Command, UsageError } from "./command.ts";
-import { FAILED, Failure } from "./failures.ts";
+import { FAILED, Failure, NOT_FOUND } from "./failures.ts";
 import { parse } from "./parse.ts";
 import { inheritedFds, originalOpenFiles, rawArguments } from "./passing_on.ts";
 import { OPTIONS, readPlan, type RunPlan } from "./run_options.ts";
@@ -35,7 +35,7 @@ export const run: Command = {
     "signal (SIGTERM when the time is up), and SIGKILL after the grace. Another such signal kills them " +
     "at once, unless it comes within a quarter of a second. Other signals go on to the command alone.",
     "A key of the terminal, such as Ctrl-C, signals the command itself, and pidfd doesn't repeat it. It " +
-    "takes SIGINT for such a key while it has the terminal, whoever sent it.",
+    "takes every SIGINT for such a key while it has the terminal.",
   ],
   options: OPTIONS,
   runsAnother: true,
@@ -54,6 +54,8 @@ async function runCommand(args: string[]): Promise<number> {
   const given = parse(args, run);
   const [name, ...rest] = rawArguments(given.positionals);
   if (name === undefined) throw new UsageError("a command is needed");
+  // As from a variable that is not set. execve(2) finds no such file.
+  if (name === "") throw new Failure("'': not found", NOT_FOUND);
   if (typeof name !== "string") throw new UsageError("the command's name isn't UTF-8");
   const plan = readPlan(given);
   const command = given.positionals.join(" ");
@@ -98,7 +100,8 @@ function start(
   const openFiles = originalOpenFiles();
   const limits = openFiles ? { nofile: openFiles, ...rights.limits } : rights.limits;
   try {
-    return spawn(name, { ...rights, ...options, args, limits });
+    // As a shell calls it: programs name themselves by that, and are found by it.
+    return spawn(name, { ...rights, ...options, args, argv0: name, limits });
   } catch (error) {
     throw startFailure(name, error);
   }

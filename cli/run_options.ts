@@ -12,14 +12,14 @@ import type { CgroupLimits } from "../process/cgroup_limits.ts";
 import type { LimitPair, Limits } from "../process/limits.ts";
 import type { SpawnOptions } from "../process/options.ts";
 import { type Option, UsageError } from "./command.ts";
-import { readDuration } from "./durations.ts";
+import { readDuration, withUnit } from "./durations.ts";
 import type { Given } from "./parse.ts";
 import { readSignal } from "./signal_names.ts";
 
 const LIMIT_NAMES = Object.keys(RLIMITS);
-/** Suffixes of numbers, as ulimit's users write them. */
+/** Suffixes of numbers, in any case. */
 const UNITS: Readonly<Record<string, number>> = {
-  ...{ "": 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 },
+  ...{ "": 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40 },
 };
 
 export const OPTIONS: readonly Option[] = [
@@ -71,8 +71,8 @@ export const OPTIONS: readonly Option[] = [
     name: "cgroup",
     value: "PATH",
     kind: "folder",
-    help: "The folder of a cgroup to run it in; whoever is there ends, too, where the command is " +
-      "ended (Linux 5.14)",
+    help: "The folder of a cgroup to run it in. Ending the command ends all processes there " +
+      "(Linux 5.14)",
   },
   {
     name: "memory",
@@ -124,10 +124,10 @@ export function readPlan(given: Given): RunPlan {
   if (signal === 0) throw new UsageError("--signal must ask for an end: 0");
   return {
     timeout: timeout === 0 ? Infinity : timeout,
-    timeoutText: seconds(timeoutText),
+    timeoutText: withUnit(timeoutText),
     signal,
     grace: readDuration("--grace", graceText),
-    graceText: seconds(graceText),
+    graceText: withUnit(graceText),
     preserveStatus: given.has("preserve-status"),
     keep: given.has("keep"),
     dieWithParent: given.has("die-with-parent"),
@@ -145,11 +145,6 @@ export function readPlan(given: Given): RunPlan {
       parentDeathSignal: given.has("die-with-parent") ? "SIGKILL" : undefined,
     },
   };
-}
-
-/** A duration for people: with its unit. */
-function seconds(text: string): string {
-  return /[a-z]$/i.test(text) ? text : `${text}s`;
 }
 
 function readReport(text: string | undefined): RunPlan["report"] {
@@ -237,8 +232,8 @@ function readLimits(texts: readonly string[]): Limits | undefined {
 
 function readLimit(option: string, value: string, text = value): number {
   if (value === "unlimited" || value === "infinity") return Infinity;
-  const match = /^(\d+)([KMGT]?)$/.exec(value);
-  const number = match ? Number(match[1]) * UNITS[match[2]] : NaN;
+  const match = /^(\d+)([kmgt]?)$/i.exec(value);
+  const number = match ? Number(match[1]) * UNITS[match[2].toLowerCase()] : NaN;
   if (Number.isSafeInteger(number)) return number;
   throw new UsageError(`${option} takes a number, such as 1024 or 2G, or "unlimited": ${text}`);
 }

@@ -13,6 +13,8 @@ const SIGRTMIN = 34;
 const SIGRTMAX = 64;
 /** The highest number of a signal with a name of its own. */
 const LAST_NAMED = 31;
+/** What shells add to a signal for the exit code of a command that it has killed. */
+const KILLED = 128;
 
 /** The short names of all signals that have one, at their numbers less one. */
 export const SIGNAL_NAMES: readonly string[] = Array.from(
@@ -44,8 +46,16 @@ function known(text: string, signal: Deno.Signal | number): Deno.Signal | number
   }
 }
 
-/** A signal's name, or its number where it has none. */
-export function nameOfSignal(signal: Deno.Signal | number): string {
-  const number = signalNumber("signal", signal);
-  return signalName(number) ?? `signal ${number}`;
+/**
+ * The number of a signal's name, and the name of its number, without SIG. A number above 128 is the exit
+ * code of a command that the signal has killed.
+ */
+export function translated(text: string): string {
+  const number = /^\d{1,3}$/.test(text) ? Number(text) : NaN;
+  const isExitCode = number > KILLED && number <= KILLED + SIGRTMAX;
+  const meant = isExitCode ? `${number - KILLED}` : text;
+  const signal = signalNumber("signal", readSignal(meant));
+  if (signal === 0) throw new UsageError(`there is no signal ${JSON.stringify(text)}`);
+  if (Number.isNaN(number)) return `${signal}`;
+  return SIGNAL_NAMES[signal - 1] ?? `RTMIN+${signal - SIGRTMIN}`;
 }

@@ -22,9 +22,22 @@ const WORDS: Readonly<Record<string, string>> = {
   ETXTBSY: "it is open for writing",
 };
 
+/** The option that a call is made for, before the command is executed. */
+const OPTIONS: Readonly<Record<string, string>> = {
+  setgroups: "--user",
+  setresuid: "--user",
+  setresgid: "--group",
+  setpriority: "--nice",
+  prlimit64: "--limit",
+};
+
 /** What is said of a failed start, with the exit code that it has. */
 export function startFailure(name: string, error: unknown): unknown {
   if (!(error instanceof SyscallError)) return error instanceof TypeError ? usage(error) : error;
+  if (error.syscall in OPTIONS) {
+    const reason = error.message.slice(error.message.indexOf(error.syscall));
+    return new Failure(`${OPTIONS[error.syscall]}: ${reason}`, FAILED);
+  }
   if (error.syscall !== "execve") return new Failure(error.message, FAILED);
   if (error.code !== "ENOENT") {
     return new Failure(`${name}: ${WORDS[error.code] ?? error.message}`, REFUSED);

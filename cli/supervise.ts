@@ -11,6 +11,7 @@ import type { Child } from "../process/child.ts";
 import { after } from "./durations.ts";
 import { CommandEnding, type Ended } from "./ending.ts";
 import { FAILED, TIMED_OUT } from "./failures.ts";
+import { nameOf, sayRefused } from "./members.ts";
 import { hasChildren, reapOrphans } from "./orphans.ts";
 import { say, stderr } from "./output.ts";
 import type { RunPlan } from "./run_options.ts";
@@ -22,6 +23,12 @@ type Cause = EndingSignal | "timeout" | "parent";
 
 /** How long a signal that hit this program and the command at once may need to be seen here, in ms. */
 const TURN = 10;
+
+/**
+ * The same, where a key of the terminal may have sent it: a busy system can need that long. If the key
+ * were missed, a loop in a script would go on after Ctrl-C.
+ */
+const TURN_OF_KEY = 1000;
 
 /** How long what a command has written last may take to be shown, in milliseconds. */
 const LAST_OUTPUT = 1000;
@@ -89,8 +96,8 @@ async function seeToItsEnd(running: Running, ending: CommandEnding): Promise<Out
   const ended = cause === null
     ? await endRest(ending, running)
     : await endAll(ending, cause, running);
-  for (const { pid, command } of ended.ended) tell(`${pid} (${command}) ended`);
-  for (const { pid, command } of ended.refused) say(`no permission to end ${pid}, ${command}`);
+  for (const { pid, command } of ended.ended) tell(`${nameOf(pid, command)} ended`);
+  sayRefused(ended.refused);
   if (ended.refused.length > 0) return { code: FAILED };
   const status = await child.status;
   if (relay) {
@@ -114,7 +121,7 @@ async function causeOf({ child, plan, signals, parent }: Running): Promise<Cause
     : after(plan.timeout, () => resolve("timeout"));
   const ended = child.status.then(async ({ signal }) => {
     // Ctrl-C hits the command, too, and its end must not be seen first.
-    if (isEnding(signal)) await pause(TURN);
+    if (isEnding(signal)) await pause(signals.hasReachedGroup(signal) ? TURN_OF_KEY : TURN);
     return null;
   });
   try {

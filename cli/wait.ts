@@ -1,11 +1,11 @@
 /**
- * `pidfd wait`: until processes end, be they children or not.
+ * `pidfd wait`: until processes end, children or not.
  *
  * @module
  */
 
 import { type Command, REFERENCES } from "./command.ts";
-import { readDuration } from "./durations.ts";
+import { readDuration, withUnit } from "./durations.ts";
 import { TIMED_OUT } from "./failures.ts";
 import { say, stdout } from "./output.ts";
 import { parse } from "./parse.ts";
@@ -17,9 +17,9 @@ export const wait: Command = {
   usage: "[OPTION…] REF…",
   kind: "ref",
   description: [
-    "Waits until processes end, whoever started them, and tells how each did. A process's parent is " +
-    "the first to learn how it ended; here it is known as soon as that has asked, on Linux 6.15 and " +
-    "newer. Before, it is only known that the process ended.",
+    "Waits until processes end, and tells how each ended. They can be anybody's children. How a process " +
+    "ended is known here once its parent has asked, on Linux 6.15 and newer. Before, it is only known " +
+    "that the process ended.",
     REFERENCES,
   ],
   options: [
@@ -53,7 +53,8 @@ async function waitCommand(args: string[]): Promise<number> {
   // The time is a limit on the output as well, which nobody may read.
   if (timeout !== Infinity) stdout.limit(timeout - (performance.now() - began));
   if (statuses.size === 0 || (!any && running.length > 0)) {
-    say(`timed out after ${text}, still running: ${running.map(({ name }) => name).join(", ")}`);
+    const names = running.map(({ name }) => name).join(", ");
+    say(`timed out after ${withUnit(text!)}, still running: ${names}`);
     return TIMED_OUT;
   }
   const decisive = any ? [...statuses.keys()][0] : processes.at(-1)!;

@@ -1,7 +1,7 @@
 /**
- * One program starts a process and hands its handle to others, in the two ways that there are:
- * as an inherited descriptor, and as a message over a UNIX socket. All are this file, in three
- * roles, which its first argument says.
+ * One program starts a process and passes its handle to two others: to one as an inherited
+ * descriptor, to the other in a message over a UNIX socket. All three programs are this file. The
+ * first argument tells the role.
  *
  *     deno run --allow-ffi examples/pass_handle.ts
  *
@@ -10,7 +10,7 @@
 
 import { FdSocket, PidFd, spawn } from "@pidfd/util";
 
-/** Where a started program finds what it was given: the first number that isn't taken. */
+/** The descriptor that a started program gets: 0, 1 and 2 are its standard streams. */
 const GIVEN = 3;
 
 switch (Deno.args[0]) {
@@ -25,7 +25,7 @@ switch (Deno.args[0]) {
     break;
 }
 
-/** The one that starts the process. */
+/** The starter starts the process. */
 async function start(): Promise<void> {
   await using job = spawn("sleep", { args: ["1000"] });
   say("starter", `started ${describe(job.pidfd)}`);
@@ -35,7 +35,7 @@ async function start(): Promise<void> {
 
   const [here, there] = FdSocket.pair();
   await using receiver = again("receiver", there.fd);
-  // The receiver has its own now: with this one still open, it would never see the end.
+  // The receiver has a duplicate now. As long as this one is open, it sees no end of the messages.
   there.close();
   await here.send("please end it", [job.pidfd]);
   here.close();
@@ -51,13 +51,13 @@ function again(role: string, fd: PidFd | number) {
   return spawn("/proc/self/exe", { args, fds: { [GIVEN]: fd } });
 }
 
-/** The one that has got the handle by its birth. */
+/** The inheritor has the handle from its birth. */
 function inherit(): void {
   using job = PidFd.fromFd(GIVEN);
   say("inheritor", `holds ${describe(job)}, and leaves it alone`);
 }
 
-/** The one that gets the handle in a message. */
+/** The receiver gets the handle in a message. */
 async function receive(): Promise<void> {
   using socket = FdSocket.fromFd(GIVEN);
   const message = await socket.receive();

@@ -1,12 +1,12 @@
 /**
- * A program of which one instance runs at a time. It finds the one that runs, also after a restart
- * of itself or of the machine, or else becomes it.
+ * A program that runs only once at a time. If another instance runs, this one finds it and ends. It finds
+ * none after a restart of the machine.
  *
  *     deno run --allow-ffi --allow-read --allow-write examples/pidfile.ts FILE
  *
- * A file with a bare PID can lie: its process may be gone, and the PID somebody else's. This one
- * holds a ProcessRef, which names one process for good (Linux 6.9). The lock on the file makes
- * that hold for two who look at the same moment, too.
+ * A file with a bare PID can lie: the process may be gone, and another process may have its PID. This
+ * file holds a ProcessRef, which names one process for good (Linux 6.9). A lock on the file decides
+ * between two instances that start at the same moment.
  *
  * @module
  */
@@ -26,17 +26,17 @@ if (other) {
 }
 console.log(`runs now: ${Deno.pid}`);
 
-// The program itself comes here; this one waits until it is told to end.
+// The program's own work comes here. This example waits for a signal.
 await new Promise<void>((resolve) => {
   Deno.addSignalListener("SIGINT", resolve);
   Deno.addSignalListener("SIGTERM", resolve);
 });
-// The file stays: removed, it could be locked by one and made anew by another.
+// The file stays. If it were removed, one instance could lock the old file and another a new one.
 
-/** Returns who runs already; if nobody does, the file is ours now. */
+/** Returns the instance that runs already. If there is none, writes this one into the file. */
 function claim(path: string): PidFd | undefined {
   using file = Deno.openSync(path, { read: true, write: true, create: true });
-  // Whoever looks at the same moment waits here, and then reads who was first.
+  // An instance that starts at the same moment waits here, and then reads which was first.
   file.lockSync(true);
   const running = find(readText(file));
   if (running) return running;
@@ -47,13 +47,13 @@ function claim(path: string): PidFd | undefined {
   // Closing the file unlocks it.
 }
 
-/** The process that a text refers to, if it is there and runs. */
+/** The process that a text refers to, if it runs. */
 function find(text: string): PidFd | undefined {
   let ref: ProcessRef;
   try {
     ref = ProcessRef.fromJSON(JSON.parse(text));
   } catch (error) {
-    // Empty, as it is new, or not from this program.
+    // The file is new and empty, or another program wrote it.
     if (error instanceof SyntaxError || error instanceof TypeError || error instanceof RangeError) {
       return undefined;
     }
@@ -64,7 +64,7 @@ function find(text: string): PidFd | undefined {
     if (pidfd.isAlive()) return pidfd;
     pidfd.close();
   } catch (error) {
-    // Gone, or its PID is another's, or it was in an earlier boot.
+    // The process is gone, another has its PID, or it belongs to an earlier boot.
     const isGone = error instanceof SyscallError &&
       ["ESRCH", "EREMCHG", "ESTALE"].includes(error.code);
     if (!isGone) throw error;

@@ -1,6 +1,6 @@
 /**
- * The main job in one go: start a process, hold it by a pidfd, see who it is, ask it to end,
- * and learn how it did. Run it with `deno task demo`.
+ * The main job: start a process, hold it by a pidfd, look at it, ask it to end, and learn how it
+ * ended. Run it with `deno task demo`.
  *
  * @module
  */
@@ -44,7 +44,7 @@ try {
   pidfd.sendSignal("SIGTERM");
 } catch (error) {
   if (!(error instanceof SyscallError)) throw error;
-  row("a signal", `${error.code}: it can't hit whoever gets PID ${pid} next`);
+  row("a signal", `${error.code}: it can't hit the next process with PID ${pid}`);
 }
 console.log();
 

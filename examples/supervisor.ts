@@ -1,23 +1,23 @@
 /**
- * Keeps a service running: starts it again whenever it has ended, at once the first time, and later and
- * later while it keeps ending soon. Ctrl-C or SIGTERM ends the service, and then the supervisor.
+ * Keeps a service running. It restarts the service at once the first time, and after longer and longer
+ * pauses while the service keeps ending soon. Ctrl-C or SIGTERM ends the service, then the supervisor.
  *
  *     deno run --allow-ffi --allow-read --allow-write examples/supervisor.ts [--together] FILE COMMAND [ARG…]
  *
- * FILE keeps a reference to the service. A supervisor that comes back after a crash finds the service by
- * it and adopts it, and never another process that has got its PID. With `--together` the service
- * doesn't outlive the supervisor, not even one that is killed by SIGKILL: the kernel ends it.
+ * FILE keeps a reference to the service. After a crash, the next supervisor finds the service by that
+ * reference and adopts it. Another process with the same PID is never adopted. With `--together` the kernel
+ * ends the service if the supervisor is killed, even by SIGKILL.
  *
  * @module
  */
 
-import { PidFd, spawn, SyscallError } from "@pidfd/util";
+import { PidFd, ProcessRef, spawn, SyscallError } from "@pidfd/util";
 
 /** The first pause between two starts, and the longest, in milliseconds. */
 const FIRST_PAUSE = 500;
 const LONGEST_PAUSE = 30_000;
 
-/** A service that has run this long, in milliseconds, is well. */
+/** The first pause is short again after a service has run this long, in milliseconds. */
 const WELL = 10_000;
 
 const together = Deno.args[0] === "--together";
@@ -50,7 +50,7 @@ await Deno.remove(file);
 /** The service of an earlier supervisor, if it still runs. */
 async function adopt(): Promise<PidFd | undefined> {
   try {
-    const service = PidFd.fromRef(await Deno.readTextFile(file));
+    const service = PidFd.fromRef(ProcessRef.fromJSON(JSON.parse(await Deno.readTextFile(file))));
     console.log(`adopted ${service.getPid()}`);
     return service;
   } catch (error) {
@@ -62,17 +62,18 @@ async function adopt(): Promise<PidFd | undefined> {
 
 async function start(): Promise<PidFd> {
   const { pidfd, pid } = spawn(command, args, {
-    // In a session of its own, a Ctrl-C at this program's terminal doesn't reach it.
+    // In a session of its own, Ctrl-C at this program's terminal doesn't reach it.
     detached: true,
     stdin: "null",
     parentDeathSignal: together ? "SIGTERM" : undefined,
   });
-  await Deno.writeTextFile(file, String(pidfd.toRef()));
+  // The JSON form names the boot, too: after a restart of the machine it finds no other process.
+  await Deno.writeTextFile(file, JSON.stringify(pidfd.toRef()));
   console.log(`started ${pid}`);
   return pidfd;
 }
 
-/** Waits for the service's end, or ends it when this program is to stop; says how it ended. */
+/** Waits for the service's end, or ends it on Ctrl-C. Tells how it ended. */
 async function endOf(service: PidFd): Promise<string> {
   try {
     await service.exited({ signal });
@@ -83,7 +84,7 @@ async function endOf(service: PidFd): Promise<string> {
     const { signal: by, code } = await (signal.aborted ? service.terminate() : service.wait());
     return by ? `was ended by ${by}` : `exited with code ${code}`;
   } catch (error) {
-    // Before Linux 6.15 nobody but its parent learns how an adopted one ended.
+    // Before Linux 6.15 only the parent of a process learns how it ended.
     if (!(error instanceof SyscallError) || error.code !== "ECHILD") throw error;
     return "ended";
   }

@@ -1,6 +1,6 @@
 /**
- * Watches a service that something else has started, and starts it anew whenever it has ended:
- * at once the first time, and later and later while it keeps ending soon.
+ * Watches a service that another program has started, and restarts it when it ends: at once the
+ * first time, and after longer and longer pauses while it keeps ending soon.
  *
  *     deno run --allow-ffi examples/watch_service.ts PID[:ID] COMMAND [ARG…]
  *
@@ -13,7 +13,7 @@ import { PidFd, spawn, SyscallError } from "@pidfd/util";
 const FIRST_PAUSE = 500;
 const LONGEST_PAUSE = 30_000;
 
-/** Who has run this long, in milliseconds, has been well. */
+/** The first pause is short again after a service has run this long, in milliseconds. */
 const WELL = 10_000;
 
 const [ref, command, ...args] = Deno.args;
@@ -22,7 +22,7 @@ if (command === undefined) {
   Deno.exit(2);
 }
 
-// With Ctrl-C the watching ends, and not the service.
+// Ctrl-C ends this program, and not the service.
 const stop = new AbortController();
 Deno.addSignalListener("SIGINT", () => stop.abort());
 Deno.addSignalListener("SIGTERM", () => stop.abort());
@@ -41,7 +41,7 @@ try {
     console.log(`it ${howItEnded}; starting it again in ${pause} ms`);
     await sleep(pause);
     pause = Math.min(2 * pause || FIRST_PAUSE, LONGEST_PAUSE);
-    // In a session of its own, so that it has nothing to do with this program's terminal.
+    // In a session of its own, Ctrl-C at this program's terminal doesn't reach it.
     const child = spawn(command, { args, detached: true, stdin: "null" });
     service = child.pidfd;
     console.log(`watching ${child.pid}`);
@@ -52,10 +52,10 @@ try {
 } finally {
   service.close();
 }
-// The service is a child by now, and a child that runs keeps its parent running.
+// The service is a child of this program by now, and a running child keeps its parent running.
 Deno.exit();
 
-/** What can be known of the end: its parent may not have asked for the status yet. */
+/** Tells how it ended, as far as that is known: its parent may not have reaped it yet. */
 async function describeEnd(pidfd: PidFd): Promise<string> {
   try {
     const soon = AbortSignal.any([signal, AbortSignal.timeout(1000)]);

@@ -1,6 +1,6 @@
 /**
- * Users and groups by name, in the databases that this system's libc is set up to ask (nsswitch.conf(5)): files,
- * or a directory service, whose answer the whole thread waits for.
+ * Users and groups by name. libc looks them up in the databases of nsswitch.conf(5): files, or a
+ * directory service. The thread blocks until the service answers.
  *
  * @module
  */
@@ -54,11 +54,11 @@ export const accountLibc = libcWith({
 export interface Account {
   readonly uid: number;
   readonly gid: number;
-  /** All groups, the one of `gid` among them. */
+  /** All groups, including `gid`. */
   readonly groups: readonly number[];
 }
 
-/** Errors that mean "no such user", or group. Systems differ. getpwnam_r(3) */
+/** Errors that mean "no such user" or "no such group"; systems differ. getpwnam_r(3) */
 const NOT_THERE: ReadonlySet<number> = new Set([
   ...[0, Errno.ENOENT, Errno.ESRCH, Errno.EBADF],
 ]);
@@ -89,7 +89,7 @@ export function findGroup(name: string): number {
   return fields.gr_gid;
 }
 
-/** Has libc fill in what it knows under a name, and returns that as C has it. */
+/** Looks up a name and fills the entry. Returns the name as a C string. */
 function lookUp(
   call: "getpwnam_r" | "getgrnam_r",
   what: string,
@@ -99,7 +99,7 @@ function lookUp(
   const name = cString(text, what);
   const found = new Uint8Array(new ArrayBuffer(u64.size));
   for (let size = FIRST_SIZE;; size *= 2) {
-    // What the entry's texts are in, which nobody reads.
+    // libc puts the entry's strings here. They are not read.
     const texts = new Uint8Array(new ArrayBuffer(size));
     const errno = accountLibc()[call](name, entry, texts, BigInt(size), found);
     if (errno === Errno.ERANGE || errno === Errno.EINTR) continue;

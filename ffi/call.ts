@@ -1,8 +1,7 @@
 /**
- * How a kernel call's result becomes ours. The kernel itself answers with a result
- * or with −errno; libc splits that into −1 and a variable. `outcome` puts the two
- * together again, `attempt` also repeats what a signal interrupts, and `check` makes an
- * exception of what is left.
+ * Results and errors of kernel calls. The kernel returns a result or −errno; libc turns that into
+ * −1 and a variable. `outcome` joins the two again, `attempt` also retries after EINTR, and `check`
+ * throws an exception for an error.
  *
  * @module
  */
@@ -12,16 +11,16 @@ import { SyscallError, UnsupportedError } from "./errors.ts";
 import { describeErrno, lastErrno } from "./libc.ts";
 
 /**
- * The result of a call that no signal interrupts, or −errno. The call stands as the argument, as errno
- * is right only directly behind it.
+ * The result of a call that no signal interrupts, or −errno. Make the call in the argument itself:
+ * errno is valid only directly after it.
  */
 export function outcome(result: number): number {
   return result === -1 ? -lastErrno() : result;
 }
 
 /**
- * Calls until no signal interrupts any more, and returns the result or −errno.
- * A call with a timeout computes it inside `call`, so that an interruption doesn't prolong it.
+ * Repeats a call while signals interrupt it (EINTR), and returns the result or −errno. Compute a
+ * timeout inside `call`, so that an interruption doesn't prolong it.
  */
 export function attempt(call: () => number): number {
   for (;;) {
@@ -30,13 +29,13 @@ export function attempt(call: () => number): number {
   }
 }
 
-/** Returns the result of `attempt`, or throws what went wrong. */
+/** Returns a result, or throws the exception for −errno. */
 export function check(syscall: string, result: number, hints: Hints = {}): number {
   if (result >= 0) return result;
   throw failure(syscall, -result, hints);
 }
 
-/** What an error of one call means and what to do about it, by the error's number. */
+/** The meaning of a call's errors, or what to do about them, by the error's number. */
 export type Hints = Readonly<Record<number, string>>;
 
 /** The exception for an error of a call. */
@@ -49,13 +48,13 @@ export function failure(syscall: string, errno: number, hints: Hints = {}): Erro
   return new SyscallError(syscall, errno, describeErrno(errno) + (hint ? ` (${hint})` : ""));
 }
 
-/** What an error means whatever call it comes from. */
+/** Hints that hold for every call. */
 const ALWAYS: Hints = {
-  // Of the newest kernels' pidfd ioctls, one after another.
+  // Newer kernels return it from more and more pidfd ioctls.
   [Errno.EREMOTE]: "the process is not visible in this PID namespace",
 };
 
-/** The calls that a kernel of the supported range, or a sandbox on it, may not know. */
+/** Calls that a supported kernel or a sandbox may lack, with the version that brought them. */
 const SINCE: Readonly<Record<string, string>> = {
   pidfd_send_signal: "Linux 5.1",
   pidfd_open: "Linux 5.3",

@@ -1,13 +1,15 @@
 /**
- * What the running kernel can do, found by trying it on this very process, once,
- * at first need, and remembered.
+ * The features of the running kernel. Each is probed once, at first use, and the result is
+ * remembered.
  *
- * Versions are never parsed: distributions backport, containers forbid calls that
- * they don't know, and gVisor follows no order. Nor is one errno a sign: before
- * Linux 6.11 a pidfd answers an unknown ioctl with ENOTTY, 6.11 and 6.12 answer
- * EINVAL, seccomp filters EPERM or ENOSYS. As nothing but a missing feature stops
- * a process from asking about itself, every refusal counts as a no, except those
- * that come from lack of memory, fds or processes and say nothing about the kernel.
+ * Features are probed, not guessed from the version: distributions backport features, containers
+ * forbid calls that they don't know, and gVisor has features of different versions.
+ *
+ * A probe is made on this very process, and almost any error means that the feature is missing. No
+ * single errno is decisive: for an unknown ioctl on a pidfd, kernels before 6.11 return ENOTTY,
+ * 6.11 and 6.12 return EINVAL, and seccomp filters EPERM or ENOSYS. A process may always ask about
+ * itself, so nothing else can cause an error. The exception is a lack of memory, descriptors or
+ * processes, which tells nothing about the kernel.
  *
  * @module
  */
@@ -40,7 +42,7 @@ import {
   waitidPidfd,
 } from "./syscalls.ts";
 
-/** Errors that pass: the answer is not remembered, and whoever asked gets the error. */
+/** Temporary errors: the probe throws them, and its result is not remembered. */
 const EXHAUSTED: ReadonlySet<number> = new Set([
   Errno.EAGAIN,
   Errno.EMFILE,
@@ -53,9 +55,9 @@ export class Capability {
   #available: boolean | undefined;
 
   /**
-   * @param feature Its name in the kernel's words, for UnsupportedError.
+   * @param feature The kernel's name for it, for UnsupportedError.
    * @param since The version that brought it.
-   * @param probe Tries it on a pidfd of this process; throws or returns false if it isn't there.
+   * @param probe Tries it on a pidfd of this process; throws or returns false if it is missing.
    */
   constructor(
     readonly feature: string,
@@ -89,22 +91,22 @@ export class Capability {
   }
 }
 
-/** The verdict on a result or −errno, where one error can prove that the call is known. */
+/** Whether a result shows that the call is known: success, or the one error given as proof. */
 function known(syscall: string, result: number, proof?: number): boolean {
   if (result < 0 && EXHAUSTED.has(-result)) throw failure(syscall, -result);
   return result >= 0 || -result === proof;
 }
 
-/** As `known`, for calls that return an fd, which nobody needs. */
+/** As `known`, for calls that return an fd. The fd is closed. */
 function knownByFd(syscall: string, fd: number): boolean {
   if (fd >= 0) discard(fd);
   return known(syscall, fd);
 }
 
-/** pidfds at all. */
+/** pidfd_open itself. */
 export const pidfdOpenCall = new Capability("pidfd_open", "Linux 5.3", () => true);
 
-/** `waitid(P_PIDFD)`: knows that this process is no child of its own. */
+/** `waitid(P_PIDFD)`: a kernel that has it tells that this process is not its own child. */
 export const waitidCall = new Capability(
   "waitid(P_PIDFD)",
   "Linux 5.4",
@@ -117,7 +119,10 @@ export const getfdCall = new Capability(
   (self) => knownByFd("pidfd_getfd", tryGetfd(self, self)),
 );
 
-/** setns with a pidfd: moving to where we are needs privileges, but older kernels don't get that far. */
+/**
+ * setns with a pidfd. The probe enters our own namespace. Without privileges that fails with EPERM;
+ * older kernels fail earlier, with another error.
+ */
 export const setnsPidfd = new Capability(
   "setns(pidfd)",
   "Linux 5.8",
@@ -148,13 +153,13 @@ export const namespaceIoctls = new Capability(
   (self) => knownByFd("ioctl(PIDFD_GET_UTS_NAMESPACE)", pidfdGetNamespace(self, KINDS.uts.ioctl)),
 );
 
-/** PIDs of other PID namespaces: translates this process's own. */
+/** Translating PIDs of other PID namespaces. The probe translates this process's own PID. */
 export const pidTranslation = new Capability("NS_GET_PID_FROM_PIDNS", "Linux 6.11", (self) => {
   const call = "ioctl(NS_GET_PID_FROM_PIDNS)";
   return withNamespace(self, "pid", (fd) => known(call, pidFromNamespace(fd, getpid())));
 });
 
-/** An id of every namespace, which no other gets until the next boot. */
+/** Ids of namespaces, which are never reused until the next boot. */
 export const namespaceIds = new Capability(
   "NS_GET_ID",
   "Linux 6.18",
@@ -162,7 +167,7 @@ export const namespaceIds = new Capability(
     withNamespace(self, "uts", (fd) => known("ioctl(NS_GET_ID)", getNamespaceId(fd).result)),
 );
 
-/** A namespace of this process, for a question to it. */
+/** Calls `use` with an fd of one of this process's namespaces. */
 function withNamespace<T>(self: number, kind: "pid" | "uts", use: (fd: number) => T): T {
   const name = `ioctl(PIDFD_GET_${kind.toUpperCase()}_NAMESPACE)`;
   const fd = namespaceIoctls.available
@@ -182,15 +187,16 @@ export const infoIoctl = new Capability(
 );
 
 /**
- * PIDFD_INFO_EXIT. A process can't see its own exit status, so this asks for what
- * came one version later, and can't tell 6.15 from 6.13: see `exitInfo`.
+ * PIDFD_INFO_COREDUMP, which also proves PIDFD_INFO_EXIT. A process can't probe its own exit
+ * status, so this probes a feature that came one version later. It can't tell 6.15 from 6.13: see
+ * `exitInfo`.
  */
 export const coredumpInfo = new Capability("PIDFD_INFO_COREDUMP", "Linux 6.16", (self) => {
   const { result, info } = pidfdGetInfo(self, PIDFD_INFO_EXIT | PIDFD_INFO_COREDUMP);
   return known("ioctl(PIDFD_GET_INFO)", result) && (info.mask & PIDFD_INFO_COREDUMP) !== 0n;
 });
 
-/** The signal that a core dump is made for. */
+/** The signal that caused a core dump. */
 export const coredumpSignal = new Capability(
   "PIDFD_INFO_COREDUMP_SIGNAL",
   "Linux 6.19",
@@ -198,21 +204,21 @@ export const coredumpSignal = new Capability(
 );
 
 /**
- * Whether PIDFD_GET_INFO tells the exit status of a process that was reaped. On the
- * kernels that leave it open (6.13 to 6.15) it is learned from the first that is.
+ * Whether PIDFD_GET_INFO tells the exit status of a process that was reaped. On Linux 6.13 to 6.15
+ * no probe can tell. There it is learned from the first process that we see reaped.
  */
 export const exitInfo = {
   feature: "PIDFD_INFO_EXIT",
   since: "Linux 6.15",
   learned: undefined as boolean | undefined,
-  /** `undefined`: only a reaped process could tell, and none was seen yet. */
+  /** `undefined`: not known yet, because no reaped process was seen. */
   get available(): boolean | undefined {
     if (!infoIoctl.available) return false;
     return coredumpInfo.available || this.learned;
   },
 };
 
-/** A process found by its id alone. */
+/** Opening a process by its id alone. */
 export const idHandles = new Capability(
   "open_by_handle_at on pidfs",
   "Linux 6.14",
@@ -230,14 +236,14 @@ export const peerPidfds = new Capability("SO_PEERPIDFD", "Linux 6.5", () => {
   }
 });
 
-/** A child that is born into a cgroup: knows that a pidfd is none. */
+/** A child that is born into a cgroup. The probe passes a pidfd, which is not a cgroup: EBADF. */
 export const cgroupSpawn = new Capability(
   "CLONE_INTO_CGROUP",
   "Linux 5.7",
   (self) => known("clone3", tryCgroupBirth(self), Errno.EBADF),
 );
 
-/** A child in a user namespace of its own, which a system can forbid to ordinary users. */
+/** A child in a new user namespace. A system can forbid that to ordinary users. */
 export const userNamespaces = new Capability(
   "CLONE_NEWUSER",
   "Linux 3.8",
@@ -245,8 +251,8 @@ export const userNamespaces = new Capability(
 );
 
 /**
- * A child that the kernel kills with the last duplicate of its pidfd. As the kernel reaps it as well,
- * nothing but PIDFD_GET_INFO tells how it ended.
+ * A child that the kernel kills when the last duplicate of its pidfd is closed. The kernel also
+ * reaps it, so only PIDFD_GET_INFO can tell its exit status.
  */
 export const killOnCloseSpawn = new Capability(
   "CLONE_PIDFD_AUTOKILL",

@@ -1,38 +1,38 @@
 /**
- * Whether the parked call has begun.
+ * Detects a parked call that has not begun.
  *
- * Deno's blocking pool has 32 threads. While others have taken them all, a parked call waits for
- * one and finds nothing. So we ask now and then whether there is something that the call should
- * have found. If so twice in a row, it has not begun. To ask takes nothing away from it.
+ * Deno's blocking pool has 32 threads. While other calls occupy all of them, our parked call is in
+ * the queue and sees no events. So a timer checks now and then whether events are pending. If they
+ * still are at the second check in a row, the call has not begun. The check consumes no events.
  *
  * @module
  */
 
-// Tests replace these, to have a clock of their own. Waits go on by the real one.
+// The real functions: tests may replace the global ones by a fake clock.
 const { clearTimeout, setTimeout } = globalThis;
 
-/** When a call is asked for first, and how far apart later questions are at most, in ms. */
+/** The delay of the first check, and the longest delay of later ones, in milliseconds. */
 const FIRST = 200;
 const LONGEST = 800;
 
-/** How long a call that has found something may take to return, in ms. */
+/** How long a call that has events may take to return, in milliseconds. */
 const SECOND_LOOK = 50;
 
-/** The doubt about one call after another. One timer serves many: it costs more than to park. */
+/** Watches one parked call after another. One timer serves many: a timer costs more than a call. */
 export class Doubt {
   readonly #hasEvents: () => boolean;
   readonly #confirmed: () => void;
   #timer: ReturnType<typeof setTimeout> | undefined;
-  /** How many calls were parked; none is while `#isParked` is false. */
+  /** How many calls were parked so far. `#isParked` tells whether one is parked now. */
   #calls = 0;
   #isParked = false;
-  /** The call that should have found something. */
+  /** The number of the call that had pending events at the last check. */
   #suspect = 0;
   #isConfirmed = false;
 
   /**
-   * @param hasEvents Whether there is something to be found.
-   * @param confirmed Is called when a call has not begun.
+   * @param hasEvents Whether events are pending.
+   * @param confirmed Called when it is certain that the call has not begun.
    */
   constructor(hasEvents: () => boolean, confirmed: () => void) {
     this.#hasEvents = hasEvents;
@@ -51,7 +51,7 @@ export class Doubt {
     if (this.#timer === undefined) this.#askAfter(FIRST);
   }
 
-  /** It has returned. */
+  /** The parked call has returned. */
   returned(): void {
     this.#isParked = false;
     this.#isConfirmed = false;

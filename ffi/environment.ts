@@ -1,16 +1,15 @@
 /**
- * This program's environment, read while other threads may change it.
+ * Reading this program's environment while other threads may change it.
  *
  * environ(7) points to an array of pointers to lines of the form `NAME=value`. Deno's workers share
- * it, and setenv(3) in one of them can give the array another place while we read it here. What
- * that leaves of the array is garbage; the lines are never freed nor changed, because getenv(3)
- * hands them out. So:
- * - As long as the array is where it was and as it was, so is the environment: this is
- *   nearly always so, and takes a microsecond to see.
- * - Otherwise Deno is asked, which has a lock for it. That takes `--allow-env`. In a program without
- *   it, the lines are those that the array leads to: a mixture, if a worker that has the
- *   permission sets a variable at that moment.
- * - The array is read by process_vm_readv(2), which says EFAULT where plain reading would crash.
+ * it. setenv(3) in a worker can move the array while we read it; its old memory is then garbage.
+ * The lines themselves are never freed or changed, because getenv(3) returns pointers to them. So:
+ * - If the array has the same address and content as before, the environment is unchanged. This is
+ *   nearly always the case, and the check takes a microsecond.
+ * - Otherwise Deno reads the environment under its lock. That needs `--allow-env`. Without the
+ *   permission, the lines are read through the array. They can be a mixture of old and new, if a
+ *   worker with the permission sets a variable at that moment.
+ * - The array is read by process_vm_readv(2), which returns EFAULT where a plain read would crash.
  *
  * @module
  */
@@ -23,38 +22,39 @@ import { Errno } from "./errno.ts";
 import { launcherLibc } from "./launcher_symbols.ts";
 import { addressOf, bytesAt, libc, LONGEST } from "./libc.ts";
 
-/** A line in bytes, with its NUL: not all that is in an environment is UTF-8. */
+/** A line as bytes with its NUL: an environment may contain text that is not UTF-8. */
 export type EnvironmentLine = Uint8Array<ArrayBuffer>;
 
 const POINTER = u64.size;
 const FIRST_SIZE = 512 * POINTER;
 const FIRST_LENGTH = 512;
 
-/** What was seen of the array. */
+/** The array as it was read. */
 interface Snapshot {
   readonly address: bigint;
-  /** Each pointer in two halves, and so is the NULL behind them. */
+  /** Each pointer in two halves, with the NULL at the end. */
   readonly pointers: Uint32Array<ArrayBuffer>;
-  /** To look again with. */
+  /** For reading the same memory again. */
   readonly view: View;
 }
 
 let last: { readonly seen: Snapshot; readonly lines: readonly EnvironmentLine[] } | undefined;
 
-/** The lines of the environment as it is now: the same object, if they are the same. */
+/** The current lines of the environment. If they are unchanged, the same object is returned. */
 export function environment(): readonly EnvironmentLine[] {
   if (last && isUnchanged(last.seen)) return last.lines;
   const seen = look();
   const found = linesOf(seen.pointers);
   const lines = canAskDeno() ? [...denosLines(), ...found.filter(isHidden)] : found;
-  // What has changed again meanwhile is what was right at one moment, but not what is seen.
+  // If the array changed again meanwhile, the lines were right at one moment, but don't match
+  // `seen`.
   last = isUnchanged(seen) ? { seen, lines } : undefined;
   return lines;
 }
 
 /**
- * Whether Deno tells of the whole environment. With `--deny-env` or `--ignore-env` for some variables
- * it leaves those out, which are the child's all the same.
+ * Whether Deno shows the whole environment. With `--deny-env` or `--ignore-env` for some variables
+ * it leaves those out, but a child must inherit them.
  */
 function canAskDeno(): boolean {
   const { state, partial } = Deno.permissions.querySync({ name: "env" });
@@ -69,7 +69,7 @@ function isUnchanged({ address, pointers, view }: Snapshot): boolean {
   return true;
 }
 
-/** Looks at the array until an end is seen. It can be one that was given up meanwhile. */
+/** Reads the array up to its end. It can be an old array that was moved meanwhile. */
 function look(): Snapshot {
   for (let size = FIRST_SIZE;;) {
     const address = whereItIs();
@@ -90,7 +90,7 @@ function denosLines(): EnvironmentLine[] {
     .map(([name, value]) => cString(`${name}=${value}`, "the environment"));
 }
 
-/** Whether a line is one that Deno doesn't tell of, as its name or its value isn't UTF-8. */
+/** Whether Deno doesn't show a line, because its name or its value isn't UTF-8. */
 function isHidden(line: EnvironmentLine): boolean {
   const name = nameIn(line);
   if (name.length === 0) return false;
@@ -99,8 +99,8 @@ function isHidden(line: EnvironmentLine): boolean {
     return false;
   } catch (error) {
     if (error instanceof Deno.errors.InvalidData) return true;
-    // Deno can't be asked for a name that isn't UTF-8, or begins with "=". Garbage can look like
-    // that, but not twice.
+    // Deno refuses a name that isn't UTF-8 or begins with "=". Garbage can look like such a name.
+    // So the line counts only if a second read finds it again.
     return error instanceof TypeError &&
       linesOf(look().pointers).some((other) => isEqual(line, other));
   }
@@ -112,19 +112,19 @@ function isEqual(one: EnvironmentLine, other: EnvironmentLine): boolean {
 
 const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** Each byte as a character of its own, so that different names stay different. */
+/** Decodes each byte to one character, so that different names stay different. */
 const byBytes = new TextDecoder("latin1");
 
 /**
- * What tells the variable that a line has the value of from others: the name, with a character for
- * each byte, as not all names are UTF-8. "" for a line that has none.
+ * The name of a line's variable, for comparisons: one character for each byte, because not all
+ * names are UTF-8. "" if the line has no name.
  */
 export function nameOf(line: EnvironmentLine): string {
   return byBytes.decode(nameIn(line));
 }
 
 function nameIn(line: EnvironmentLine): EnvironmentLine {
-  // A name may begin with "=", as no sane one does.
+  // A name may begin with "=", although no sane one does.
   return line.subarray(0, Math.max(line.indexOf("=".charCodeAt(0), 1), 0));
 }
 
@@ -137,7 +137,7 @@ function whereItIs(): bigint {
   return u64.read(slotView, 0);
 }
 
-/** How many halves there are up to the NULL and with it; null if there is none in so many bytes. */
+/** The number of halves up to and with the NULL; null if these bytes contain no NULL. */
 function endOf(halves: Uint32Array, length: number): number | null {
   for (let i = 0; (i + 2) * Uint32Array.BYTES_PER_ELEMENT <= length; i += 2) {
     if (halves[i] === 0 && halves[i + 1] === 0) return i + 2;
@@ -145,10 +145,10 @@ function endOf(halves: Uint32Array, length: number): number | null {
   return null;
 }
 
-/** Whether a sandbox refuses process_vm_readv: then memory is read plainly. */
+/** Whether a sandbox refuses process_vm_readv. Then memory is copied directly. */
 let isRefused = false;
 
-/** Memory at an address, to be copied again and again. process_vm_readv(2) */
+/** Memory at an address that can be copied repeatedly. process_vm_readv(2) */
 class View {
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly halves: Uint32Array<ArrayBuffer>;
@@ -163,7 +163,7 @@ class View {
     this.#remote = iovec.encode({ iov_base: address, iov_len });
   }
 
-  /** Copies it, and returns how much of it there is. */
+  /** Copies the memory, and returns how many bytes are readable. */
   read(): number {
     if (!isRefused) {
       const { process_vm_readv: call } = launcherLibc();
@@ -176,7 +176,7 @@ class View {
   }
 }
 
-/** Copies pointers up to the NULL behind them. */
+/** Copies pointers up to and with the NULL. */
 function copyPointers(address: bigint, into: Uint8Array<ArrayBuffer>): number {
   for (let at = 0; at < into.length; at += POINTER) {
     libc().memcpy_from_address(slot, address + BigInt(at), SLOT_SIZE);
@@ -186,7 +186,7 @@ function copyPointers(address: bigint, into: Uint8Array<ArrayBuffer>): number {
   return into.length;
 }
 
-/** The lines that pointers lead to, but for the NULL behind them. */
+/** The lines that the pointers point to. */
 function linesOf({ buffer, length }: Uint32Array<ArrayBuffer>): EnvironmentLine[] {
   const view = new DataView(buffer);
   const count = Math.max(length / 2 - 1, 0);
@@ -194,7 +194,7 @@ function linesOf({ buffer, length }: Uint32Array<ArrayBuffer>): EnvironmentLine[
     .filter((line) => line !== null);
 }
 
-/** The line at an address; null if there is none. */
+/** The line at an address; null if the memory is not readable up to a NUL. */
 function lineAt(address: bigint): EnvironmentLine | null {
   if (isRefused) return bytesAt(address, libc().strnlen(address, LONGEST) + 1n);
   for (let size = FIRST_LENGTH;; size *= 2) {

@@ -1,18 +1,19 @@
 /**
  * epoll(7): waiting for many fds with one call.
  *
- * Every fd is registered edge-triggered (EPOLLET): it is reported when it is added, when its
- * registration is modified, and then at each change. A level-triggered fd would be reported for
- * as long as it is ready. That spins where nobody can do anything about it: for a zombie under a
- * tracer, or for an fd whose number was closed by other code while a duplicate lives.
+ * Every fd is registered edge-triggered (EPOLLET). epoll reports it when it is added, when its
+ * registration is modified, and then at each change. The reason: epoll would report a
+ * level-triggered fd again and again as long as it is ready. That would use all CPU time where we
+ * can't make the fd unready: for a zombie under a tracer, and for an fd that other code closed
+ * while a duplicate is open.
  *
  * - Linux 5.3: a pidfd has EPOLLIN once its process ended.
- * - Linux 6.9: and EPOLLHUP once it was reaped.
- * - There is a new edge without EPOLLHUP when a tracer lets go of a zombie, and when a zombie gets
+ * - Linux 6.9: a pidfd also has EPOLLHUP once its process was reaped.
+ * - A zombie's pidfd has a new edge, without EPOLLHUP, when its tracer detaches and when it gets
  *   another parent.
  *
- * errno of a nonblocking call is another thread's. So a parked call that fails says no more than
- * that: repeat it by `look`, which is synchronous.
+ * A nonblocking call sets errno on another thread, where we can't read it. So if the parked call
+ * fails, repeat it by `look`, which is synchronous and throws the error.
  *
  * @module
  */
@@ -30,19 +31,19 @@ const EPOLL_CTL_MOD = 3;
 const EFD_CLOEXEC = 0o2000000;
 const EFD_NONBLOCK = 0o4000;
 
-/** How many events one return of epoll_wait can bring. The rest comes with the next. */
+/** How many events one epoll_wait call can return. The next call returns the rest. */
 const BATCH = 256;
 
 /** The generation of the eventfd that wakes a parked call. No registration has it. */
 const WAKE_UP = 0;
 
-/** What an eventfd is written: the number to add, 64 bits wide. */
+/** The 64-bit number that is added to an eventfd. eventfd(2) */
 const ONE = new Uint8Array(new BigUint64Array([1n]).buffer);
 
-/** Gets one event: the fd and the generation that it was added with, and what it is ready for. */
+/** Receives one event: the fd, the generation that it was added with, and its events. */
 export type TakeEvent = (fd: number, generation: number, events: number) => void;
 
-/** Events in a row, as epoll_wait fills them in and epoll_ctl reads one. */
+/** A `struct epoll_event[]`: epoll_wait fills it, epoll_ctl reads its first element. */
 class Batch {
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly #ints: Int32Array;
@@ -61,7 +62,7 @@ class Batch {
     this.#ints[data_generation] = generation;
   }
 
-  /** Hands out the first `count` events. */
+  /** Passes the first `count` events to `take`. */
   hand(count: number, take: TakeEvent): void {
     const ints = this.#ints;
     const { length, data_fd, data_generation, events } = this.#places;
@@ -74,33 +75,33 @@ class Batch {
 }
 
 /**
- * What the parked call fills. It lives as long as the program, so that it outlives the call. It
- * is never shared: the next call begins after the last one has returned.
+ * The memory that the parked call fills. It is never freed, so it outlives the call. One is enough:
+ * the next call begins only after the last one has returned.
  */
 let parked: Batch | undefined;
 
-/** What a synchronous call fills, which can come while another call is parked. */
+/** The memory that a synchronous call fills, also while another call is parked. */
 let looked: Batch | undefined;
 
-/** What epoll_ctl reads. Synchronous calls can't overlap, so one serves them all. */
+/** The memory that epoll_ctl reads. Synchronous calls can't overlap, so one serves them all. */
 let change: Batch | undefined;
 
 function layout() {
   return epollEventOn[arch()];
 }
 
-/** An epoll set, and an eventfd in it that makes a parked call return. */
+/** An epoll set, with an eventfd in it that makes the parked call return. */
 export class EpollSet {
   readonly #epoll: number;
   readonly #wakeUp: number;
 
-  /** @throws {SyscallError} `EMFILE` if there are no two descriptors left. */
+  /** @throws {SyscallError} `EMFILE` if the program has fewer than two descriptors left. */
   constructor() {
     this.#epoll = create();
     this.#wakeUp = closeOnError(this.#epoll, (epoll) => {
       const flags = EFD_CLOEXEC | EFD_NONBLOCK;
       const wakeUp = check("eventfd", attempt(() => libc().eventfd(0, flags)));
-      // As it is edge-triggered, each writing wakes once, and nobody needs to read it.
+      // It is edge-triggered: each write wakes the call once, and no read is needed.
       return closeOnError(wakeUp, (fd) => {
         check("epoll_ctl", control(epoll, EPOLL_CTL_ADD, fd, EPOLLIN, WAKE_UP));
         return fd;
@@ -111,21 +112,21 @@ export class EpollSet {
   /**
    * Registers an fd; EPOLLHUP and EPOLLERR are always reported. Returns 0 or −errno.
    *
-   * @param generation Comes with each event: an event can be late, and its fd have another
-   *   meaning by then. Never 0.
+   * @param generation Returned with each event. It tells a late event of a closed fd from an event
+   *   of a new fd with the same number. Never 0.
    */
   add(fd: number, events: number, generation: number): number {
     return control(this.#epoll, EPOLL_CTL_ADD, fd, events, generation);
   }
 
-  /** Changes a registration, and has it reported anew if it is ready. Returns 0 or −errno. */
+  /** Changes a registration. epoll reports the fd again if it is ready. Returns 0 or −errno. */
   modify(fd: number, events: number, generation: number): number {
     return control(this.#epoll, EPOLL_CTL_MOD, fd, events, generation);
   }
 
   /**
-   * Takes an fd out. If that fails, the fd has left the set, or some other code has closed it:
-   * then its events find nobody.
+   * Removes an fd. An error is ignored: then other code has closed the fd, and its events have no
+   * registration any more.
    */
   remove(fd: number): void {
     control(this.#epoll, EPOLL_CTL_DEL, fd, 0, 0);
@@ -137,12 +138,12 @@ export class EpollSet {
     return libc().epoll_wait_parked(this.#epoll, parked.bytes, BATCH, -1);
   }
 
-  /** Hands out the events of a parked call that has returned. */
+  /** Passes the events of a parked call that has returned to `take`. */
   handParked(count: number, take: TakeEvent): void {
     parked!.hand(count, take);
   }
 
-  /** Hands out the events that are there now. */
+  /** Passes the events of this moment to `take`. */
   look(take: TakeEvent): void {
     looked ??= new Batch(BATCH);
     const { bytes } = looked;
@@ -150,14 +151,14 @@ export class EpollSet {
     looked.hand(check("epoll_wait", attempt(wait)), take);
   }
 
-  /** Whether there are events, which stay there for others. */
+  /** Whether there are events. It does not consume them. */
   hasEvents(): boolean {
     return poll(this.#epoll, EPOLLIN, 0) !== 0;
   }
 
-  /** Makes the parked call return, also one that begins only now. */
+  /** Makes the parked call return, even if it has not begun yet. */
   wake(): void {
-    // Nothing but a sandbox can refuse the one; the other makes the eventfd ready as it is.
+    // Only a sandbox can refuse the write. Then wait for EPOLLOUT, which the eventfd always has.
     if (tryWrite(this.#wakeUp, ONE) > 0) return;
     control(this.#epoll, EPOLL_CTL_MOD, this.#wakeUp, EPOLLOUT, WAKE_UP);
   }
@@ -168,12 +169,12 @@ export class EpollSet {
   }
 }
 
-/** One fd's changes, for a thread that blocks. */
+/** The changes of one fd, for a thread that blocks. */
 export class Edges implements Disposable {
   readonly #epoll: number;
   readonly #batch = new Batch(1);
 
-  /** @throws {SyscallError} `EMFILE` if there is no descriptor left. */
+  /** @throws {SyscallError} `EMFILE` if the program has no descriptor left. */
   constructor(fd: number, events: number) {
     this.#epoll = create();
     closeOnError(this.#epoll, (epoll) => {
@@ -182,7 +183,7 @@ export class Edges implements Disposable {
   }
 
   /**
-   * Blocks until the fd has changed; the first time, until it is ready. Returns false if the
+   * Blocks until the fd changes; the first call blocks until the fd is ready. Returns false if the
    * deadline came first.
    *
    * @param deadline In `performance.now()` time; Infinity for none.

@@ -5,7 +5,7 @@
  * @module
  */
 
-/** The name at each place is that of the errno with this number less one; "" where Linux has none. */
+/** The name of errno n is at index n − 1; "" where Linux has none. */
 const NAMES = [
   "EPERM",
   "ENOENT",

@@ -1,7 +1,6 @@
 /**
- * The two errors that come from below the class: the kernel said no, and there is
- * nobody who could say anything. Everything else that the library throws is one of
- * JavaScript's or Deno's own errors.
+ * The library's own two errors: a kernel call failed, or the system lacks the call. All other
+ * errors that it throws are JavaScript's or Deno's.
  *
  * @module
  */
@@ -9,9 +8,9 @@
 import { type ErrnoName, errnoName } from "./errno.ts";
 
 /**
- * The class that Deno throws for an errno, where it has one of its own: that of Rust's
- * `io::ErrorKind`, or in case of ESRCH that of `Deno.kill`. For EINVAL Deno throws a TypeError;
- * here that always means a refused argument.
+ * The class that Deno throws for an errno, where it has one. It follows Rust's `io::ErrorKind`; for
+ * ESRCH it is the class that `Deno.kill` throws. EINVAL is left out: Deno throws a TypeError for
+ * it, but here a TypeError always means a refused argument.
  */
 const DENO_CLASSES: { readonly [name in ErrnoName]?: keyof typeof Deno.errors } = {
   EPERM: "PermissionDenied",
@@ -36,11 +35,11 @@ const DENO_CLASSES: { readonly [name in ErrnoName]?: keyof typeof Deno.errors } 
 };
 
 /**
- * A kernel call failed. One class for all of them, told apart by `code`.
+ * A kernel call failed. All such errors have this class; `code` tells which error it is.
  *
- * Where Deno has a class for the error, it is an instance of that, too: what handles
- * `Deno.errors.NotFound` (`ENOENT`, `ESRCH`) or `Deno.errors.PermissionDenied` (`EACCES`,
- * `EPERM`) of Deno's own calls handles that of this library's.
+ * If Deno has a class for the error, it is an instance of that, too. So code that handles
+ * `Deno.errors.NotFound` (`ENOENT`, `ESRCH`) or `Deno.errors.PermissionDenied` (`EACCES`, `EPERM`)
+ * handles errors of Deno and of this library alike.
  *
  * @example
  * ```ts
@@ -72,7 +71,7 @@ export class SyscallError extends Error {
    *
    * @param syscall The kernel call that failed.
    * @param errno The error's number.
-   * @param explanation What it means here and what to do about it.
+   * @param explanation The error's meaning here, and what to do about it.
    */
   constructor(syscall: string, errno: number, explanation: string) {
     const code = errnoName(errno);
@@ -83,7 +82,7 @@ export class SyscallError extends Error {
     if (new.target === SyscallError) Object.setPrototypeOf(this, prototypeOf(code as ErrnoName));
   }
 
-  /** Whether a value is one: `instanceof` asks. */
+  /** Whether a value is a SyscallError, for `instanceof`. */
   static override [Symbol.hasInstance](value: unknown): value is SyscallError {
     if (this !== SyscallError) return super[Symbol.hasInstance](value);
     return typeof value === "object" && value !== null && #mark in value;
@@ -92,17 +91,17 @@ export class SyscallError extends Error {
 
 const prototypes = new Map<ErrorClass, SyscallError>();
 
-/** A class that an error can be an instance of, beside ours. */
+/** Another class that an error can be an instance of. */
 type ErrorClass = { readonly prototype: Error };
 
-/** What an error inherits from: Deno's class for it, as far as there is one, and ours. */
+/** The prototype of an error: from Deno's class for it, if there is one, otherwise from ours. */
 function prototypeOf(code: ErrnoName): SyscallError {
   const className = DENO_CLASSES[code];
   return className === undefined ? SyscallError.prototype : prototypeIn(Deno.errors[className]);
 }
 
 function prototypeIn(errorClass: ErrorClass): SyscallError {
-  // An object has one line of ancestors. So Deno's class is in it, and ours is told by a mark.
+  // An object has only one chain of prototypes. Deno's class is in it; a mark tells ours.
   let prototype = prototypes.get(errorClass);
   if (prototype === undefined) {
     prototype = Object.create(errorClass.prototype, {
@@ -114,10 +113,10 @@ function prototypeIn(errorClass: ErrorClass): SyscallError {
 }
 
 /**
- * Makes an error an instance of another class than that of its errno: where Deno throws that class
- * in the same place.
+ * Changes the class that an error is an instance of, where Deno throws another class than the one
+ * for the errno.
  *
- * @param words What the message begins with.
+ * @param words The beginning of the message.
  */
 export function denosOwn(error: SyscallError, errorClass: ErrorClass, words: string): SyscallError {
   error.message = `${words}: ${error.message}`;
@@ -125,25 +124,25 @@ export function denosOwn(error: SyscallError, errorClass: ErrorClass, words: str
 }
 
 /**
- * The running system lacks what an operation needs: the kernel or libc is too old,
- * or a sandbox hides the call. {@linkcode features} tells beforehand.
+ * The running system lacks a feature that an operation needs: the kernel or libc is too old, or a
+ * sandbox refuses the call. {@linkcode features} tells beforehand.
  */
 export class UnsupportedError extends Error {
   /** `"UnsupportedError"` */
   override readonly name = "UnsupportedError";
-  /** Always `"ENOTSUP"`, so that code that switches on `code` needs no second check. */
+  /** Always `"ENOTSUP"`: so a switch on `code` covers both errors of the library. */
   readonly code = "ENOTSUP";
-  /** What is missing, in the kernel's words: `"PIDFD_GET_INFO"`. */
+  /** The missing feature, by the kernel's name: `"PIDFD_GET_INFO"`. */
   readonly feature: string;
   /** The first version that has it: `"Linux 6.13"`. */
   readonly since: string;
 
   /**
-   * Made by the library where there is no other way.
+   * Made by the library if an operation has no other way.
    *
-   * @param feature What is missing.
+   * @param feature The missing feature.
    * @param since The first version that has it.
-   * @param advice What to do instead, where there is something.
+   * @param advice What to do instead, if there is an alternative.
    */
   constructor(feature: string, since: string, advice?: string) {
     super(

@@ -1,13 +1,13 @@
 /**
- * The memory that the launcher needs beside JavaScript's: the page with its machine code, and the
- * one in which a child leaves word that doesn't share this program's memory.
+ * The launcher's memory outside of JavaScript: a page with its machine code, and a page in which a
+ * child with its own memory leaves its outcome.
  *
- * The page is never writable and executable at once: it is written first and made executable
- * then, once and for all. The kernel itself cleans arm64's instruction cache for a page that
+ * The page with the code is never writable and executable at once: it is written first, and then
+ * made executable for good. On arm64 the kernel itself cleans the instruction cache for a page that
  * becomes executable for the first time.
  *
- * Both pages stay to the program's end. A worker has its own, and what it has mapped outlives it:
- * 4 KiB for each worker that starts a process, and as much again if it changes a child's user.
+ * Both pages exist until the program ends. Each worker maps its own, and they outlive the worker: 4
+ * KiB for each worker that starts a process, and another 4 KiB if a child has its own memory.
  *
  * @module
  */
@@ -36,7 +36,7 @@ let isReady = false;
 /**
  * The address of the launcher's code.
  *
- * @throws {UnsupportedError} If this program can't have executable memory of its own.
+ * @throws {UnsupportedError} If the system refuses this program executable memory.
  */
 export function launcherCode(): bigint {
   page ??= writeCode();
@@ -52,7 +52,7 @@ function writeCode(): bigint {
   return address;
 }
 
-/** Takes the right to write away with giving that to execute. mprotect(2) */
+/** Makes the page executable and no longer writable, in one call. mprotect(2) */
 function makeExecutable(address: bigint): void {
   const { mprotect } = launcherLibc();
   const result = attempt(() => mprotect(address, 1n, PROT_READ | PROT_EXEC));
@@ -61,29 +61,29 @@ function makeExecutable(address: bigint): void {
   throw new UnsupportedError(
     "executable memory",
     "a system that lets this program make memory executable",
-    `it was refused with ${errnoName(-result)}, and nothing was started`,
+    `the kernel refused it with ${errnoName(-result)}, and nothing was started`,
   );
 }
 
 let shared: bigint | undefined;
 
-/** The address of an outcome in memory that a child shares whose other memory is a copy. */
+/** The address of the outcome for a child with its own memory. This page is shared with it. */
 export function sharedOutcome(): bigint {
   return shared ??= map(outcome.size, MAP_SHARED);
 }
 
-/** Where in the shared outcome the PID of a process is noted that goes on in a child's place. */
+/** The address in the shared outcome at which the kernel stores an heir's PID. */
 export function heirAddress(): number {
   return Number(sharedOutcome()) + outcome.offsets.heir;
 }
 
-/** New memory, which is all zero. mmap(2) */
+/** New zeroed memory. mmap(2) */
 function map(size: number, flags: number): bigint {
   const { mmap } = launcherLibc();
   const protection = PROT_READ | PROT_WRITE;
   const address = mmap(0n, BigInt(size), protection, flags | MAP_ANONYMOUS, -1, 0n);
-  // errno is not asked for: the engine can need memory itself for so large a number, and change it.
-  // New memory is only ever refused for want of memory.
+  // errno can't be read here: the engine may allocate memory for so large a number, which can
+  // change errno. It is always ENOMEM: new memory is refused for no other reason.
   if (address === MAP_FAILED) throw failure("mmap", Errno.ENOMEM);
   return address;
 }

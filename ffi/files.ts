@@ -1,8 +1,8 @@
 /**
- * The calls about files. Deno's own file API refuses `/proc` to programs without
- * `--allow-all`, so that even reading is done here.
+ * The system calls on files. Even reading is done here: Deno's own file API refuses `/proc` to
+ * programs without `--allow-all`.
  *
- * fds go in and out as numbers; whoever receives one owns it and closes it.
+ * fds are plain numbers here. A caller that receives one owns it and must close it.
  *
  * @module
  */
@@ -15,13 +15,13 @@ import { attempt, check, failure } from "./call.ts";
 import { Errno } from "./errno.ts";
 import { arch, lastErrno, libc } from "./libc.ts";
 
-/** The numbers of the calls that not every supported libc has a function for. */
+/** The numbers of calls for which some supported libc has no function. */
 const NUMBERS = {
   x86_64: { statx: 332, getdents64: 217 },
   aarch64: { statx: 291, getdents64: 61 },
 };
 
-/** Relative paths start at the working directory. */
+/** For relative paths that start at the working directory. */
 export const AT_FDCWD = -100;
 const AT_EMPTY_PATH = 0x1000;
 const NO_PATH = cString("", "path");
@@ -29,17 +29,17 @@ const NO_PATH = cString("", "path");
 export const O_RDONLY = 0;
 export const O_WRONLY = 1;
 export const O_RDWR = 2;
-/** A terminal doesn't become the one that controls this program. */
+/** An opened terminal doesn't become this program's controlling terminal. */
 export const O_NOCTTY = 0o400;
-/** Makes the file if there is none. */
+/** Creates the file if it doesn't exist. */
 export const O_CREAT = 0o100;
-/** With O_CREAT: fails if there is one. */
+/** With O_CREAT: fails if the file exists. */
 export const O_EXCL = 0o200;
 export const O_TRUNC = 0o1000;
 export const O_APPEND = 0o2000;
-/** A handle on a place in the file tree, which can't be read itself. */
+/** A reference to a place in the file tree, without the right to read or write. */
 export const O_PATH = 0o10000000;
-/** For calls that don't make what they open close-on-exec by themselves. */
+/** Close-on-exec, for calls that don't set it by themselves. */
 export const O_CLOEXEC = 0o2000000;
 const O_NONBLOCK = 0o4000;
 
@@ -51,13 +51,13 @@ const F_DUPFD_CLOEXEC = 1030;
 const F_SETPIPE_SZ = 1031;
 const FD_CLOEXEC = 1;
 const O_ACCMODE = 3;
-/** Duplicates stay clear of standard input, output and error, should those be closed. */
+/** Duplicates never become standard input, output or error, even if those are closed. */
 const LOWEST_DUPLICATE = 3;
 
 const F_OK = 0;
 const X_OK = 1;
 
-/** Errors by which a path says that it leads to nothing that can be executed. */
+/** Errors that mean: the path doesn't lead to an accessible file. */
 const NOT_HERE: ReadonlySet<number> = new Set([
   ...[Errno.EACCES, Errno.ELOOP, Errno.ENAMETOOLONG, Errno.ENOENT, Errno.ENOTDIR],
 ]);
@@ -65,7 +65,7 @@ const NOT_HERE: ReadonlySet<number> = new Set([
 const CHUNK = 4096;
 const PATH_MAX = 4096;
 
-// Synchronous calls can't overlap, so that one buffer of each kind serves them all.
+// Synchronous calls can't overlap, so one buffer of each kind serves them all.
 const fileInfo = statx.allocate();
 const fileSystemInfo = statfs.allocate();
 const scratch = new Uint8Array(new ArrayBuffer(CHUNK));
@@ -80,16 +80,16 @@ export function openat(dirFd: number, path: string, flags: number): number {
 }
 
 /**
- * Opens a file that a user names, always close-on-exec. Every error tells the path. openat(2)
+ * Opens a file that a user names, always close-on-exec. Every error names the path. openat(2)
  *
- * @param mode The permissions of a file that is made, which umask(2) takes some away from.
+ * @param mode The permissions of a new file, before umask(2).
  */
 export function openPath(path: string, flags: number, mode: number): number {
   const result = tryOpenat(AT_FDCWD, path, flags, mode);
   return check("openat", result, { [-result]: path || "the path is empty" });
 }
 
-/** As openat, with the permissions of a file that is made; returns the fd or −errno. */
+/** As openat, with the permissions of a new file; returns the fd or −errno. */
 export function tryOpenat(dirFd: number, path: string, flags: number, mode: number): number {
   const name = cString(path, "path");
   return attempt(() => libc().openat(dirFd, name, flags | O_CLOEXEC, mode));
@@ -98,8 +98,8 @@ export function tryOpenat(dirFd: number, path: string, flags: number, mode: numb
 /**
  * Closes an fd that users hold. close(2)
  *
- * @throws {SyscallError} `EBADF` if it was not there any more: some other code closes fds that
- *   it does not own.
+ * @throws {SyscallError} `EBADF` if it was not open any more: other code closes fds that it does
+ *   not own.
  */
 export function close(fd: number): void {
   const errno = tryClose(fd);
@@ -108,19 +108,19 @@ export function close(fd: number): void {
   }
 }
 
-/** Closes an fd that was never shown to anybody, or in a place that must go on. */
+/** Closes an fd and ignores errors: for fds that only we know, and where nothing may throw. */
 export function discard(fd: number): void {
   tryClose(fd);
 }
 
 /** The only place that closes fds. */
 function tryClose(fd: number): number {
-  // Whatever close reports, Linux has freed the number: a second try could hit somebody else's
-  // fd. So this call alone is not attempted again after EINTR.
+  // Never retry close, not even after EINTR: Linux always frees the number. A second call could
+  // close another file that has got the number meanwhile.
   return libc().close(fd) === -1 ? lastErrno() : 0;
 }
 
-/** Closes an fd if what follows its opening fails. */
+/** Calls `use` with an fd, and closes the fd if `use` throws. */
 export function closeOnError<T>(fd: number, use: (fd: number) => T): T {
   try {
     return use(fd);
@@ -145,13 +145,13 @@ export function pipe(): { read: number; write: number } {
 /**
  * Whether this program may execute a file. access(2), X_OK
  *
- * Not by faccessat(3): glibc makes it a call that old sandboxes answer with EPERM.
+ * faccessat(3) is no alternative: glibc uses faccessat2(2) for it, and old sandboxes return EPERM.
  */
 export function isExecutable(path: string): boolean {
   return isReachable(path, X_OK) && isRegularFileAt(path);
 }
 
-/** Whether this program can reach a path, and may do that with what is there. access(2) */
+/** Whether this program can reach a path, and has this access to it. access(2) */
 function isReachable(path: string, mode: number): boolean {
   const name = cString(path, "path");
   const result = attempt(() => libc().access(name, mode));
@@ -160,7 +160,7 @@ function isReachable(path: string, mode: number): boolean {
   return true;
 }
 
-/** Whether there is a regular file at a path that this program can reach. access(2), F_OK */
+/** Whether a path leads to a regular file that this program can reach. access(2), F_OK */
 export function isFile(path: string): boolean {
   return isReachable(path, F_OK) && isRegularFileAt(path);
 }
@@ -168,7 +168,7 @@ export function isFile(path: string): boolean {
 function isRegularFileAt(path: string): boolean {
   const fd = openat(AT_FDCWD, path, O_PATH);
   try {
-    // A folder counts as executable, too.
+    // access(2) reports a folder as executable, too.
     return isRegularFile(fd);
   } finally {
     discard(fd);
@@ -180,19 +180,19 @@ export function isOpen(fd: number): boolean {
   return attempt(() => libc().fcntl(fd, F_GETFD, 0)) >= 0;
 }
 
-/** Whether an fd is open and goes on to programs that this one executes. fcntl(2), F_GETFD */
+/** Whether an fd is open and not close-on-exec. fcntl(2), F_GETFD */
 export function isInherited(fd: number): boolean {
   return attempt(() => libc().fcntl(fd, F_GETFD, 0)) === 0;
 }
 
-/** Whether the fd is closed in programs that this one executes. fcntl(2), F_SETFD */
+/** Sets or clears close-on-exec. fcntl(2), F_SETFD */
 export function setCloseOnExec(fd: number, on: boolean): void {
   check("fcntl", attempt(() => libc().fcntl(fd, F_SETFD, on ? FD_CLOEXEC : 0)), {
     [Errno.EBADF]: `fd ${fd} is not open`,
   });
 }
 
-/** What an fd was opened with, and what holds for its open file by now. fcntl(2), F_GETFL */
+/** The access mode and the status flags of an fd's open file. fcntl(2), F_GETFL */
 export function statusFlags(fd: number): number {
   return check("fcntl", attempt(() => libc().fcntl(fd, F_GETFL, 0)));
 }
@@ -203,20 +203,19 @@ export function accessMode(fd: number): number {
 }
 
 /**
- * Makes a pipe hold more than its 64 KiB, if this user may have that much memory in pipes: a
- * matter of speed, which nothing depends on. Does nothing to what is no pipe. fcntl(2),
- * F_SETPIPE_SZ
+ * Makes a pipe larger than its 64 KiB, if the user's limit for pipes allows it. It only makes
+ * things faster, so errors are ignored, also for an fd that is not a pipe. fcntl(2), F_SETPIPE_SZ
  */
 export function tryEnlargePipe(fd: number, size: number): void {
   attempt(() => libc().fcntl(fd, F_SETPIPE_SZ, size));
 }
 
-/** Makes calls on the open file fail with EAGAIN where they would wait. fcntl(2), O_NONBLOCK */
+/** Makes calls on the open file fail with EAGAIN instead of blocking. fcntl(2), O_NONBLOCK */
 export function setNonblocking(fd: number): void {
   check("fcntl", attempt(() => libc().fcntl(fd, F_SETFL, statusFlags(fd) | O_NONBLOCK)));
 }
 
-/** Reads what there is, up to the buffer's length; 0 at the end. read(2) */
+/** Reads up to the buffer's length, and returns the length read; 0 at the end. read(2) */
 export function read(fd: number, buffer: Uint8Array<ArrayBuffer>): number {
   return check("read", tryRead(fd, buffer), { [Errno.ESRCH]: "the process was reaped" });
 }
@@ -227,7 +226,7 @@ export function tryRead(fd: number, buffer: Uint8Array<ArrayBuffer>): number {
   return attempt(() => libc().read(fd, buffer, size));
 }
 
-/** Writes what it can, and returns how much that was. write(2) */
+/** Writes as much as the call takes, and returns that length. write(2) */
 export function write(fd: number, buffer: Uint8Array<ArrayBuffer>): number {
   return check("write", tryWrite(fd, buffer));
 }
@@ -275,7 +274,7 @@ export function unlink(path: string): void {
   check("unlink", attempt(() => libc().unlink(name)), { [Errno.ENOENT]: path });
 }
 
-/** Where a symbolic link points. readlinkat(2) */
+/** The target of a symbolic link. readlinkat(2) */
 export function readlinkat(dirFd: number, path: string): string {
   const name = cString(path, "path");
   const target = new Uint8Array(new ArrayBuffer(PATH_MAX));
@@ -303,17 +302,17 @@ export function readDirectory(fd: number): string[] {
   }
 }
 
-/** The inode number of an fd. statx(2) */
+/** The inode number of an fd's file. statx(2) */
 export function inode(fd: number): bigint {
   return fileStatus(fd).stx_ino;
 }
 
-/** As inode, but undefined where it can't be told. */
+/** As inode, but undefined on an error. */
 export function tryInode(fd: number): bigint | undefined {
   return tryFileStatus(fd) < 0 ? undefined : fileInfo.fields.stx_ino;
 }
 
-/** Whether an fd is a regular file, which never makes a reader wait. statx(2) */
+/** Whether an fd is a regular file. Reading one never waits. statx(2) */
 export function isRegularFile(fd: number): boolean {
   return (fileStatus(fd).stx_mode & S_IFMT) === S_IFREG;
 }
@@ -331,7 +330,7 @@ function tryFileStatus(fd: number): number {
   );
 }
 
-/** The kind of file system that an fd is on: the magic number in `f_type`. fstatfs(2) */
+/** The type of the file system of an fd: the magic number in `f_type`. fstatfs(2) */
 export function fileSystemType(fd: number): bigint {
   check("fstatfs", attempt(() => libc().fstatfs(fd, fileSystemInfo.bytes)));
   return fileSystemInfo.fields.f_type;

@@ -1,8 +1,8 @@
 /**
- * Making and removing folders: those of cgroups, below a folder that is held by an fd.
+ * Making and removing folders of cgroups, below a folder given by an fd.
  *
- * The two calls have the same shape. So they share one function of a table of its own, which
- * programs that make no folder never pay for.
+ * The two calls have the same shape, so they share one function. It has its own table, so that
+ * programs that make no folders don't pay for it.
  *
  * @module
  */
@@ -19,7 +19,7 @@ const NUMBERS = {
 
 const AT_REMOVEDIR = 0x200;
 
-/** What umask(2) takes some away from, as mkdir(1) has it. */
+/** All permissions, before umask(2), as in mkdir(1). */
 const ALL_MAY = 0o777;
 
 /** libc with the function that makes and removes folders, opened at first use. */

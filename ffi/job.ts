@@ -1,17 +1,19 @@
 /**
- * One job of the launcher: written into memory, carried out, and what came of it.
+ * One job of the launcher: write it into memory, carry it out, read the outcome.
  *
- * A child shares this program's memory until it executes its program (CLONE_VM). One that changes
- * its user must not: until then other processes of that user could trace it, and reach into
- * this program, so that the kernel makes the memory "not dumpable", and that would stay. Such a
- * child has a copy, as fork(2) makes it, and leaves its outcome in a page that both share.
+ * A child shares this program's memory until it executes its program (CLONE_VM). The exception is a
+ * child that changes its user. Other processes of the new user could trace it, and through it reach
+ * this program's memory. To prevent that, the kernel would make the shared memory "not dumpable",
+ * for this program as well and for good. So such a child gets a copy of the memory, as with
+ * fork(2), and writes its outcome to a shared page.
  *
- * A child that the kernel kills with its pidfd (CLONE_PIDFD_AUTOKILL, Linux 7.1) is also one that
- * the kernel reaps (CLONE_AUTOREAP): it sends no SIGCHLD, and from its end on waitid(2) says ECHILD.
+ * With CLONE_PIDFD_AUTOKILL (Linux 7.1) the kernel also reaps the child (CLONE_AUTOREAP). Such a
+ * child sends no SIGCHLD, and after its end waitid(2) returns ECHILD.
  *
- * A child can give way to another one, its heir, which goes on with its steps: so it comes to be in
- * a PID namespace that it has entered. Both are children of this program. The heir is held by its
- * PID, which is nobody else's until this program has reaped it.
+ * A child can be replaced by an heir: another process that continues its steps. The reason: setns
+ * moves only a process's children into a PID namespace, not the process itself. Both are children
+ * of this program. The heir's pidfd is opened by its PID, which can't be reused before this program
+ * reaps it.
  *
  * @module
  */
@@ -53,39 +55,39 @@ const SIGCHLD = 17;
 const ALL_SIGNALS = 2n ** 64n - 1n;
 const P_PID = 1;
 const WEXITED = 0x4;
-/** Only what poll(2) reports always: of a pidfd EPOLLHUP, once the process was reaped. */
+/** No events but those that poll(2) always reports, such as POLLHUP once a process was reaped. */
 const NO_EVENTS = 0;
 const NO_PIDFD = -1;
-/** A system call that no kernel has: it fails with ENOSYS. */
+/** The number of no system call: it fails with ENOSYS. */
 const NO_CALL = -1;
 
-/** How a child is born. */
+/** The way to start a child. */
 export interface Birth {
   /** clone3 also resets the signals that this program handles. */
   readonly call: "clone3" | "clone";
   /** Whether it has a copy of this program's memory. */
   readonly ownMemory?: boolean;
-  /** An fd of the folder of the cgroup that it is born into, by clone3. */
+  /** An fd of the folder of the cgroup that it is born into; clone3 only. */
   readonly cgroup?: number;
-  /** Whether the kernel kills it when the last duplicate of its pidfd is closed, by clone3. */
+  /** Whether the kernel kills it when the last duplicate of its pidfd is closed; clone3 only. */
   readonly killOnClose?: boolean;
-  /** Whether one that is killed so can't gain privileges. Without, this takes CAP_SYS_ADMIN. */
+  /** With `killOnClose`: whether it can't gain privileges. If it can, this needs CAP_SYS_ADMIN. */
   readonly noNewPrivileges?: boolean;
-  /** The kinds of namespaces (`typesOf`) of which it has new ones; time only by clone3. */
+  /** The kinds (`typesOf`) of new namespaces that it is born into; time with clone3 only. */
   readonly namespaces?: number;
 }
 
-/** What came of a birth. */
+/** The result of a birth. */
 export interface Born {
   /** The child's pidfd; −1 if the call doesn't know CLONE_PIDFD. */
   readonly pidfd: number;
   /** The child's PID. */
   readonly pid: number;
-  /** The step that it couldn't go on from, and that call's result: then it has ended and was reaped. */
+  /** The step that failed, and its result. The child has then ended and was reaped. */
   readonly failed?: { readonly step: Step; readonly result: number };
 }
 
-// Synchronous calls can't overlap, so that one block of each kind serves all jobs.
+// Synchronous calls can't overlap, so one block of each kind serves all jobs.
 const work = job.allocate();
 const birthArgs = cloneArgs.allocate();
 const outcomeNote = outcome.allocate();
@@ -95,10 +97,10 @@ let steps = new StepTable(32);
 /** The texts that a job points to. */
 const texts = new TextBlock(addressOf);
 
-/** What else the steps point to. The memory stays referenced here until the call has returned. */
+/** Other memory that the steps point to. It stays referenced here until the call has returned. */
 const referenced: Uint8Array<ArrayBuffer>[] = [];
 
-/** Where memory is that was pointed to: it stays there as long as it lives. */
+/** The addresses of that memory. An address is constant as long as the memory lives. */
 const addresses = new WeakMap<Uint8Array<ArrayBuffer>, number>();
 
 function point(bytes: Uint8Array<ArrayBuffer>): number {
@@ -108,7 +110,7 @@ function point(bytes: Uint8Array<ArrayBuffer>): number {
   return address;
 }
 
-/** Has a child born that takes some steps; returns −errno if there was no birth. */
+/** Starts a child that takes the steps. Returns −errno if no child was born. */
 export function carryOut(birth: Birth, list: readonly Step[]): Born | number {
   const code = launcherCode();
   try {
@@ -128,7 +130,7 @@ export function carryOut(birth: Birth, list: readonly Step[]): Born | number {
 }
 
 function writeSteps(list: readonly Step[]): number {
-  // With the end behind them.
+  // One more for the end mark.
   const count = list.length + 1;
   if (steps.length < count) steps = new StepTable(2 * count);
   makeRoom(list);
@@ -138,7 +140,7 @@ function writeSteps(list: readonly Step[]): number {
     const [least, most] = rangeOf(passes);
     steps.write(i, numbers[call], args.map(wordOf), least, most);
   }
-  // A list that ends in no execution must not run on into the steps of another job.
+  // The end mark fails. So a list without an execution can't run on into older steps.
   steps.write(list.length, NO_CALL, [], 0, Number.MAX_SAFE_INTEGER);
   return point(steps.bytes);
 }
@@ -146,7 +148,7 @@ function writeSteps(list: readonly Step[]): number {
 const SUCCESS = [0, Number.MAX_SAFE_INTEGER] as const;
 const ANY = [Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER] as const;
 
-/** The lowest and the highest result that a child goes on with. */
+/** The range of results after which a child goes on. */
 function rangeOf(passes: Step["passes"]): readonly [least: number, most: number] {
   if (passes === undefined) return SUCCESS;
   return passes === "any" ? ANY : [passes, passes];
@@ -158,7 +160,7 @@ function isText(arg: Argument): arg is CText {
   return typeof arg === "string" || Array.isArray(arg);
 }
 
-/** Makes room for all texts, as none can move once it has an address. */
+/** Makes room for all texts beforehand: a text can't move once it has an address. */
 function makeRoom(list: readonly Step[]): void {
   const all: CText[] = [];
   for (const { args } of list) {
@@ -172,7 +174,7 @@ function wordOf(arg: Argument): number {
   return isText(arg) ? texts.put(arg) : point(arg);
 }
 
-/** The birth that is written: most are the same as the one before. */
+/** The birth that is in memory now. Most births are the same as the one before. */
 let written: Birth | undefined;
 
 function isSame(one: Birth, other: Birth | undefined): boolean {
@@ -182,14 +184,14 @@ function isSame(one: Birth, other: Birth | undefined): boolean {
 }
 
 function writeBirth(birth: Birth): void {
-  // Should there be no memory for it, what is written is none.
+  // If an allocation below fails, no valid birth is in memory.
   written = undefined;
   const { call, ownMemory, namespaces = 0 } = birth;
   const flags = (ownMemory ? 0 : CLONE_VM) + CLONE_VFORK + CLONE_PIDFD + namespaces;
   const pidfd = Number(addressOf(pidfdSlot.bytes));
   work.fields.birth = {
     number: NUMBERS[arch()][call],
-    // With `stack` 0 the child goes on on this thread's stack, which it doesn't touch.
+    // `stack` 0: the child keeps this thread's stack, and doesn't touch it.
     args: call === "clone"
       ? [flags + SIGCHLD, 0, pidfd, 0, 0]
       : writeCloneArgs(birth, flags, pidfd),
@@ -199,7 +201,7 @@ function writeBirth(birth: Birth): void {
   written = birth;
 }
 
-/** Writes the arguments of clone3, and returns those that tell where they are. */
+/** Writes the struct for clone3, and returns the arguments that point to it. */
 function writeCloneArgs(birth: Birth, flags: number, pidfd: number): number[] {
   const { cgroup, killOnClose, noNewPrivileges } = birth;
   const intoCgroup = cgroup === undefined ? 0 : CLONE_INTO_CGROUP;
@@ -207,14 +209,14 @@ function writeCloneArgs(birth: Birth, flags: number, pidfd: number): number[] {
   const killed = killOnClose ? withPidfd : 0;
   birthArgs.fields.flags = flags + CLONE_CLEAR_SIGHAND + intoCgroup + killed;
   birthArgs.fields.pidfd = pidfd;
-  // Nobody is told of the end of a child that the kernel reaps.
+  // A child that the kernel reaps sends no signal at its end.
   birthArgs.fields.exit_signal = killOnClose ? 0 : SIGCHLD;
   birthArgs.fields.cgroup = cgroup ?? 0;
   const size = cgroup === undefined ? CLONE_ARGS_SIZE_VER0 : birthArgs.bytes.length;
   return [Number(addressOf(birthArgs.bytes)), size, 0, 0, 0];
 }
 
-/** What came of the job that was carried out. */
+/** The result of the job that was carried out. */
 function bornOf(birth: Birth, list: readonly Step[], stepsAddress: number): Born | number {
   const { blocking, child: pid } = work.fields;
   if (blocking < 0) return blocking;
@@ -225,14 +227,14 @@ function bornOf(birth: Birth, list: readonly Step[], stepsAddress: number): Born
   reap(birth, child);
   if (heir === 0) return { ...child, failed: { step: stepAt(list, step - stepsAddress), result } };
   const born = { pid: heir, pidfd: holdHeir(heir) };
-  // Without a note the child was killed while its heir went on.
+  // If there is no note, the child was killed while its heir went on.
   const noted = step === 0 ? undefined : stepAt(list, step - stepsAddress);
   if (noted === undefined || noted.call === GIVING_WAY) return born;
   reap(birth, born);
   return { ...born, failed: { step: noted, result } };
 }
 
-/** What a child that has given way notes as the step that it couldn't go on with. */
+/** The call of the step that a replaced child notes: its clone returns the heir's PID, not 0. */
 const GIVING_WAY = "clone";
 
 function stepAt(list: readonly Step[], offset: number): Step {
@@ -241,7 +243,7 @@ function stepAt(list: readonly Step[], offset: number): Step {
   return list[index];
 }
 
-/** A pidfd of an heir. One that can't be held doesn't stay. */
+/** A pidfd of an heir. If none can be opened, the heir is killed. */
 function holdHeir(pid: number): number {
   try {
     return pidfdOpen(pid, 0);
@@ -253,8 +255,8 @@ function holdHeir(pid: number): number {
 }
 
 /**
- * Takes away a child that ends by itself. Until then its PID is nobody else's, unless the kernel
- * reaps it.
+ * Waits for a child that ends by itself, and reaps it. Its PID is safe to use: only this call frees
+ * it. A child with `killOnClose` is reaped by the kernel, so its pidfd is used instead.
  */
 export function reap({ killOnClose }: Birth, { pid, pidfd }: Born): void {
   try {

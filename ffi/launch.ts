@@ -1,17 +1,17 @@
 /**
- * Starting a process and getting its pidfd, on each kernel and in each sandbox.
+ * Starting a process and getting its pidfd, on every kernel and in every sandbox.
  *
- * - Linux 5.2: clone(2) with CLONE_PIDFD gives a pidfd at birth, so that no child is ever without.
+ * - Linux 5.2: clone(2) with CLONE_PIDFD returns a pidfd with the child, so there is no race.
  * - Linux 5.3: clone3(2).
- * - Linux 5.5: CLONE_CLEAR_SIGHAND resets the signals that this program handles. What it ignores
- *   stays ignored.
+ * - Linux 5.5: CLONE_CLEAR_SIGHAND resets the signals that this program handles. Ignored signals
+ *   stay ignored.
  * - Linux 5.7: CLONE_INTO_CGROUP.
  * - Linux 7.1: CLONE_PIDFD_AUTOKILL kills a child when the last duplicate of its pidfd is closed.
- *   That takes CAP_SYS_ADMIN, or a child that can't gain privileges (CLONE_NNP): or else anybody
+ *   It needs CAP_SYS_ADMIN, or a child that can't gain privileges (CLONE_NNP). Otherwise any user
  *   could kill a set-user-ID program.
  *
- * Container runtimes refuse clone3, whose arguments their filters can't see. clone does the same
- * then, with a step for each signal. What was refused is remembered.
+ * Container runtimes refuse clone3, because their filters can't see its arguments. Then clone is
+ * used, and the child resets each signal by a step. A refusal is remembered.
  *
  * @module
  */
@@ -26,45 +26,45 @@ import { type CallName, exitGroup, resetAction, type Step } from "./steps.ts";
 
 const SIGCHLD = 17;
 
-/** What a kernel or a sandbox answers that doesn't have a call, or not all of it. */
+/** The errors of a kernel or a sandbox that lacks a call, or a part of it. */
 const REFUSALS: ReadonlySet<number> = new Set([Errno.EINVAL, Errno.ENOSYS, Errno.EPERM]);
 
-/** What is to be started. */
+/** A process to start. */
 export interface Launch {
-  /** What the child does, in this order, up to an execution. */
+  /** The child's system calls, in this order. The last one is an execution. */
   readonly steps: readonly Step[];
   /** Whether it changes its user or group. */
   readonly changesUser: boolean;
   /**
-   * Whether it has to have memory of its own for another reason: in another user namespace, others
-   * could reach into this program through it.
+   * Whether it must not share this program's memory, for a reason other than `changesUser`. In
+   * another user namespace, processes there could trace it and reach this program's memory.
    */
   readonly ownMemory?: boolean;
-  /** The kinds of namespaces of which it is born into new ones. */
+  /** The kinds of new namespaces that it is born into. */
   readonly unshare?: readonly Kind[];
-  /** An fd of the folder of the cgroup that it is born into: from Linux 5.7 on. */
+  /** An fd of the folder of the cgroup that it is born into; Linux 5.7. */
   readonly cgroup?: number;
-  /** Whether the kernel kills it when its last handle is closed: from Linux 7.1 on. */
+  /** Whether the kernel kills it when its last handle is closed; Linux 7.1. */
   readonly killOnClose?: boolean;
   /**
-   * Whether one that is killed so can't gain privileges from its birth on. Unless told, it can if
-   * this program has CAP_SYS_ADMIN.
+   * With `killOnClose`: whether the child can't gain privileges, from its birth on. By default it
+   * can if this program has CAP_SYS_ADMIN.
    */
   readonly noNewPrivileges?: boolean;
 }
 
-/** A process that was started, and executes its program. */
+/** A process that was started and has executed its program. */
 export interface Launched {
   readonly pid: number;
   readonly pidfd: number;
 }
 
 /**
- * Starts a process, and returns once it executes its program. All signals have their
- * default actions there, and are blocked unless a step changes that.
+ * Starts a process, and returns once it has executed its program. All signals have their default
+ * actions there. They are blocked, unless a step changes that.
  *
- * @throws {SyscallError} If a step failed. The message names the step and what it was about.
- * @throws {UnsupportedError} If no child can be born so that it is held.
+ * @throws {SyscallError} If a step failed. The message names the step and its subject.
+ * @throws {UnsupportedError} If no call can start a child with a pidfd.
  */
 export function launch(
   { steps, changesUser, ownMemory, unshare = [], ...others }: Launch,
@@ -86,7 +86,7 @@ export function launch(
       refused.add(step.call);
       list = possible(list);
     } else {
-      // A result that is no error is that of getppid: this program is no longer the parent.
+      // Only getppid fails without an error: its result shows that this program is not the parent.
       const error = launchFailure(step.call, result < 0 ? -result : Errno.ESRCH, step.about);
       failedSteps.set(error, step);
       throw error;
@@ -96,31 +96,32 @@ export function launch(
 
 const failedSteps = new WeakMap<Error, Step>();
 
-/** The step that an error of `launch` is about, if it is about one. */
+/** The step that caused an error of `launch`, if one did. */
 export function failedStep(error: Error): Step | undefined {
   return failedSteps.get(error);
 }
 
 /**
- * Tries a birth into a cgroup, and returns 0 or −errno. With an fd that is no cgroup's, a kernel
- * that knows of cgroups says EBADF. Should there be a child, it ends at once.
+ * Tries a birth into a cgroup, and returns 0 or −errno. If the fd is not a cgroup, a kernel that
+ * supports CLONE_INTO_CGROUP returns EBADF. If a child is born, it ends at once.
  */
 export function tryCgroupBirth(fd: number): number {
   return tryBirth({ call: "clone3", cgroup: fd });
 }
 
 /**
- * Tries the birth of a child that is killed with its pidfd, and returns 0 or −errno. It ends at
- * once. Every user may have one that can't gain privileges.
+ * Tries the birth of a child with CLONE_PIDFD_AUTOKILL, and returns 0 or −errno. The child ends at
+ * once. It can't gain privileges, so every user may start it.
  */
 export function tryKillOnClose(): number {
   return tryBirth({ call: "clone3", killOnClose: true, noNewPrivileges: true });
 }
 
 /**
- * Tries the birth of a child in a user namespace of its own, and returns 0 or −errno. With an fd
- * that is no cgroup's, there is none: a kernel that gets as far as that says EBADF. Where clone3
- * isn't to be had, there is a child, which ends at once.
+ * Tries the birth of a child in a new user namespace, and returns 0 or −errno.
+ *
+ * If the fd is not a cgroup, no child is born: after all checks of the namespace, clone3 returns
+ * EBADF. Without clone3 a child is born, and ends at once.
  */
 export function tryUserNamespace(fd: number): number {
   const namespaces = typesOf(["user"]);
@@ -137,20 +138,22 @@ function tryBirth(birth: Birth): number {
   return born.pidfd < 0 ? -Errno.ENOSYS : 0;
 }
 
-/** The calls of steps that kernel or sandbox have refused. */
+/** The calls of steps that the kernel or a sandbox has refused. */
 const refused = new Set<CallName>();
 
-/** The steps with those replaced that can't be taken here. */
+/** The steps, with refused calls replaced. */
 function possible(steps: readonly Step[]): readonly Step[] {
   if (refused.size === 0) return steps;
   return steps.flatMap((step) => step.instead && refused.has(step.call) ? step.instead() : [step]);
 }
 
-/** The call that children are born by. */
+/** The call that starts children. */
 let birthCall: Birth["call"] = "clone3";
 
 /**
- * @param about What it is to be born into, for the message of its failure.
+ * Starts a child by the call that works here.
+ *
+ * @param about The new namespaces, for the message of a failure.
  */
 function bear(birth: Omit<Birth, "call">, steps: readonly Step[], about?: string): Born {
   if (birth.killOnClose) return bearKilledOnClose(birth, steps, about);
@@ -171,20 +174,20 @@ function bear(birth: Omit<Birth, "call">, steps: readonly Step[], about?: string
   throw launchFailure("clone", -born, about);
 }
 
-/** Whether it has a new time namespace: clone(2) has no room for that flag. */
+/** Whether the child has a new time namespace: clone(2) has no room for that flag. */
 function hasTime({ namespaces = 0 }: Omit<Birth, "call">): boolean {
   return (namespaces & typesOf(["time"])) !== 0;
 }
 
-/** Whether it is the namespaces that were refused, and not clone3 itself. */
+/** Whether the namespaces were refused, and not clone3 itself. */
 function areRefused({ namespaces = 0 }: Omit<Birth, "call">): boolean {
   return namespaces !== 0 && tryBirth({ call: "clone3" }) === 0;
 }
 
-/** Whether a child that is killed with its pidfd may gain privileges, as far as is known. */
+/** Whether a child with `killOnClose` may gain privileges: yes, until the kernel refuses that. */
 let mayGainPrivileges = true;
 
-/** As `bear`, for a child that is killed with its pidfd. No other call does the same. */
+/** As `bear`, for a child with `killOnClose`. Only clone3 can do this. */
 function bearKilledOnClose(
   birth: Omit<Birth, "call">,
   steps: readonly Step[],
@@ -207,7 +210,7 @@ function bearKilledOnClose(
   throw launchFailure("clone3", -born, namespaces ? `${namespaces}, ${about}` : about);
 }
 
-/** Tries clone with no command: one that doesn't know CLONE_PIDFD has a child that can't be held. */
+/** Tries clone with a child that ends at once: without CLONE_PIDFD it would have no pidfd. */
 function requireClone(): void {
   const result = tryBirth({ call: "clone" });
   if (result === 0) return;
@@ -222,7 +225,10 @@ function requireClone(): void {
 /** Whether the kernel keeps children that have ended until they are reaped. */
 let keepsChildren = false;
 
-/** Has it do so. A program can be started with SIGCHLD ignored; Deno lets none ignore it later. */
+/**
+ * Makes the kernel keep ended children. A parent can start this program with SIGCHLD ignored, and
+ * then the kernel reaps. One check is enough: Deno has no way to ignore SIGCHLD later.
+ */
 function keepChildren(): void {
   if (isIgnored(SIGCHLD)) actByDefault(SIGCHLD);
   keepsChildren = true;
@@ -231,9 +237,10 @@ function keepChildren(): void {
 const made: Partial<Record<Birth["call"], readonly Step[]>> = {};
 
 /**
- * The steps that give all signals their default actions. clone3 resets handled signals, not ignored
- * ones. Those need a step each: Deno's SIGPIPE, and the signals that this program was started with as
- * ignored. They are looked for once, as Deno lets no program ignore others.
+ * The steps that give all signals their default actions. clone3 resets handled signals, but not
+ * ignored ones. Each ignored signal needs a step: SIGPIPE, which Deno ignores, and the signals that
+ * were ignored when this program started. They are determined once, because Deno has no way to
+ * ignore others later.
  */
 function resets(call: Birth["call"]): readonly Step[] {
   return made[call] ??= SIGNALS.filter((signal) => call === "clone" || isIgnored(signal))

@@ -1,6 +1,6 @@
 /**
- * Exceptions for what is in the way of a process's start: a step that failed, and what is known to
- * fail before there is a child. Each names the call and what it was about.
+ * Exceptions for a process that can't be started: a step of the child failed, or a check before the
+ * birth. Each names the call and its subject.
  *
  * @module
  */
@@ -22,7 +22,7 @@ export function notFound(name: string): Error {
   return launchFailure("execve", Errno.ENOENT, `${name} is not in the PATH`);
 }
 
-/** For a file that was found in the PATH, but that this program may not execute. */
+/** For a file in the PATH that this program may not execute. */
 export function notExecutable(path: string): Error {
   return launchFailure("execve", Errno.EACCES, path);
 }

@@ -1,14 +1,14 @@
 /**
- * The table of libc's functions that starting a process takes: those that put the launcher's machine
- * code into memory and call it, and those that read signal actions and the environment before. What
- * a child does is done by system calls that the code makes.
+ * The table of libc's functions for starting a process. Some put the launcher's machine code into
+ * memory and call it. Others read signal actions and the environment beforehand. The child itself
+ * calls no function of libc: the machine code makes its system calls.
  *
  * @module
  */
 
 import { libcWith } from "./libc.ts";
 
-/** libc with every function that the launcher takes, opened at first use. */
+/** libc with every function that the launcher needs, opened at first use. */
 export const launcherLibc = libcWith({
   // void *mmap(void *addr, size_t length, int prot, int flags, int fd, off_t offset);
   mmap: {
@@ -41,11 +41,11 @@ export const launcherLibc = libcWith({
     ],
     result: "pointer",
   },
-  // void *bsearch(const void *key, const void *base, size_t nmemb, size_t size,
-  //   int (*compar)(const void *, const void *));
-  // With one element it calls `compar` once, in this thread, with the key as its first argument:
-  // a way to call code by its address under a permission for libc's path alone, where Deno
-  // refuses `Deno.UnsafeFnPointer`.
+  // void *bsearch(const void *key, const void *base, size_t nmemb, size_t size, int (*compar)(const
+  //   void *, const void *)); It is our way to call code by its address: with one element, bsearch
+  //   calls `compar` once, in this thread, with the key as its first argument.
+  //   `Deno.UnsafeFnPointer` is no alternative: Deno refuses it if the FFI permission is for libc's
+  //   path alone.
   bsearch: {
     parameters: [
       "buffer", // const void *key
@@ -54,7 +54,7 @@ export const launcherLibc = libcWith({
       "usize", // size_t size
       "usize", // int (*compar)(const void *, const void *), as an address
     ],
-    result: "void", // which nobody needs
+    result: "void", // not needed
   },
   // int kill(pid_t pid, int sig);
   kill: {
@@ -66,7 +66,7 @@ export const launcherLibc = libcWith({
   },
   // long syscall(long number, ...):
   // rt_sigaction(int signum, const struct sigaction *act, struct sigaction *oldact, size_t size)
-  // libc's own sigaction(2) refuses the two signals that it has for itself.
+  // libc's own sigaction(2) refuses the two real-time signals that libc uses internally.
   syscall_rt_sigaction: {
     name: "syscall",
     parameters: [

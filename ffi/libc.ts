@@ -1,16 +1,15 @@
 /**
- * The way into the kernel: the one place that opens libc, reads errno, and reads memory
- * that libc points to.
+ * The only file that opens libc, reads errno, and reads memory that libc points to.
  *
- * Facts that this file rests on (measured with Deno 2.9.6):
- * - A bare `libc.so.6` is opened through the loader's search path, which needs the
- *   whole of `--allow-ffi`. Under `--allow-ffi=PATH` only PATH itself can be opened.
- * - Under `--allow-ffi=PATH` Deno also refuses to read through pointers
- *   (`Deno.UnsafePointerView`, `Deno.UnsafePointer.of`), but not to call functions
- *   with them: so memory behind a pointer is fetched by libc's own memcpy.
- * - errno belongs to the thread. After a synchronous call it is this thread's own, until the
- *   garbage collector runs, whose calls change it; after a nonblocking call it is another
- *   thread's and must not be read.
+ * It rests on these facts (measured with Deno 2.9.6):
+ * - The bare name `libc.so.6` is opened through the loader's search path, which needs the full
+ *   `--allow-ffi`. Under `--allow-ffi=PATH` only PATH itself can be opened.
+ * - Under `--allow-ffi=PATH` Deno refuses to read through pointers (`Deno.UnsafePointerView`,
+ *   `Deno.UnsafePointer.of`), but allows passing them to functions. So libc's own memcpy copies the
+ *   memory behind a pointer.
+ * - errno belongs to a thread. After a synchronous call it can be read until the garbage collector
+ *   runs, whose calls change it. After a nonblocking call it can't be read: it belongs to another
+ *   thread.
  *
  * @module
  */
@@ -25,12 +24,12 @@ export type Libc = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
 /** The architectures that both Deno and this library run on under Linux. */
 export type Arch = "x86_64" | "aarch64";
 
-/** The name of the GNU C library. To musl's loader it means musl, as every name does that begins with "libc.". */
+/** The GNU C library's name. musl's loader accepts it, too: any name "libc.*" means musl there. */
 const LIBC_NAME = "libc.so.6";
 
 /**
- * Where libc is, the most usual place first. An image that brings a GNU C library for Deno to a system
- * that has none keeps it in `/usr/local/lib`. musl is a file by two names, and its own loader.
+ * The places of libc, the most common first. Images that add a GNU C library for Deno to a system
+ * without one keep it in `/usr/local/lib`. musl is one file with two names: libc and loader.
  */
 function placesOf(arch: Arch): string[] {
   const folders = [`/lib/${arch}-linux-gnu`, `/usr/lib/${arch}-linux-gnu`, "/lib64", "/usr/lib64"];
@@ -40,17 +39,18 @@ function placesOf(arch: Arch): string[] {
   ];
 }
 
-/** What is opened with the first function: what reads errno, and what cleans up. */
+/** The functions that are opened first: those that read errno, and those that clean up. */
 const FIRST = ["__errno_location", "memcpy", "close", "environ"] as const;
 
 /**
- * Functions of which all are opened with the first: what follows on it, and what undoes it, can't
- * fail for want of anything then. Every other function is opened alone.
+ * Groups of functions that are opened together, when the first of them is called. So the calls that
+ * follow or undo another one can't fail because they can't be opened. Every other function is
+ * opened alone.
  */
 const TOGETHER: readonly (readonly (keyof typeof SYMBOLS)[])[] = [
   ["strerror", "strnlen", "memcpy_from_address"],
-  // What it takes to wait for a child, to read what it writes and to end it: a program can give up
-  // its permission meanwhile.
+  // For waiting for a child, reading its output and ending it: a program can drop its FFI
+  // permission in between.
   [
     "epoll_create1",
     "eventfd",
@@ -82,10 +82,10 @@ function start(): Libc {
 }
 
 /**
- * libc with the functions of another table, opened when one of them is first called.
+ * libc with the functions of another table. They are opened when one of them is first called.
  *
- * Deno compiles a stub for each function that it opens. That takes 0.07 to 0.25 ms, and few programs need
- * all.
+ * The reason: Deno compiles a stub for each function that it opens. That takes 0.07 to 0.25 ms, and
+ * few programs need all of them.
  */
 export function libcWith<const T extends Deno.ForeignLibraryInterface>(
   table: T,
@@ -93,8 +93,8 @@ export function libcWith<const T extends Deno.ForeignLibraryInterface>(
   let symbols: Deno.DynamicLibrary<T>["symbols"] | undefined;
   const get = () => {
     if (symbols === undefined) {
-      // errno is read by way of the other table. To open that one only after a call has failed
-      // would change it.
+      // errno is read by functions of the main table. Open that before any call: opening it after a
+      // failed call would change errno.
       libc();
       symbols = standIns(table, [Object.keys(table)]);
     }
@@ -105,8 +105,8 @@ export function libcWith<const T extends Deno.ForeignLibraryInterface>(
 }
 
 /**
- * Opens every function that the library can call. A test runner's sanitizer takes each opening for a
- * leak of the test that it happens in.
+ * Opens every function that the library can call. Test programs need this: a test runner's
+ * sanitizer reports an opened function as a leak of the running test.
  */
 export function openAll(): void {
   for (const get of tables) get();
@@ -119,8 +119,8 @@ const openings: (() => void)[] = [];
 type Call = (...args: unknown[]) => unknown;
 
 /**
- * A function for each of a table, which opens the real one and makes way for it. So the object keeps
- * its shape, and every further call costs what it would cost without this.
+ * A stand-in for each function of a table. At its first call it opens the real function and
+ * replaces itself by that. The object keeps its shape, so later calls cost nothing extra.
  */
 function standIns<T extends Deno.ForeignLibraryInterface>(
   table: T,
@@ -146,7 +146,7 @@ function standIns<T extends Deno.ForeignLibraryInterface>(
 
 let known: Arch | undefined;
 
-/** The architecture, once it is known to be one that we have numbers for. */
+/** The architecture. Throws if it is not supported: system call numbers differ. */
 export function arch(): Arch {
   return known ??= checkArch(Deno.build);
 }
@@ -159,27 +159,27 @@ function checkArch({ os, arch }: typeof Deno.build): Arch {
   return arch;
 }
 
-// Nothing may be allocated between a call and the reading of its errno: the garbage collector
-// would make calls of its own on this thread.
+// Nothing may be allocated between a call and reading its errno: an allocation can start the
+// garbage collector, whose calls change errno.
 const errnoBytes = new Uint8Array(new ArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
 const errnoView = new DataView(errnoBytes.buffer);
 const ERRNO_SIZE = BigInt(errnoBytes.length);
 
-/** errno of the last synchronous call. Right only directly behind it. */
+/** errno of the last synchronous call. Valid only directly after that call. */
 export function lastErrno(): number {
   libc().memcpy(errnoBytes, errnoLocation, ERRNO_SIZE);
   return errnoView.getInt32(0, true);
 }
 
-/** libc's words for an error: "No such process". */
+/** libc's text for an error: "No such process". */
 export function describeErrno(errno: number): string {
   return stringAt(libc().strerror(errno));
 }
 
-/** Where a buffer's memory is: for structs that point to others. It must outlive their use. */
+/** The address of a buffer, for structs with pointers. Keep the buffer referenced meanwhile. */
 export function addressOf({ buffer, byteOffset, length }: Uint8Array<ArrayBuffer>): bigint {
-  // V8 keeps a small array's bytes in its own heap, where they move, until somebody asks for
-  // the array's buffer: so this does, and takes the address of that.
+  // V8 keeps a small array's bytes in its heap, where they can move. Reading the array's `buffer`
+  // moves them out of the heap for good, so read it first and take the address then.
   const bytes = new Uint8Array(buffer, byteOffset, length);
   return libc().memcpy_address(bytes, bytes, 0n);
 }
@@ -195,12 +195,12 @@ export function bytesAt(address: bigint, length: bigint): Uint8Array<ArrayBuffer
   return bytes;
 }
 
-/** No string that we read is longer: one of the environment has 32 pages at most, of 64 KiB. */
+/** The longest string that we read: one of the environment, 32 pages of at most 64 KiB. */
 export const LONGEST = 32n * 64n * 1024n;
 
 /**
- * Opens functions of libc, to the program's end: those of a closed library must not be called, and a
- * wait can be parked in one at any time. The loader has libc already, so that this takes no descriptor.
+ * Opens functions of libc. They are never closed: a parked wait can be inside one at any time. The
+ * loader has libc open already, so this keeps no descriptor.
  */
 function open<T extends Deno.ForeignLibraryInterface, K extends keyof T>(
   table: T,
@@ -224,12 +224,12 @@ function open<T extends Deno.ForeignLibraryInterface, K extends keyof T>(
   }
 }
 
-/** What was opened, so that the permissions are asked for once. */
+/** The name that was opened. It is remembered, so that permissions are queried once. */
 let path: string | undefined;
 
 /**
- * The name to open: asking never prompts, opening without a permission does, so the
- * permissions decide which name is tried.
+ * The name to open: one that the permissions allow. They are queried first, because a query never
+ * prompts the user, but opening without permission does.
  */
 function pathToOpen(paths: string[]): string {
   const granted = (path?: string) =>

@@ -1,31 +1,33 @@
 /**
- * The launcher: what is called in place of clone(2), which returns twice, the second time into a
- * copy of JavaScript. This code is what the child returns into instead.
+ * The launcher: machine code that calls clone, because JavaScript can't. clone(2) returns twice,
+ * and the second return, in the child, would be into a copy of JavaScript. With this code the child
+ * returns into the code instead.
  *
- * In this program it blocks all signals, has the child born, and sets the signal mask back. In the
- * child it makes one system call after another, as the job's steps say. The last one is execve,
- * which doesn't return. If a result isn't what the step allows, it notes result and step in the
- * job's outcome, unless there is a note already, and ends the child.
+ * In this program the code blocks all signals, starts the child, and restores the signal mask. In
+ * the child it makes one system call after another, the job's steps. The last one is execve, which
+ * doesn't return. If a step doesn't allow a result, the code writes result and step to the job's
+ * outcome, unless a note is there already, and ends the child.
  *
- * What makes it safe:
- * - The child uses no stack and no libc: until execve it may share this program's memory, and
- *   nothing of that changes but the outcome. This thread stands still meanwhile (CLONE_VFORK).
- * - With all signals blocked, no handler of this program's runs in the child.
- * - It knows no address but the job's, which it gets as its first argument.
+ * It is safe for these reasons:
+ * - The child uses neither stack nor libc. Until execve it may share this program's memory, but it
+ *   changes only the outcome. This thread is suspended meanwhile (CLONE_VFORK).
+ * - All signals are blocked, so no signal handler of this program runs in the child.
+ * - The code contains no addresses. It gets the job's address as its first argument.
  *
- * Each line has the instruction's bytes, the instruction, and why it is there. A test assembles
- * the instructions and compares. `job.mask` and its like stand for the offsets of structs/launch.ts.
+ * Each line has the instruction's bytes, the instruction, and its reason. A test assembles the
+ * instructions and compares the bytes. Names such as `job.mask` stand for offsets in
+ * structs/launch.ts.
  *
  * @module
  */
 
 import type { Arch } from "./libc.ts";
 
-/** An instruction's bytes in hexadecimal, itself, and its reason; or a label, which has no bytes. */
+/** An instruction: its bytes in hexadecimal, its text and its reason. Or a label, without bytes. */
 export type Line = readonly [bytes: string, assembly: string, reason?: string];
 
 const X86_64: readonly Line[] = [
-  ["53", "push rbx", "it is the caller's"],
+  ["53", "push rbx", "save the caller's value"],
   ["4889fb", "mov rbx, rdi", "the job, in a register that system calls keep"],
   ["b80e000000", "mov eax, 14", "rt_sigprocmask"],
   ["bf02000000", "mov edi, 2", "SIG_SETMASK"],
@@ -35,7 +37,7 @@ const X86_64: readonly Line[] = [
   ["0f05", "syscall"],
   ["48894350", "mov [rbx + job.blocking], rax"],
   ["4885c0", "test rax, rax"],
-  ["783a", "js done", "with signals let through, nothing is started"],
+  ["783a", "js done", "if signals can't be blocked, nothing is started"],
   ["488b03", "mov rax, [rbx + job.birth]", "clone3 or clone"],
   ["488b7b08", "mov rdi, [rbx + job.birth + 8]"],
   ["488b7310", "mov rsi, [rbx + job.birth + 16]"],
@@ -49,7 +51,7 @@ const X86_64: readonly Line[] = [
   ["b80e000000", "mov eax, 14", "rt_sigprocmask"],
   ["bf02000000", "mov edi, 2", "SIG_SETMASK"],
   ["488d7348", "lea rsi, [rbx + job.mask]"],
-  ["31d2", "xor edx, edx", "nobody asks for the mask before"],
+  ["31d2", "xor edx, edx", "the old mask is not needed"],
   ["41ba08000000", "mov r10d, 8"],
   ["0f05", "syscall"],
   ["", "done:"],
@@ -76,17 +78,17 @@ const X86_64: readonly Line[] = [
   ["", "failed:"],
   ["488b4b38", "mov rcx, [rbx + job.outcome]"],
   ["4883790800", "cmp qword ptr [rcx + outcome.step], 0"],
-  ["7507", "jne end", "the note of a process that this one has given way to"],
+  ["7507", "jne end", "keep a note that is there already: the heir's"],
   ["488901", "mov [rcx + outcome.result], rax"],
   ["4c896108", "mov [rcx + outcome.step], r12"],
   ["", "end:"],
-  ["bf7f000000", "mov edi, 127", "nobody sees this status: the parent reaps and throws"],
+  ["bf7f000000", "mov edi, 127", "this status is never shown: the parent reaps and throws"],
   ["b8e7000000", "mov eax, 231", "exit_group"],
   ["0f05", "syscall"],
 ];
 
 const AARCH64: readonly Line[] = [
-  ["f30f1ff8", "str x19, [sp, #-16]!", "it is the caller's"],
+  ["f30f1ff8", "str x19, [sp, #-16]!", "save the caller's value"],
   ["f30300aa", "mov x19, x0", "the job, in a register that system calls keep"],
   ["e81080d2", "mov x8, #135", "rt_sigprocmask"],
   ["400080d2", "mov x0, #2", "SIG_SETMASK"],
@@ -95,7 +97,7 @@ const AARCH64: readonly Line[] = [
   ["030180d2", "mov x3, #8", "the size of a signal set"],
   ["010000d4", "svc #0"],
   ["602a00f9", "str x0, [x19, #job.blocking]"],
-  ["c001f8b7", "tbnz x0, #63, done", "with signals let through, nothing is started"],
+  ["c001f8b7", "tbnz x0, #63, done", "if signals can't be blocked, nothing is started"],
   ["680240f9", "ldr x8, [x19, #job.birth]", "clone3 or clone"],
   ["608640a9", "ldp x0, x1, [x19, #job.birth + 8]"],
   ["628e41a9", "ldp x2, x3, [x19, #job.birth + 24]"],
@@ -106,7 +108,7 @@ const AARCH64: readonly Line[] = [
   ["e81080d2", "mov x8, #135", "rt_sigprocmask"],
   ["400080d2", "mov x0, #2", "SIG_SETMASK"],
   ["61220191", "add x1, x19, #job.mask"],
-  ["020080d2", "mov x2, #0", "nobody asks for the mask before"],
+  ["020080d2", "mov x2, #0", "the old mask is not needed"],
   ["030180d2", "mov x3, #8"],
   ["010000d4", "svc #0"],
   ["", "done:"],
@@ -131,10 +133,10 @@ const AARCH64: readonly Line[] = [
   ["", "failed:"],
   ["611e40f9", "ldr x1, [x19, #job.outcome]"],
   ["220440f9", "ldr x2, [x1, #outcome.step]"],
-  ["420000b5", "cbnz x2, end", "the note of a process that this one has given way to"],
+  ["420000b5", "cbnz x2, end", "keep a note that is there already: the heir's"],
   ["205000a9", "stp x0, x20, [x1, #outcome.result]", "and outcome.step behind it"],
   ["", "end:"],
-  ["e00f80d2", "mov x0, #127", "nobody sees this status: the parent reaps and throws"],
+  ["e00f80d2", "mov x0, #127", "this status is never shown: the parent reaps and throws"],
   ["c80b80d2", "mov x8, #94", "exit_group"],
   ["010000d4", "svc #0"],
 ];

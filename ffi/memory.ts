@@ -1,8 +1,8 @@
 /**
- * Memory that is filled as soon as it is there.
+ * Large memory that is filled at once.
  *
- * The kernel gives a page of memory when something is first written to it: one fault for each 4 KiB
- * takes longer than the copying itself. A huge page takes one for 2 MiB.
+ * The kernel maps a page at the first write to it, by a page fault. A fault for each 4 KiB takes
+ * longer than the copying itself. With huge pages there is one fault for each 2 MiB.
  *
  * @module
  */
@@ -16,10 +16,10 @@ const MADV_HUGEPAGE = 14;
 /** A huge page of x86-64, and of arm64 with pages of 4 KiB. */
 const HUGE_PAGE = 2 * 1024 * 1024;
 
-/** From how much on it pays to ask. */
+/** The smallest size for which huge pages pay off. */
 const MUCH = 4 * HUGE_PAGE;
 
-/** libc with what this takes. */
+/** libc with the function for this, opened at first use. */
 const memoryLibc = libcWith({
   // int madvise(void *addr, size_t length, int advice);
   madvise: {
@@ -32,14 +32,14 @@ const memoryLibc = libcWith({
   },
 });
 
-/** Memory for so many bytes, all of which are going to be written. */
+/** Memory for `length` bytes, all of which will be written. */
 export function memoryFor(length: number): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(new ArrayBuffer(length));
   if (length >= MUCH) adviseHugePages(bytes);
   return bytes;
 }
 
-/** Asks for huge pages where whole ones fit in. Without them all is as well, but slower. madvise(2) */
+/** Asks for huge pages where whole ones fit. It only makes things faster. madvise(2) */
 function adviseHugePages(bytes: Uint8Array<ArrayBuffer>): void {
   try {
     const start = Number(addressOf(bytes));
@@ -47,7 +47,7 @@ function adviseHugePages(bytes: Uint8Array<ArrayBuffer>): void {
     const last = Math.floor((start + bytes.length) / HUGE_PAGE) * HUGE_PAGE;
     attempt(() => memoryLibc().madvise(BigInt(first), BigInt(last - first), MADV_HUGEPAGE));
   } catch {
-    // To open libc's function takes a descriptor and the permission, and either can be gone by now.
-    // What was read so far is not lost for that.
+    // Opening the function needs a descriptor and the FFI permission. If either is missing by now,
+    // the caller's data must not be lost for it.
   }
 }

@@ -1,14 +1,15 @@
 /**
- * Namespaces in the kernel's terms: the kinds with their numbers, the questions that an fd of one
- * answers, and the system calls by which a child leaves and enters them.
+ * The system calls on namespaces: the numbers of each kind, the ioctls of a namespace's fd, and the
+ * steps by which a child enters and leaves namespaces.
  *
  * - Linux 4.9: NS_GET_PARENT; from 4.11 on NS_GET_NSTYPE.
  * - Linux 6.11: NS_GET_PID_FROM_PIDNS and its kin translate PIDs.
  * - Linux 6.18: NS_GET_ID.
  *
- * setns(2) and unshare(2) of a user, a mount or a time namespace are refused to a program with
- * threads. A child has only one, and what it does there moves nothing of this program. A PID
- * namespace is never entered by the caller itself but by its children: so there is `giveWay`.
+ * The kernel refuses setns(2) and unshare(2) of a user, mount or time namespace to a program with
+ * several threads, as Deno is. A child has one thread, so it makes these calls itself; they don't
+ * affect this program. For a PID namespace, setns moves only the caller's later children. So the
+ * child then starts an heir that continues its steps: `giveWay`.
  *
  * @module
  */
@@ -31,7 +32,7 @@ const CLONE_NEWNET = 0x4000_0000;
 /** A kind, by its name under /proc/PID/ns. */
 export type Kind = keyof typeof KINDS;
 
-/** For each kind the number of its ioctl on a pidfd, and its type in the eyes of the calls. */
+/** For each kind: the number of its ioctl on a pidfd, and its flag for clone, setns and unshare. */
 export const KINDS = {
   cgroup: { ioctl: 1, type: CLONE_NEWCGROUP },
   ipc: { ioctl: 2, type: CLONE_NEWIPC },
@@ -45,7 +46,7 @@ export const KINDS = {
   uts: { ioctl: 10, type: CLONE_NEWUTS },
 } as const;
 
-/** Several kinds as one number. */
+/** The flags of several kinds in one number. */
 export function typesOf(kinds: readonly Kind[]): number {
   return kinds.reduce((types, kind) => types | KINDS[kind].type, 0);
 }
@@ -53,24 +54,24 @@ export function typesOf(kinds: readonly Kind[]): number {
 const NSIO = 0xb7;
 const NS_GET_PARENT = (NSIO << 8) | 0x2;
 const NS_GET_NSTYPE = (NSIO << 8) | 0x3;
-/** `_IOR(NSIO, 6, int)`, which takes the PID itself in place of a pointer. */
+/** `_IOR(NSIO, 6, int)`. Its argument is the PID itself, not a pointer. */
 const NS_GET_PID_FROM_PIDNS = ((2 << 30) | (4 << 16) | (NSIO << 8) | 0x6) >>> 0;
 /** `_IOR(NSIO, 13, __u64)` */
 const NS_GET_ID = ((2 << 30) | (namespaceId.size << 16) | (NSIO << 8) | 0xd) >>> 0;
 
-/** Whether an fd is that of a PID namespace. ioctl_nsfs(2), NS_GET_NSTYPE */
+/** Whether an fd is a PID namespace. ioctl_nsfs(2), NS_GET_NSTYPE */
 export function isPidNamespace(fd: number): boolean {
   return attempt(() => libc().ioctl(fd, NS_GET_NSTYPE, null)) === CLONE_NEWPID;
 }
 
-/** An fd of the PID or user namespace above one, or −errno. ioctl_nsfs(2), NS_GET_PARENT */
+/** An fd of the parent of a PID or user namespace, or −errno. ioctl_nsfs(2), NS_GET_PARENT */
 export function parentNamespace(fd: number): number {
   return attempt(() => libc().ioctl(fd, NS_GET_PARENT, null));
 }
 
 /**
- * The PID in this program's PID namespace of the process that has a PID in another one; or −errno:
- * ESRCH if there is none, or this program can't see it. ioctl_nsfs(2), NS_GET_PID_FROM_PIDNS
+ * Translates a PID of another PID namespace to this program's own; or returns −errno. ESRCH: there
+ * is no such process, or this program can't see it. ioctl_nsfs(2), NS_GET_PID_FROM_PIDNS
  */
 export function pidFromNamespace(fd: number, pid: number): number {
   return attempt(() => libc().ioctl_number(fd, NS_GET_PID_FROM_PIDNS, BigInt(pid)));
@@ -78,7 +79,7 @@ export function pidFromNamespace(fd: number, pid: number): number {
 
 const id = namespaceId.allocate();
 
-/** Asks a namespace for its id: 0 or −errno, and the id. NS_GET_ID */
+/** Reads a namespace's id. The result is 0 or −errno. NS_GET_ID */
 export function getNamespaceId(fd: number): { result: number; id: bigint } {
   const result = attempt(() => libc().ioctl(fd, NS_GET_ID, id.bytes));
   return { result, id: id.fields.ns_id };
@@ -89,7 +90,7 @@ export function setnsStep(fd: number, kind: Kind): Step {
   return { call: "setns", args: [fd, KINDS[kind].type], about: `nsenter ${kind}` };
 }
 
-/** Has new namespaces. unshare(2) */
+/** Enters new namespaces. unshare(2) */
 export function unshareStep(kinds: readonly Kind[]): Step {
   return { call: "unshare", args: [typesOf(kinds)], about: `unshare ${kinds.join(", ")}` };
 }
@@ -97,7 +98,7 @@ export function unshareStep(kinds: readonly Kind[]): Step {
 const MS_REC = 0x4000;
 const MS_PRIVATE = 1 << 18;
 
-/** Has mounts neither go on to other mount namespaces nor come from them. mount(2), MS_PRIVATE */
+/** Stops mounts from spreading to or from other mount namespaces. mount(2), MS_PRIVATE */
 export function makeMountsPrivate(): Step {
   return {
     call: "mount",
@@ -111,10 +112,12 @@ const CLONE_PARENT = 0x8000;
 const CLONE_PARENT_SETTID = 0x10_0000;
 
 /**
- * Has another process go on in the child's place, which is born into the PID and time namespaces
- * that the child has for its children. It is this program's child, too (CLONE_PARENT). The child
- * waits until the other one executes its program (CLONE_VFORK), and ends then: its own result is no
- * longer the 0 that this step asks for. clone(2)
+ * Starts an heir: another process that continues the child's steps. clone(2)
+ *
+ * The heir is born into the PID and time namespaces that the child has set for its children. It is
+ * this program's child, too (CLONE_PARENT). The child waits until the heir executes its program
+ * (CLONE_VFORK). Then the child ends: in the child, clone returns a PID, but this step allows only
+ * 0.
  */
 export function giveWay(): Step {
   const flags = CLONE_PARENT | CLONE_VFORK | CLONE_PARENT_SETTID;

@@ -1,30 +1,30 @@
 /**
- * All waits of a program on one parked thread.
+ * All waits of a program share one parked thread.
  *
- * A nonblocking FFI call occupies a thread of Deno's blocking pool until it returns, and the pool
- * has 32 of them, which file operations share. So no wait gets a call of its own: a single
- * `epoll_wait` is parked for all.
+ * A nonblocking FFI call occupies a thread of Deno's blocking pool until it returns. The pool has
+ * 32 threads, and file operations need them, too. One call for each wait would deadlock at 32. So a
+ * single `epoll_wait` call is parked for all waits.
  *
  * A waiter is a callback. After each wake-up this order holds:
  *
- * 1. **Looks.** Each waiter looks at what happened, at once, and says whether its wait is over.
- * 2. **User code.** Every promise that was resolved runs its reactions.
- * 3. **Tidying up**: leaving the epoll set, closing, parking again.
+ * 1. **Look.** Each waiter looks at its event at once, and returns whether its wait is over.
+ * 2. **User code.** The reactions of all resolved promises run.
+ * 3. **Tidy up.** Finished waits leave the epoll set, descriptors are closed, the call is parked
+ *    again.
  *
- * The reason: the waiting code comes first. Costly work comes after.
+ * The reason: user code that waited must not be delayed by the costly work of step 3.
  *
- * What serves the waits depends on whether any of them keeps the program alive, as a pending FFI
- * call always does:
+ * A pending FFI call keeps the program alive. So the state depends on whether a waiter wants that:
  *
- * | state   | there are               | served by                                  | descriptors |
- * | ------- | ----------------------- | ------------------------------------------ | ----------- |
- * | idle    | no waiters              | nothing                                    | none        |
- * | parked  | some that keep it alive | one parked call                            | two         |
- * | doubted | the same                | that call, once it begins; SIGCHLD, timers | two         |
- * | visited | only others             | SIGCHLD and timers that let a program end  | two         |
+ * | state   | waiters                     | served by                                 | descriptors |
+ * | ------- | --------------------------- | ----------------------------------------- | ----------- |
+ * | idle    | none                        | nothing                                   | none        |
+ * | parked  | some keep the program alive | the parked call                           | two         |
+ * | doubted | the same                    | SIGCHLD and timers, until the call begins | two         |
+ * | visited | none keeps it alive         | SIGCHLD and unref'd timers                | two         |
  *
- * `#arrange` is the one place that goes from state to state. It runs as a microtask, behind the code
- * that made the change. So the set stays open if one wait follows another.
+ * Only `#arrange` changes the state. It runs as a microtask, after the code that made the change.
+ * So if one wait directly follows another, the epoll set stays open in between.
  *
  * @module
  */
@@ -34,19 +34,19 @@ import { Visits } from "./visits.ts";
 import { WaitSet } from "./wait_set.ts";
 import type { Count, KeepAlive, Waiter } from "./waiter.ts";
 
-// Tests replace these, to have a clock of their own. Waits go on by the real one.
+// The real functions: tests may replace the global ones by a fake clock.
 const { clearTimeout, queueMicrotask, setTimeout } = globalThis;
 
-/** How long an end of waits is held back at most for the thread to return, in ms. */
+/** How long `settled` waits at most for the parked call to return, in milliseconds. */
 const RETURNED_BY = 200;
 
 /**
- * How many reactions of promises may follow one another before we tidy up: each `await` and `then`
- * between a wait and the code that it was for is one. Code behind more of them runs after that.
+ * How many microtask turns pass before we tidy up. Each `await` or `then` between a wait and the
+ * user code takes one. User code behind a longer chain runs after the tidying up.
  */
 const REACTIONS = 16;
 
-/** See above. */
+/** The states of the table above. */
 type State = "idle" | "parked" | "doubted" | "visited";
 
 class Readiness implements Count {
@@ -61,7 +61,7 @@ class Readiness implements Count {
   #isTidyDue = false;
   #isArrangeDue = false;
 
-  /** Makes what the first wait needs, so that the wait itself can't fail for want of it. */
+  /** Opens the epoll set now, so that a later wait can't fail for lack of descriptors. */
   prepare(): WaitSet {
     this.#arrangeSoon();
     return this.#set ??= new WaitSet(this);
@@ -96,7 +96,7 @@ class Readiness implements Count {
   }
 
   async settled(): Promise<void> {
-    // One abort can end many waits, and the first of them is told when the last one has left.
+    // One abort can end many waits. Let all of them leave before checking whether any is left.
     await undefined;
     const call = this.#call;
     if (call === undefined || this.#keeping > 0) return;
@@ -109,7 +109,7 @@ class Readiness implements Count {
     });
   }
 
-  /** Once the code that runs now has run to its end. */
+  /** Arranges after the code that runs now. */
   #arrangeSoon(): void {
     if (this.#isArrangeDue || this.#isTidyDue) return;
     this.#isArrangeDue = true;
@@ -132,7 +132,7 @@ class Readiness implements Count {
       this.#visits = undefined;
     }
     if (state === "parked") this.#park(set);
-    // What follows comes once the call has returned.
+    // The set is closed only after the call has returned.
     else if (state !== "doubted" && this.#call) this.#wake(set);
     else if (state === "idle") this.#close(set);
   }
@@ -172,7 +172,7 @@ class Readiness implements Count {
     set.close();
   }
 
-  /** Tidies up once the looks are done, which come in this turn, and user code has run. */
+  /** Tidies up after the looks of this turn and after user code. */
   async #tidySoon(set: WaitSet): Promise<void> {
     if (this.#isTidyDue) return;
     this.#isTidyDue = true;
@@ -186,7 +186,7 @@ class Readiness implements Count {
 const readiness = new Readiness();
 
 /**
- * Waits until the waiter says that the wait is over.
+ * Starts a wait. It ends when the waiter's `look` returns true.
  *
  * @param signal Ends the wait early: `fail` gets the signal's reason.
  * @throws {SyscallError} If the fd can't be waited for.
@@ -217,7 +217,7 @@ export function watch(waiter: Waiter, signal?: AbortSignal): void {
 }
 
 /**
- * Resolves with the events once `fd` has one of them; EPOLLHUP and EPOLLERR count always.
+ * Resolves with the events once `fd` has one of them; EPOLLHUP and EPOLLERR always count.
  * The caller keeps the fd open until then, and calls `forget` before closing it.
  *
  * @param signal Ends the wait early: the promise rejects with the signal's reason.
@@ -241,30 +241,30 @@ export function ready(
 }
 
 /**
- * Makes what the first wait needs. If no wait follows in the same turn, it is closed again.
+ * Opens the epoll set for the next wait. If no wait follows in the same turn, it is closed again.
  *
- * @throws {SyscallError} `EMFILE` if there is no fd left for it.
+ * @throws {SyscallError} `EMFILE` if the program has no descriptor left.
  */
 export function prepare(): void {
   readiness.prepare();
 }
 
 /**
- * Fails every wait for an fd that is about to be closed.
+ * Fails every wait for an fd. Call it before closing the fd.
  *
- * @param reason Makes the error, which is costly and mostly needed by nobody.
+ * @param reason Makes the error. It is called only if there is a wait: an error is costly to make.
  */
 export function forget(fd: number, reason: () => unknown): void {
   readiness.forget(fd, reason);
 }
 
 /**
- * Resolves once nothing of a wait that has ended is pending any more: the parked call, if nobody
- * needs it, has returned. Functions that end waits and return a promise await this. So a test
- * runner's sanitizers find nothing.
+ * Resolves once the parked call has returned, or at once if other waits still need that call.
+ * Functions that end waits and return a promise await this, so that a test runner's sanitizers find
+ * no pending call.
  *
- * After 200 ms it resolves anyway: then all of Deno's threads are taken, and the call returns when
- * it can.
+ * It resolves after 200 ms at the latest. If the call hasn't returned by then, all threads of
+ * Deno's pool are busy; the call returns later.
  */
 export function settled(): Promise<void> {
   return readiness.settled();

@@ -1,7 +1,8 @@
 /**
- * What the signals to this program do, as the kernel knows it. rt_sigaction(2)
+ * The actions of this program's signals. rt_sigaction(2)
  *
- * The raw call: libc's own refuses to speak of the two real-time signals that it uses itself.
+ * It makes the system call directly: libc's sigaction refuses the two real-time signals that libc
+ * uses internally.
  *
  * @module
  */

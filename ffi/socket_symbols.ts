@@ -24,7 +24,7 @@ const ADDRESS = {
   result: "i32",
 } as const;
 
-/** libc with every function that UNIX sockets take, opened at first use. */
+/** libc with every function for UNIX sockets, opened at first use. */
 export const socketLibc = libcWith({
   // int socket(int domain, int type, int protocol);
   socket: {

@@ -1,11 +1,11 @@
 /**
- * The calls about UNIX sockets (unix(7)), nonblocking all of them: what would have to wait
- * says so, and the readiness thread waits for it.
+ * The system calls on UNIX sockets (unix(7)). All are nonblocking: a call that would block returns
+ * EAGAIN, and the readiness thread waits for the socket.
  *
  * - Linux 6.5: SO_PEERPIDFD, SO_PASSPIDFD, SCM_PIDFD.
  *
- * Data alone are sent by send(2), which needs no struct. They are received by recvmsg(2) all the
- * same: recv(2) closes the descriptors that come with the data, and says nothing.
+ * Data without descriptors is sent by send(2), which needs no struct. Receiving always uses
+ * recvmsg(2): recv(2) would silently close descriptors that come with the data.
  *
  * @module
  */
@@ -41,7 +41,7 @@ const SHUT_WR = 1;
 /** How many descriptors one message carries at most (SCM_MAX_FD). */
 export const SCM_MAX_FD = 253;
 
-/** The ways to keep messages apart: not at all, or one by one. */
+/** A stream of bytes, or separate messages. */
 export type SocketType = "stream" | "seqpacket";
 
 const TYPES: Record<SocketType, number> = { stream: SOCK_STREAM, seqpacket: SOCK_SEQPACKET };
@@ -64,11 +64,11 @@ export function socket(type: SocketType): number {
 export interface SocketAddress {
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly length: number;
-  /** For messages. */
+  /** The address as text, for error messages. */
   readonly name: string;
 }
 
-/** The longest path, less the NUL behind it; or the longest abstract name behind its NUL. */
+/** The longest path without its final NUL, or abstract name without its leading NUL, in bytes. */
 export const LONGEST_PATH = sockaddrUn.size - sockaddrUn.offsets.sun_path - 1;
 
 /** The address of a path, or of an abstract name that begins with a NUL. unix(7) */
@@ -76,7 +76,7 @@ export function socketAddress(path: Uint8Array, name: string): SocketAddress {
   const room = new Uint8Array(LONGEST_PATH + 1);
   room.set(path);
   const bytes = sockaddrUn.encode({ sun_family: AF_UNIX, sun_path: room });
-  // A path counts with the NUL behind it, an abstract name without any.
+  // The length of a path includes its final NUL. An abstract name has no final NUL.
   const end = path[0] === 0 ? path.length : path.length + 1;
   return { bytes, length: sockaddrUn.offsets.sun_path + end, name };
 }
@@ -84,7 +84,7 @@ export function socketAddress(path: Uint8Array, name: string): SocketAddress {
 /** Gives a socket its address. bind(2) */
 export function bind(fd: number, { bytes, length, name }: SocketAddress): void {
   check("bind", attempt(() => socketLibc().bind(fd, bytes, length)), {
-    [Errno.EADDRINUSE]: `${name} is there already`,
+    [Errno.EADDRINUSE]: `${name} exists already`,
     [Errno.ENOENT]: name,
     [Errno.EACCES]: name,
   });
@@ -106,8 +106,8 @@ export function tryAccept(fd: number): number {
 }
 
 /**
- * Sends what the socket takes; returns how much, or −errno. send(2), or sendmsg(2) if control
- * messages go along.
+ * Sends as much as the socket takes; returns that length or −errno. send(2), or sendmsg(2) with
+ * control messages.
  */
 export function trySend(
   fd: number,
@@ -121,7 +121,7 @@ export function trySend(
 
 const NOTHING = new Uint8Array(new ArrayBuffer(0));
 
-/** What a call in progress points to: buffers that JavaScript itself may not mention any more. */
+/** Buffers that a call in progress points to. They stay referenced here until it has returned. */
 const pinned = new Set<Uint8Array>();
 
 function trySendMessage(
@@ -143,9 +143,9 @@ function trySendMessage(
 }
 
 /**
- * Memory that messages are received into, one after the other. The kernel finds all of it by the
- * addresses in one `struct msghdr`, which are written once. So nobody else gets hold of
- * the memory, who could move or free it, before it is given up.
+ * Memory that messages are received into, one after the other. The addresses in its `struct msghdr`
+ * are written once. So the memory must neither move nor be freed: no other code gets it before this
+ * class gives it up.
  */
 export class MessageBuffer {
   readonly #size: number;
@@ -153,7 +153,7 @@ export class MessageBuffer {
   readonly #controlSize: bigint;
   readonly #vector = iovec.allocate();
   readonly #header = msghdr.allocate();
-  /** The data's memory, made for the next message once the last one took it along. */
+  /** The memory for data; undefined after `takeData` has given it away. */
   #data: Uint8Array<ArrayBuffer> | undefined;
 
   /** @param size How many bytes of data a message may have. */
@@ -171,7 +171,7 @@ export class MessageBuffer {
   tryReceive(fd: number): number {
     this.#data ??= this.#makeData();
     const { bytes, fields } = this.#header;
-    // The kernel has overwritten it with the length of what came with the last message.
+    // The kernel has overwritten it with the length of the last message's control data.
     fields.msg_controllen = this.#controlSize;
     return attempt(() => socketLibc().recvmsg(fd, bytes, MSG_DONTWAIT | MSG_CMSG_CLOEXEC));
   }
@@ -181,7 +181,7 @@ export class MessageBuffer {
     return this.#control.subarray(0, Number(this.#header.fields.msg_controllen));
   }
 
-  /** Whether descriptors of the last message were lost, for want of room or of numbers. */
+  /** Whether descriptors of the last message were lost: no room, or no free numbers. */
   get controlTruncated(): boolean {
     return (this.#header.fields.msg_flags & MSG_CTRUNC) !== 0;
   }
@@ -191,10 +191,10 @@ export class MessageBuffer {
     return (this.#header.fields.msg_flags & MSG_TRUNC) !== 0;
   }
 
-  /** The last message's data: a copy if they are short, else the memory itself. */
+  /** The last message's data: a copy if it is short, otherwise the memory itself. */
   takeData(length: number): Uint8Array<ArrayBuffer> {
     const data = this.#data!;
-    // From about there on it takes longer to copy the data than to make new memory.
+    // For larger data, copying takes longer than allocating new memory.
     if (length <= this.#size / 4) return data.slice(0, length);
     this.#data = undefined;
     return data.subarray(0, length);
@@ -208,17 +208,17 @@ export class MessageBuffer {
   }
 }
 
-/** A header without any memory behind it: for a look at the next message. */
+/** A header without memory for data, for peeking at the next message. */
 const glance = msghdr.allocate();
 
 /**
- * How long the next message of a seqpacket socket is, without taking it; null at the end, or
+ * The length of the next message of a seqpacket socket, without receiving it; null at the end, or
  * −errno. recvmsg(2), MSG_PEEK, MSG_TRUNC
  *
- * A message without data and the end are both 0 bytes long. With SO_PASSCRED every message brings
- * its sender's credentials, also one that was sent before, and the end brings none. As
- * there is no room for them, MSG_CTRUNC tells. The option is on for one look, after the peer has hung
- * up, so that it changes no message.
+ * A message without data and the end both have length 0. SO_PASSCRED tells them apart: with it
+ * every message comes with credentials, also one that was sent earlier, but the end comes with
+ * none. There is no room for credentials here, so the kernel sets MSG_CTRUNC. The option is set
+ * only for one peek, after the peer has closed its end, so it affects no later message.
  */
 export function tryPeekLength(fd: number): number | null {
   const length = tryGlance(fd);
@@ -237,14 +237,14 @@ function tryGlance(fd: number): number {
   return attempt(() => socketLibc().recvmsg(fd, glance.bytes, flags));
 }
 
-/** Ends the sending half: the peer reads to the end. shutdown(2) */
+/** Ends the sending direction: after all data the peer reads the end. shutdown(2) */
 export function shutdownSending(fd: number): void {
   const result = attempt(() => socketLibc().shutdown(fd, SHUT_WR));
-  // A peer that is gone needs no end, and what is no socket has none of its own.
+  // ENOTCONN: the peer is gone. ENOTSOCK: the fd is not a socket, so only closing it ends it.
   if (result !== -Errno.ENOTCONN && result !== -Errno.ENOTSOCK) check("shutdown", result);
 }
 
-/** Whether an fd is a UNIX socket, and of which type; null for any other. */
+/** The type of a UNIX socket; null for any other fd. */
 export function socketType(fd: number): SocketType | null {
   const domain = tryGetInt(fd, SO_DOMAIN);
   if (domain.result === -Errno.ENOTSOCK) return null;
@@ -255,7 +255,7 @@ export function socketType(fd: number): SocketType | null {
   return value === SOCK_STREAM ? "stream" : value === SOCK_SEQPACKET ? "seqpacket" : null;
 }
 
-/** Who was at the other end when the sockets were connected. SO_PEERCRED */
+/** The credentials of the peer, from the time when the sockets were connected. SO_PEERCRED */
 export function peerCredentials(fd: number): { pid: number; uid: number; gid: number } {
   const block = ucred.allocate();
   check("getsockopt", tryGetOption(fd, SO_PEERCRED, block.bytes));
@@ -263,13 +263,13 @@ export function peerCredentials(fd: number): { pid: number; uid: number; gid: nu
   return { pid, uid, gid };
 }
 
-/** A pidfd of who was at the other end, or −errno. SO_PEERPIDFD */
+/** A pidfd of the process that was the peer at the time of connecting; or −errno. SO_PEERPIDFD */
 export function tryPeerPidfd(fd: number): number {
   const { result, value } = tryGetInt(fd, SO_PEERPIDFD);
   return result < 0 ? result : value;
 }
 
-/** Whether each message brings a pidfd of its sender along; returns 0 or −errno. SO_PASSPIDFD */
+/** Sets whether each message comes with a pidfd of its sender; returns 0 or −errno. SO_PASSPIDFD */
 export function tryPassPidfd(fd: number, on: boolean): number {
   return trySetInt(fd, SO_PASSPIDFD, on ? 1 : 0);
 }

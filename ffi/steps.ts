@@ -1,6 +1,7 @@
 /**
- * The system calls that a child makes between its birth and its program, a typed function each,
- * under the kernel's names. They call nothing: each returns the call as a step for the launcher.
+ * The system calls that a child makes before it executes its program: one typed function for each,
+ * under the kernel's names. A function makes no call: it returns the call as a step for the
+ * launcher.
  *
  * @module
  */
@@ -37,14 +38,14 @@ export interface Step {
   readonly call: CallName;
   /** Numbers, texts, and other memory that the call reads. */
   readonly args: readonly (number | CText | Uint8Array<ArrayBuffer>)[];
-  /** What it is about, for the message of its failure. */
+  /** The step's subject, for the message of a failure. */
   readonly about?: string;
   /**
-   * The child goes on if the result is 0 or more. A number: only if it is exactly that. `"any"`:
-   * always.
+   * The results after which the child goes on. Without this: 0 or more. A number: exactly that
+   * result. `"any"`: every result.
    */
   readonly passes?: number | "any";
-  /** What does the same where kernel or sandbox don't have the call. */
+  /** Steps with the same effect, if the kernel or a sandbox lacks the call. */
   readonly instead?: () => Step[];
 }
 
@@ -53,7 +54,7 @@ const PR_SET_PDEATHSIG = 1;
 const PR_SET_NO_NEW_PRIVS = 38;
 const PRIO_PROCESS = 0;
 const TIOCSCTTY = 0x540e;
-/** For an ID that stays as it is. */
+/** −1 as an ID: leaves it unchanged. */
 const UNCHANGED = 2 ** 32 - 1;
 const SIG_SETMASK = 2;
 /** Bytes of a signal set: one bit for each of 64 signals. */
@@ -74,11 +75,13 @@ export function write(fd: number, text: string, about: string): Step {
 const O_WRONLY = 1;
 
 /**
- * Writes texts into files of its own, by the lowest number of all: what is open there is closed, as
- * no step knows another's result. openat(2), write(2)
+ * Writes texts into files. openat(2), write(2)
  *
- * @param folder An fd of the folder that they are in; not 0.
- * @param saved An fd of what was open as 0 before, and is afterwards.
+ * It uses fd 0: a step can't use another step's result, so the number must be known beforehand. fd
+ * 0 is closed first, and openat then returns it as the lowest free number.
+ *
+ * @param folder An fd of the files' folder; not 0.
+ * @param saved A duplicate of fd 0, which is restored at the end.
  */
 export function writeFiles(
   folder: number,
@@ -99,7 +102,7 @@ export function setsid(): Step {
   return { call: "setsid", args: [] };
 }
 
-/** Gets a terminal as the one that controls the session that it leads. TIOCSCTTY(2const) */
+/** Makes a terminal the controlling terminal of the child's session. TIOCSCTTY(2const) */
 export function setControllingTerminal(fd: number): Step {
   return { call: "ioctl", args: [fd, TIOCSCTTY, 0], about: "terminal" };
 }
@@ -114,20 +117,20 @@ export function setpgid(group: number): Step {
   return { call: "setpgid", args: [0, group], about: `process group ${group}` };
 }
 
-/** Has a duplicate of an fd under another number, which goes on to the program. dup3(2) */
+/** Duplicates an fd to another number, which the program inherits. dup3(2) */
 export function dup3(fd: number, target: number): Step {
   return { call: "dup3", args: [fd, target, 0], about: `fd ${fd} as fd ${target}` };
 }
 
-/** Lets an fd through the execution. fcntl(2), F_SETFD */
+/** Lets the program inherit an fd. fcntl(2), F_SETFD */
 export function clearCloseOnExec(fd: number): Step {
   return { call: "fcntl", args: [fd, F_SETFD, 0], about: `fd ${fd}` };
 }
 
 /**
- * Closes all fds from one to another. close_range(2), Linux 5.9
+ * Closes all fds in a range. close_range(2), Linux 5.9
  *
- * @param open Tells which are open: before Linux 5.9 they are closed one by one.
+ * @param open Lists the open fds. Before Linux 5.9 they are closed one by one.
  */
 export function closeRange(first: number, last: number, open: () => readonly number[]): Step {
   return {
@@ -149,7 +152,7 @@ export function setpriority(nice: number): Step {
   };
 }
 
-/** Each limit's number, by its name for prlimit(1). The kernel's is `RLIMIT_` and that. */
+/** Each limit's number, by its name in prlimit(1). The kernel's name has `RLIMIT_` before it. */
 export const RLIMITS = {
   ...{ cpu: 0, fsize: 1, data: 2, stack: 3, core: 4, rss: 5, nproc: 6, nofile: 7, memlock: 8 },
   ...{ as: 9, locks: 10, sigpending: 11, msgqueue: 12, nice: 13, rtprio: 14, rttime: 15 },
@@ -173,7 +176,7 @@ export function prlimit({ name, soft, hard }: Limit): Step {
   };
 }
 
-/** Sets RLIMIT_RSS, which limits nothing, and so can be a mark. prlimit(2) */
+/** Sets RLIMIT_RSS, which has no effect on Linux, and so can serve as a mark. prlimit(2) */
 export function setRssLimit(value: bigint): Step {
   const limit = rlimit64.encode({ rlim_cur: value, rlim_max: value });
   return { call: "prlimit64", args: [0, RLIMITS.rss, limit, 0], about: "contain" };
@@ -182,7 +185,7 @@ export function setRssLimit(value: bigint): Step {
 /**
  * Sets the supplementary groups. setgroups(2)
  *
- * @param isOptional Whether it goes on without the right to.
+ * @param isOptional Whether the child goes on if the call fails.
  */
 export function setgroups(groups: readonly number[], { isOptional = false } = {}): Step {
   const list = array(u32, groups.length);
@@ -211,30 +214,30 @@ export function umask(mask: number): Step {
   return { call: "umask", args: [mask] };
 }
 
-/** Goes to another folder. chdir(2) */
+/** Changes the working directory. chdir(2) */
 export function chdir(path: string): Step {
   checkCString(path, "cwd");
   return { call: "chdir", args: [path], about: path };
 }
 
-/** Asks for a signal when the thread ends that this child was born of. PR_SET_PDEATHSIG(2const) */
+/** Requests a signal for the end of the thread that started the child. PR_SET_PDEATHSIG(2const) */
 export function setParentDeathSignal(signal: number): Step {
   return { call: "prctl", args: [PR_SET_PDEATHSIG, signal], about: "parentDeathSignal" };
 }
 
-/** Goes on only as long as that process is its parent. getppid(2) */
+/** Fails if that process is no longer the child's parent. getppid(2) */
 export function requireParent(pid: number): Step {
   return { call: "getppid", args: [], passes: pid, about: "this program has ended" };
 }
 
-/** Gives up what an execution could gain. PR_SET_NO_NEW_PRIVS(2const) */
+/** Prevents executions from gaining privileges. PR_SET_NO_NEW_PRIVS(2const) */
 export function setNoNewPrivileges(): Step {
   return { call: "prctl", args: [PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0], about: "noNewPrivileges" };
 }
 
-/** Resets what a signal does. rt_sigaction(2) */
+/** Gives a signal its default action. rt_sigaction(2) */
 export function resetAction(signal: number): Step {
-  // SIGKILL and SIGSTOP have no other action, and can't be given any.
+  // The call fails for SIGKILL and SIGSTOP, which always have their default actions.
   return {
     call: "rt_sigaction",
     args: [signal, DEFAULT_ACTION, 0, SIGNAL_SET_SIZE],
@@ -242,7 +245,7 @@ export function resetAction(signal: number): Step {
   };
 }
 
-/** Ignores a signal, which an execution leaves so. rt_sigaction(2) */
+/** Ignores a signal. The program inherits that. rt_sigaction(2) */
 export function ignoreSignal(signal: number): Step {
   return {
     call: "rt_sigaction",
@@ -251,12 +254,12 @@ export function ignoreSignal(signal: number): Step {
   };
 }
 
-/** Lets all signals through. rt_sigprocmask(2) */
+/** Unblocks all signals. rt_sigprocmask(2) */
 export function unblockSignals(): Step {
   return { call: "rt_sigprocmask", args: [SIG_SETMASK, NO_SIGNAL, 0, SIGNAL_SET_SIZE] };
 }
 
-/** Strings as execve(2) takes them, in one block that can be passed on again and again. */
+/** Strings as execve(2) takes them, in one block that several calls can use. */
 export function stringVector(
   texts: readonly (string | Uint8Array)[],
   what: string,
@@ -265,10 +268,10 @@ export function stringVector(
 }
 
 /**
- * Becomes the program. execve(2)
+ * Executes the program. execve(2)
  *
- * @param argv Texts, or bytes without a NUL: not every name of a file is UTF-8.
- * @param environment Its strings, by `stringVector`.
+ * @param argv Strings, or bytes without a NUL: not every file name is UTF-8.
+ * @param environment The strings, from `stringVector`.
  */
 export function execve(
   path: string,
@@ -282,7 +285,7 @@ export function execve(
   return { call: "execve", args: [path, vector, environment], about: path };
 }
 
-/** Bytes with a NUL behind them. */
+/** Appends a NUL to bytes. */
 function withEnd(text: string | Uint8Array): string | Uint8Array {
   if (typeof text === "string") return text;
   const bytes = new Uint8Array(text.length + 1);

@@ -1,12 +1,11 @@
 /**
- * The table of libc's functions that the library calls, all but those for sockets and for
- * starting processes.
+ * The main table of libc's functions. Rarely used ones have tables of their own (`libcWith`).
  *
- * The kernel takes `int` and `unsigned` arguments from the lower half of a register, so
- * syscall(2) may be declared with 32-bit parameters, which V8 passes without a BigInt. Sizes
- * and offsets are 64 bits wide and declared so. A result of type `ssize_t` is declared with
- * 32 bits as well: no call moves more than 2 GiB at a time (read(2)), and a BigInt would have to
- * be allocated, which can change errno before it is read.
+ * The kernel takes `int` and `unsigned` arguments from the lower half of a register. So syscall(2)
+ * is declared with 32-bit parameters, which V8 passes without a BigInt. Sizes and offsets are 64
+ * bits wide and declared so. A result of type `ssize_t` is declared with 32 bits: no call moves
+ * more than 2 GiB at a time (read(2)). A BigInt would have to be allocated, and that can change
+ * errno before it is read.
  *
  * @module
  */
@@ -24,7 +23,7 @@ export const SYMBOLS = {
     ],
     result: "pointer",
   },
-  // The same function, from an address that is known as a number.
+  // The same function, with the source as a number.
   memcpy_from_address: {
     name: "memcpy",
     parameters: [
@@ -34,7 +33,7 @@ export const SYMBOLS = {
     ],
     result: "pointer",
   },
-  // The same function, for the address that it returns: that of `dest`.
+  // The same function, for its result: the address of `dest`.
   memcpy_address: {
     name: "memcpy",
     parameters: [
@@ -247,7 +246,7 @@ export const SYMBOLS = {
     ],
     result: "i32",
   },
-  // The same call, parked on a thread of its own until there are events.
+  // The same call on another thread, which it occupies until there are events.
   epoll_wait_parked: {
     name: "epoll_wait",
     parameters: [

@@ -1,18 +1,18 @@
 /**
- * The calls about processes, a typed function each, under the kernel's names.
+ * The system calls on processes: one typed function for each, under the kernel's names.
  *
  * - Linux 5.1: pidfd_send_signal.
  * - Linux 5.3: pidfd_open; a pidfd polls readable once its process ended.
  * - Linux 5.4: P_PIDFD for waitid.
  * - Linux 5.6: pidfd_getfd.
  * - Linux 5.8: setns takes a pidfd.
- * - Linux 6.9: PIDFD_THREAD, the scopes of pidfd_send_signal, pidfs with an id a process,
+ * - Linux 6.9: PIDFD_THREAD, the scopes of pidfd_send_signal, pidfs with an id for each process,
  *   EPOLLHUP once the process was reaped.
  * - Linux 6.11: an ioctl for each kind of namespace.
  * - Linux 6.13: PIDFD_GET_INFO; from 6.15 with the exit status of a reaped process.
  * - Linux 6.14: open_by_handle_at finds a process by its id.
  *
- * fds go in and out as numbers; whoever receives one owns it and closes it.
+ * fds are plain numbers here. A caller that receives one owns it and must close it.
  *
  * @module
  */
@@ -37,12 +37,12 @@ import { Errno } from "./errno.ts";
 import { statusFlags } from "./files.ts";
 import { arch, libc } from "./libc.ts";
 
-/** waitid as a system call, which also tells what a child has used. */
+/** waitid as a system call, which also returns the resource usage. libc's function does not. */
 const NR_waitid = { x86_64: 247, aarch64: 95 };
 
 /**
- * The numbers of the calls that not every supported libc has a function for. Calls of Linux 5.1
- * and newer have the same number on every architecture.
+ * The numbers of calls for which some supported libc has no function. Calls from Linux 5.1 on have
+ * the same number on every architecture.
  */
 const NR_pidfd_send_signal = 424;
 const NR_pidfd_open = 434;
@@ -51,7 +51,7 @@ const NR_pidfd_getfd = 438;
 /** `O_EXCL`: the pidfd is for one thread, not for a whole process. */
 export const PIDFD_THREAD = 0o200;
 
-/** Whom pidfd_send_signal reaches; 0 is whatever the pidfd stands for. */
+/** The target of pidfd_send_signal; 0 means the process or thread that the pidfd stands for. */
 export const PIDFD_SIGNAL_THREAD = 1 << 0;
 export const PIDFD_SIGNAL_THREAD_GROUP = 1 << 1;
 export const PIDFD_SIGNAL_PROCESS_GROUP = 1 << 2;
@@ -66,12 +66,12 @@ const O_CLOEXEC = 0o2000000;
 
 const PIDFS_IOCTL_MAGIC = 0xff;
 const PIDFD_GET_INFO_NUMBER = 11;
-/** `_IOWR(PIDFS_IOCTL_MAGIC, 11, struct pidfd_info)`, for a size of that. */
+/** `_IOWR(PIDFS_IOCTL_MAGIC, 11, struct pidfd_info)`, for a size of the struct. */
 const infoRequest = (size: number) =>
   ((3 << 30) | (size << 16) | (PIDFS_IOCTL_MAGIC << 8) | PIDFD_GET_INFO_NUMBER) >>> 0;
 const PIDFD_GET_INFO = infoRequest(pidfdInfoVer1.size);
 
-// Synchronous calls can't overlap, so that one buffer of each kind serves them all.
+// Synchronous calls can't overlap, so one buffer of each kind serves them all.
 const polled = pollfd.allocate();
 const childInfo = siginfoChild.allocate();
 const childUsage = rusage.allocate();
@@ -83,7 +83,7 @@ const pidfdInfo = pidfdInfoVer1.allocate();
 
 const PR_SET_CHILD_SUBREAPER = 36;
 
-/** Whether a pidfd is a thread's, whoever opened it: PIDFD_THREAD stays with the open file. */
+/** Whether a pidfd stands for a thread: PIDFD_THREAD is a flag of its open file. */
 export function isThreadPidfd(pidfd: number): boolean {
   return (statusFlags(pidfd) & PIDFD_THREAD) !== 0;
 }
@@ -124,7 +124,7 @@ export function pidfdOpen(pid: number, flags: number, hints?: Hints): number {
   });
 }
 
-/** Sends a signal; 0 only asks whether one could be sent. pidfd_send_signal(2) */
+/** Sends a signal; 0 only checks whether one could be sent. pidfd_send_signal(2) */
 export function pidfdSendSignal(
   pidfd: number,
   signal: number,
@@ -164,7 +164,7 @@ export function trySendSignal(
 /** A duplicate of another process's fd, close-on-exec. pidfd_getfd(2) */
 export function pidfdGetfd(pidfd: number, targetFd: number): number {
   const result = tryGetfd(pidfd, targetFd);
-  // Before Linux 6.9 a zombie is a process that has no file descriptor.
+  // Before Linux 6.9 the call fails with EBADF for a zombie, which has no open files.
   const isGone = result === -Errno.EBADF && hasExited(pidfd);
   return check("pidfd_getfd", isGone ? -Errno.ESRCH : result, {
     [Errno.ESRCH]: "the process ended",
@@ -179,10 +179,10 @@ export function tryGetfd(pidfd: number, targetFd: number): number {
 }
 
 /**
- * A pidfd for the process with an id, or −errno: ESTALE if there is none any more, or never
- * was. open_by_handle_at(2)
+ * A pidfd for the process with an id, or −errno. ESTALE: the process was reaped, or never existed.
+ * open_by_handle_at(2)
  *
- * @param pidfd Any pidfd: it tells that the id is one of pidfs.
+ * @param pidfd Any pidfd: it selects pidfs as the file system.
  */
 export function openById(pidfd: number, id: bigint): number {
   const handle = pidfsHandle.encode({
@@ -193,25 +193,25 @@ export function openById(pidfd: number, id: bigint): number {
   return attempt(() => libc().open_by_handle_at(pidfd, handle, O_CLOEXEC));
 }
 
-/** What waitid says of a process: of a child, or that it is none, or not any more. */
+/** The result of waitid: the state of a child, or "no child" if it is none (any more). */
 export type ChildLook =
   | { readonly state: "running" }
   | { readonly state: "no child" }
   | { readonly state: "exited"; readonly exit: ChildExit };
 
-/** What Linux fills in of a `struct rusage`. */
+/** The fields of `struct rusage` that Linux fills. */
 type Usage = Omit<
   typeof childUsage.fields,
   "ru_ixrss" | "ru_idrss" | "ru_isrss" | "ru_nswap" | "ru_msgsnd" | "ru_msgrcv" | "ru_nsignals"
 >;
 
-/** How a child ended, as waitid says it. */
+/** How a child ended, in waitid's terms. */
 export interface ChildExit {
   /** `si_code` */
   code: number;
   /** `si_status` */
   status: number;
-  /** What it and the descendants that it has waited for have used. */
+  /** The resource usage of the child and of the descendants that it has waited for. */
   usage: Usage;
 }
 
@@ -219,9 +219,9 @@ const RUNNING: ChildLook = { state: "running" };
 const NO_CHILD: ChildLook = { state: "no child" };
 
 /**
- * Whether a child of ours ended, without waiting for it. waitid(2)
+ * Whether our child has ended; it never blocks. waitid(2)
  *
- * @param reap Takes the zombie away, instead of leaving it to its owner.
+ * @param reap Whether to reap the zombie.
  */
 export function waitidPidfd(pidfd: number, reap: boolean): ChildLook {
   const options = WEXITED | WNOHANG | (reap ? 0 : WNOWAIT);
@@ -256,13 +256,13 @@ export function waitidPidfd(pidfd: number, reap: boolean): ChildLook {
   return { state: "exited", exit };
 }
 
-/** A word of the usage. Both architectures are little-endian. */
+/** A 64-bit word of the usage. Both architectures are little-endian. */
 function usageWord(index: number): number {
   return childUsageInts[index + 1] * 2 ** 32 + (childUsageInts[index] >>> 0);
 }
 
 /**
- * The PID of a child of this program that has ended, and is left as it is; null if none has, and
+ * The PID of a zombie child of this program, which is not reaped; null if no child has ended;
  * `"ECHILD"` if there is no child at all. waitid(2), P_ALL
  */
 export function peekEndedChild(): number | null | "ECHILD" {
@@ -277,8 +277,8 @@ export function peekEndedChild(): number | null | "ECHILD" {
 }
 
 /**
- * Asks the kernel about the process behind a pidfd. Returns 0 or −errno, and fills
- * the block that the next call overwrites. ioctl_pidfd(2), PIDFD_GET_INFO
+ * Reads facts about the process behind a pidfd. The result is 0 or −errno. `info` is valid only
+ * until the next call, which overwrites it. ioctl_pidfd(2), PIDFD_GET_INFO
  */
 export function pidfdGetInfo(
   pidfd: number,
@@ -289,24 +289,24 @@ export function pidfdGetInfo(
   return { result, info: pidfdInfo.fields };
 }
 
-/** What `pidfdGetInfo` fills. */
+/** The struct that `pidfdGetInfo` fills. */
 export type PidfdInfo = typeof pidfdInfo.fields;
 
-/** Whether it says that a core dump is made of the process or was; needs PIDFD_INFO_COREDUMP. */
+/** Whether the process dumps or has dumped core; ask with PIDFD_INFO_COREDUMP. */
 export function hasDumped({ mask, coredump_mask }: PidfdInfo): boolean {
   return (mask & PIDFD_INFO_COREDUMP) !== 0n && (coredump_mask & PIDFD_COREDUMPED) !== 0;
 }
 
 /**
- * What the kernel could tell about a process; 0 where it doesn't tell that (Linux 6.19).
- * PIDFD_INFO_SUPPORTED_MASK
+ * The mask of the facts that the kernel supports; 0 before Linux 6.19, which brought
+ * PIDFD_INFO_SUPPORTED_MASK.
  */
 export function pidfdSupportedInfo(pidfd: number): bigint {
   const { bytes, fields } = pidfdInfoVer3.allocate();
   fields.mask = PIDFD_INFO_SUPPORTED_MASK;
   const result = attempt(() => libc().ioctl(pidfd, infoRequest(bytes.length), bytes));
   if (result < 0 || (fields.mask & PIDFD_INFO_SUPPORTED_MASK) === 0n) return 0n;
-  // Where the struct ends sooner, the field stands where another one is now, and the rest is 0.
+  // On kernels with the shorter struct, the field has another offset, and ours stays 0.
   return fields.supported_mask || pidfdInfoVer2.decode(bytes).supported_mask;
 }
 
@@ -321,14 +321,14 @@ export function setns(fd: number, types: number): number {
   return attempt(() => libc().setns(fd, types));
 }
 
-/** Whether descendants that lose their parent become children of this program. prctl(2) */
+/** Sets whether orphaned descendants become children of this program. prctl(2) */
 export function setChildSubreaper(on: boolean): void {
   check("prctl", attempt(() => libc().prctl(PR_SET_CHILD_SUBREAPER, on ? 1n : 0n)));
 }
 
 /**
- * Blocks this thread until the fd has one of the events (EPOLLHUP is always one of
- * them), and returns what it has, or 0 if the deadline came first. poll(2)
+ * Blocks this thread until the fd has one of the events, and returns its events; 0 if the deadline
+ * came first. EPOLLHUP always counts. poll(2)
  *
  * @param deadline In `performance.now()` time; 0 to only look; Infinity for none.
  */
@@ -343,8 +343,8 @@ export function poll(fd: number, events: number, deadline: number): number {
 }
 
 /**
- * Blocks this thread until one of several fds has one of its events, and returns what each of them
- * has; null if the deadline came first. poll(2)
+ * Blocks this thread until one of several fds has one of its events, and returns the events of each
+ * fd; null if the deadline came first. poll(2)
  *
  * @param deadline As for `poll`.
  */
@@ -367,7 +367,7 @@ export function hasExited(pidfd: number): boolean {
   return poll(pidfd, EPOLLIN, 0) !== 0;
 }
 
-/** A timeout for poll(2), whose longest finite one is shorter than a deadline may be. */
+/** The timeout for poll(2) until a deadline. It is cut to the longest that poll takes. */
 export function remaining(deadline: number): number {
   if (deadline === 0) return 0;
   if (deadline === Infinity) return -1;

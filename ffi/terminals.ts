@@ -1,15 +1,15 @@
 /**
- * Pseudoterminals (pty(7)): a program takes the far end for a terminal, and this program sits at
- * the near end, as a person does in front of the screen.
+ * Pseudoterminals (pty(7)). A child uses the far end as its terminal. This program has the near
+ * end, and acts as the person in front of the screen.
  *
- * - The near end is an open file of `/dev/ptmx`. Its closing hangs the terminal up.
- * - Linux 4.13: TIOCGPTPEER opens the far end without a path. A `/dev/pts` of another mount
- *   namespace can't lead to somebody else's terminal then. Where a sandbox refuses the ioctl, the
- *   path is all there is.
- * - While nobody has the far end open, a read of the near end is EIO. What was written before is
- *   read first.
+ * - The near end is an open file of `/dev/ptmx`. Closing it hangs up the terminal.
+ * - Linux 4.13: TIOCGPTPEER opens the far end without a path. This is safer: in another mount
+ *   namespace, the path under `/dev/pts` could lead to a different terminal. The path is used only
+ *   if a sandbox refuses the ioctl.
+ * - Once the far end is closed everywhere, reading the near end gives the rest of the data, and
+ *   then EIO.
  *
- * fds go in and out as numbers; whoever receives one owns it and closes it.
+ * fds are plain numbers here. A caller that receives one owns it and must close it.
  *
  * @module
  */
@@ -21,7 +21,7 @@ import { Errno } from "./errno.ts";
 import { AT_FDCWD, closeOnError, O_CLOEXEC, O_NOCTTY, O_RDWR, openat, tryOpenat } from "./files.ts";
 import { libc, libcWith } from "./libc.ts";
 
-/** libc with what only terminals need, opened at first use. */
+/** libc with the function for terminals alone, opened at first use. */
 export const terminalLibc = libcWith({
   // int ioctl(int fd, unsigned long op, ...);
   ioctl_int: {
@@ -43,27 +43,29 @@ const TIOCGPTN = 0x8004_5430;
 const TIOCSPTLCK = 0x4004_5431;
 const TIOCGPTPEER = 0x5441;
 
-/** The erase key takes away a whole character of UTF-8. */
+/** Input is UTF-8: the erase key removes a whole character. */
 const IUTF8 = 0o40000;
+/** Output is processed. termios(3) */
+const OPOST = 0o1;
 
 const PTMX = "/dev/ptmx";
-/** Neither end becomes the terminal that controls this program itself. */
+/** Neither end becomes this program's own controlling terminal. */
 const FLAGS = O_RDWR | O_NOCTTY;
 
 const MISSING = `terminals need ${PTMX}, and a devpts that is mounted at /dev/pts`;
 const FORBIDDEN = `terminals need ${PTMX}, which a sandbox forbids`;
 
-/** What a system answers that doesn't know an ioctl, or a sandbox that doesn't let it through. */
+/** The errors of a kernel that lacks an ioctl, and of a sandbox that refuses it. */
 const REFUSALS: ReadonlySet<number> = new Set([
   ...[Errno.EINVAL, Errno.ENOSYS, Errno.ENOTTY, Errno.EPERM],
 ]);
 
-// Synchronous calls can't overlap, so that one buffer of each kind serves them all.
+// Synchronous calls can't overlap, so one buffer of each kind serves them all.
 const int = intValue.allocate();
 const size = winsize.allocate();
 const settings = kernelTermios.allocate();
 
-/** How large a terminal is, in characters. */
+/** The size of a terminal, in characters. */
 export interface TerminalSize {
   readonly columns: number;
   readonly rows: number;
@@ -75,7 +77,7 @@ export interface TerminalEnds {
   readonly far: number;
 }
 
-/** Makes a terminal of a size. */
+/** Makes a terminal of this size. */
 export function openTerminal(size: TerminalSize): TerminalEnds {
   return closeOnError(openNearEnd(), (near) => {
     unlock(near);
@@ -100,11 +102,11 @@ function openNearEnd(): number {
   });
 }
 
-/** Lets the far end be opened. unlockpt(3) */
+/** Unlocks the far end, so that it can be opened. unlockpt(3) */
 function unlock(near: number): void {
   int.fields.value = 0;
   check("ioctl(TIOCSPTLCK)", attempt(() => libc().ioctl(near, TIOCSPTLCK, int.bytes)), {
-    // Some other file is there, as a container can have it.
+    // The path is another file, as in some containers.
     [Errno.ENOTTY]: MISSING,
   });
 }
@@ -117,7 +119,7 @@ function openFarEnd(near: number): number {
   return openat(AT_FDCWD, `/dev/pts/${int.fields.value}`, FLAGS);
 }
 
-/** Asks for the number of a near end's terminal, which `int` has then; returns 0 or −errno. */
+/** Reads the terminal's number from its near end into `int`; returns 0 or −errno. */
 function tryNumber(fd: number): number {
   return attempt(() => libc().ioctl(fd, TIOCGPTN, int.bytes));
 }
@@ -133,15 +135,28 @@ export function getSize(fd: number): TerminalSize {
   return { columns: size.fields.ws_col, rows: size.fields.ws_row };
 }
 
-/** Sets it. If that changes it, the foreground process group gets SIGWINCH. TIOCSWINSZ(2const) */
+/**
+ * Sets the size of a terminal. If it changes, the foreground process group gets SIGWINCH.
+ * TIOCSWINSZ(2const)
+ */
 export function setSize(fd: number, { columns, rows }: TerminalSize): void {
   const bytes = winsize.encode({ ws_col: columns, ws_row: rows });
   check("ioctl(TIOCSWINSZ)", attempt(() => libc().ioctl(fd, TIOCSWINSZ, bytes)));
 }
 
-/** Tells a terminal that its text is UTF-8. TCSETS(2const) */
+/** Tells a terminal that its text is UTF-8. */
 function setUtf8(fd: number): void {
+  change(fd, (fields) => fields.c_iflag |= IUTF8);
+}
+
+/** Has a terminal take what is written to it as it is. Otherwise it begins a new line at each "\n". */
+export function setRawOutput(fd: number): void {
+  change(fd, (fields) => fields.c_oflag &= ~OPOST);
+}
+
+/** Changes some of a terminal's settings. TCSETS(2const) */
+function change(fd: number, act: (fields: typeof settings.fields) => void): void {
   check("ioctl(TCGETS)", attempt(() => libc().ioctl(fd, TCGETS, settings.bytes)));
-  settings.fields.c_iflag |= IUTF8;
+  act(settings.fields);
   check("ioctl(TCSETS)", attempt(() => libc().ioctl(fd, TCSETS, settings.bytes)));
 }

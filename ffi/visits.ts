@@ -1,21 +1,20 @@
 /**
- * Looks now and then while no thread does. They keep no program alive.
+ * Looks for events now and then, while no thread is parked. Visits don't keep the program alive.
  *
- * Two things of Deno's can call us then, and both let the program end meanwhile: a signal listener
- * and an unref'd timer. SIGCHLD comes at once when a child ends.
- * Everything else (strangers, pipes, sockets) is found by the timer, whose steps double as long
- * as nothing happens.
+ * Two of Deno's means can call us without keeping the program alive: a signal listener and an
+ * unref'd timer. SIGCHLD arrives as soon as a child ends. The timer finds everything else: other
+ * processes, pipes, sockets. Its step doubles as long as nothing happens.
  *
  * @module
  */
 
-/** The first step between two visits, in milliseconds. */
+/** The shortest step between two visits, in milliseconds. */
 const SHORTEST = 4;
 
 /** The longest step between two visits, in milliseconds. */
 const LONGEST = 256;
 
-// Tests replace these, to have a clock of their own. Waits go on by the real one.
+// The real functions: tests may replace the global ones by a fake clock.
 const { clearTimeout, setTimeout } = globalThis;
 
 type Timer = ReturnType<typeof setTimeout>;
@@ -32,12 +31,12 @@ export class Visits {
     try {
       Deno.addSignalListener("SIGCHLD", this.#atSignal);
     } catch {
-      // The timer does without, only later.
+      // Without the listener, the timer finds children, too, only later.
     }
     this.#timer = this.#wait();
   }
 
-  /** Begins again with short steps: something happened, and more may follow soon. */
+  /** Starts again with the shortest step: something happened, and more may follow soon. */
   hurry(): void {
     clearTimeout(this.#timer);
     this.#step = SHORTEST;

@@ -1,10 +1,10 @@
 /**
- * An epoll set, and who waits for each of its fds.
+ * An epoll set, and the waiters of each of its fds.
  *
- * One failure fails one: a look that throws, or an fd that can't be waited for any more, fails its
- * own waiters, and all others go on.
+ * A failure affects only its own wait. If a look throws, its waiter fails. If an fd can't be waited
+ * for any more, its waiters fail. All other waits go on.
  *
- * A wait that a look has ended is out at once. To tell epoll so can wait: that is for `tidy`.
+ * A wait ends when its look returns true. Counting it and telling epoll is left to `tidy`.
  *
  * @module
  */
@@ -20,9 +20,9 @@ interface Registration {
   readonly fd: number;
   /** Tells a late event of a closed fd from one of a new fd with the same number. */
   readonly generation: number;
-  /** Mostly one: an array takes a third of the memory of a Set. */
+  /** An array, because mostly there is only one, and a Set takes three times the memory. */
   waiters: Waiter[];
-  /** What epoll was last told to report. */
+  /** The events that epoll reports for the fd. */
   events: number;
 }
 
@@ -32,24 +32,24 @@ export class WaitSet {
   readonly #registrations = new Map<number, Registration>();
   #generations = 0;
   #size = 0;
-  /** Registrations that lost a waiter, and waiters whose wait is over: work for `tidy`. */
+  /** Work for `tidy`: registrations that lost a waiter, and waiters whose wait is over. */
   #changed: Registration[] = [];
   #over: Waiter[] = [];
 
   /**
    * @param count Counts the waits that keep the program alive.
-   * @throws {SyscallError} `EMFILE` if there are no two descriptors left.
+   * @throws {SyscallError} `EMFILE` if the program has fewer than two descriptors left.
    */
   constructor(count: Count) {
     this.#count = count;
   }
 
-  /** Whether looks have ended waits since the last tidying. */
+  /** Whether looks have ended waits since the last `tidy`. */
   get isUntidy(): boolean {
     return this.#over.length > 0;
   }
 
-  /** How many waiters there are, with those whose wait is over until `tidy`. */
+  /** How many waiters there are. A wait that is over counts until `tidy`. */
   get size(): number {
     return this.#size;
   }
@@ -63,21 +63,21 @@ export class WaitSet {
   }
 
   #add(waiter: Waiter): void {
-    // 0 is no registration's.
+    // 0 is reserved: no registration has it.
     const generation = this.#generations = (this.#generations + 1) | 0 || 1;
     const { fd, events } = waiter;
     let result = this.#epoll.add(fd, events, generation);
-    // Other code closed the fd without our knowing, and gave a duplicate the same number.
+    // EEXIST: other code closed the fd, and then gave a duplicate of it the same number.
     if (result === -Errno.EEXIST && this.#epoll.modify(fd, events, generation) === 0) result = 0;
     check("epoll_ctl", result);
     this.#registrations.set(fd, { fd, generation, waiters: [waiter], events });
   }
 
-  /** Joins others that wait for the fd. Returns false if the number is another file's by now. */
+  /** Joins the fd's other waiters. Returns false if the number belongs to another file by now. */
   #rejoin(registration: Registration, waiter: Waiter): boolean {
     const { fd } = waiter;
     const events = eventsOf(registration) | waiter.events;
-    // Even if the events stay the same: so the newcomer is told what is ready already.
+    // Modify even if the events stay the same: then epoll reports again what is ready already.
     const result = this.#epoll.modify(fd, events, registration.generation);
     if (isLost(result)) this.#failAll(registration, closedByOthers(fd));
     if (result === -Errno.ENOENT) return false;
@@ -87,7 +87,7 @@ export class WaitSet {
     return true;
   }
 
-  /** Takes a waiter out whose wait ends early. Returns false if it is over already. */
+  /** Removes a waiter whose wait ends early. Returns false if its wait is over already. */
   leave(waiter: Waiter): boolean {
     const registration = this.#registrations.get(waiter.fd);
     const index = registration?.waiters.indexOf(waiter) ?? -1;
@@ -98,7 +98,7 @@ export class WaitSet {
     return true;
   }
 
-  /** Takes all waiters of an fd out. */
+  /** Removes all waiters of an fd, and returns them. */
   empty(fd: number): readonly Waiter[] {
     const registration = this.#registrations.get(fd);
     return registration ? this.#empty(registration) : [];
@@ -121,28 +121,28 @@ export class WaitSet {
     keepAlive.end();
   }
 
-  /** Waits on another thread. Resolves with what `lookAfter` needs to know. */
+  /** Waits on another thread. Resolves with the argument for `lookAfter`. */
   park(): Promise<number> {
     return this.#epoll.park();
   }
 
-  /** Makes the parked call return, also one that begins only now. */
+  /** Makes the parked call return, even if it has not begun yet. */
   wake(): void {
     this.#epoll.wake();
   }
 
-  /** Whether there are events, which stay there for others. */
+  /** Whether there are events. It does not consume them. */
   hasEvents(): boolean {
     return this.#epoll.hasEvents();
   }
 
-  /** Has the waiters look at what a parked call has returned with. */
+  /** Lets the waiters look at the events of a parked call that has returned. */
   lookAfter(parked: number): void {
     if (parked < 0) this.look();
     else this.#epoll.handParked(parked, this.#dispatch);
   }
 
-  /** Has the waiters look at what there is now. Without a way to find that, nobody can wait. */
+  /** Lets the waiters look at the events of this moment. If epoll itself fails, all waits fail. */
   look(): void {
     try {
       this.#epoll.look(this.#dispatch);
@@ -154,12 +154,13 @@ export class WaitSet {
   }
 
   /**
-   * Has an event's waiters look. All else can wait: user code comes next, and each function that is
-   * called before it is one that the processor's caches have forgotten.
+   * Lets the waiters of an fd look at its event. All other work is left to `tidy`, because user
+   * code comes first. The loop calls few functions: their code is often no longer in the
+   * processor's cache.
    */
   readonly #dispatch = (fd: number, generation: number, events: number): void => {
     const registration = this.#registrations.get(fd);
-    // An event can be late: its fd was closed, and perhaps its number given to another.
+    // A late event: its fd was closed, and another file may have the number by now.
     if (registration?.generation !== generation) return;
     let left: Waiter[] | undefined;
     for (const waiter of registration.waiters) {
@@ -182,7 +183,7 @@ export class WaitSet {
     this.#changed.push(registration);
   };
 
-  /** Does what the looks have left to do. */
+  /** Does the work that the looks have left. */
   tidy(): void {
     const over = this.#over;
     const changed = this.#changed;
@@ -193,10 +194,10 @@ export class WaitSet {
     for (const registration of changed) this.#update(registration);
   }
 
-  /** Tells epoll what an fd's waiters want now. */
+  /** Tells epoll which events the fd's waiters want now. */
   #update(registration: Registration): void {
     const { fd } = registration;
-    // The number can be another registration's by now.
+    // Another registration can have the number by now.
     if (this.#registrations.get(fd) !== registration) return;
     if (registration.waiters.length === 0) {
       this.#registrations.delete(fd);
@@ -207,11 +208,11 @@ export class WaitSet {
     if (events === registration.events) return;
     const result = this.#epoll.modify(fd, events, registration.generation);
     if (result === 0) registration.events = events;
-    // Otherwise more is reported than anybody waits for, and finds nobody.
+    // On any other error epoll reports too many events, which `#dispatch` ignores.
     else if (isLost(result)) this.#failAll(registration, closedByOthers(fd));
   }
 
-  /** Gives back its descriptors. Nobody waits any more. */
+  /** Closes the descriptors. There must be no waiters any more. */
   close(): void {
     this.#epoll.close();
   }
@@ -223,7 +224,7 @@ function eventsOf({ waiters }: Registration): number {
   return events;
 }
 
-/** Whether an error of epoll_ctl says that the number is no file's any more, or another one's. */
+/** Whether an error of epoll_ctl shows that other code closed the fd, or reused its number. */
 function isLost(result: number): boolean {
   return result === -Errno.EBADF || result === -Errno.ENOENT;
 }

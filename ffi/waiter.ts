@@ -1,20 +1,20 @@
 /**
- * One wait: a callback that looks at what happened, and whether the program lives on for it.
+ * One wait: a callback that looks at events, and whether the wait keeps the program alive.
  *
  * @module
  */
 
 /** Waits for one fd. */
 export interface Waiter {
-  /** Stays open until the wait is over; `forget` comes before its closing. */
+  /** Must stay open until the wait is over. Call `forget` before closing it. */
   readonly fd: number;
-  /** What it is called for. EPOLLHUP and EPOLLERR count always. */
+  /** The events to wait for. EPOLLHUP and EPOLLERR always count. */
   readonly events: number;
   /** Whether it keeps the program alive. Without this, it does. */
   readonly keepAlive?: KeepAlive;
   /**
-   * Looks at what happened, and returns whether the wait is over. It is called when the fd is
-   * ready, and then at each change. What it throws goes to `fail`.
+   * Looks at the events, and returns whether the wait is over. It is called when the fd is ready,
+   * and then at each change. If it throws, the wait ends, and `fail` gets the error.
    */
   look(events: number): boolean;
   /** Ends the wait by an error. */
@@ -62,5 +62,5 @@ export class KeepAlive {
   }
 }
 
-/** The owner of all waits that have no other. */
+/** For all waits that have no `keepAlive` of their own. */
 export const ALWAYS: KeepAlive = new KeepAlive();

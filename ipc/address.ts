@@ -1,6 +1,6 @@
 /**
- * Where a UNIX socket is found: a path, or a name in the abstract namespace, which belongs to
- * the network namespace and leaves no file behind (unix(7)).
+ * The address of a UNIX socket: a path, or a name in the abstract namespace (unix(7)). An abstract
+ * name belongs to the network namespace, and has no file.
  *
  * @module
  */
@@ -8,9 +8,9 @@
 import { LONGEST_PATH, type SocketAddress, socketAddress } from "../ffi/sockets.ts";
 import { checkString } from "../pidfd/arguments.ts";
 
-/** What an abstract name begins with in the kernel's eyes. */
+/** The first character of an abstract name, for the kernel. */
 const NUL = "\0";
-/** What it is written with by people, and by tools such as ss(8). */
+/** People, and tools such as ss(8), write it as "@". */
 const AT = "@";
 
 /** Reads a path, or an abstract name that begins with "@" or a NUL. */
@@ -29,7 +29,7 @@ export function parseAddress(path: string): SocketAddress {
   return socketAddress(bytes, path.replace(NUL, AT));
 }
 
-/** Whether the address is a name, and not a file's path. */
+/** Whether the address is an abstract name, not a file's path. */
 export function isAbstract(path: string): boolean {
   return path.startsWith(AT) || path.startsWith(NUL);
 }

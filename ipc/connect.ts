@@ -1,5 +1,5 @@
 /**
- * Connecting to a listening UNIX socket without ever blocking (connect(2), unix(7)).
+ * Connecting to a listening UNIX socket without blocking (connect(2), unix(7)).
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { Errno } from "../ffi/errno.ts";
 import { type SocketAddress, type SocketType, tryConnect } from "../ffi/sockets.ts";
 import type { FdHandle } from "../pidfd/fd_handle.ts";
 
-/** How long to wait before another attempt at a listener whose queue is full, in milliseconds. */
+/** The delay before the next attempt if the listener's queue is full, in milliseconds. */
 const AGAIN = 5;
 
 /** Resolves once the socket is connected to the address. */
@@ -23,14 +23,14 @@ export async function connect(
     const result = tryConnect(handle.use(), address);
     if (result !== -Errno.EAGAIN) {
       check("connect", result, {
-        [Errno.ECONNREFUSED]: `nobody listens at ${address.name}`,
+        [Errno.ECONNREFUSED]: `no process listens at ${address.name}`,
         [Errno.EPROTOTYPE]: `${address.name} is not a ${type} socket`,
         [Errno.ENOENT]: address.name,
         [Errno.EACCES]: address.name,
       });
       return;
     }
-    // A full queue of connections is the one thing that epoll can't wait for.
+    // The listener's queue is full. epoll can't wait for room in it, so try again later.
     await pause(AGAIN, signal);
   }
 }

@@ -1,12 +1,11 @@
 /**
- * A connected socket as a way for messages: sends are done one after another in the order of the
- * calls, and receives likewise, so that messages neither mix nor overtake each other.
+ * Sending and receiving messages on a connected socket. Sends run one after another, in the order
+ * of the calls; so do receives. So messages neither mix nor overtake each other.
  *
- * Every call is tried before it is waited for: most of the time there is room to send, and what
- * one wait brought is received without another.
+ * Try first, then wait: mostly there is room to send, and one wait often brings several messages.
  *
- * A stream is closed once a part of a message is lost, sent or received: nothing behind it would be
- * understood.
+ * If a part of a message is lost, sent or received, a stream is closed: the receiver could not
+ * understand the rest of it.
  *
  * @module
  */
@@ -21,7 +20,7 @@ import { EPOLLIN, EPOLLOUT } from "../structs/epoll_event.ts";
 import { type FdMessage, NO_CONTROL, receiveNext, unpack } from "./message.ts";
 import { Queue } from "./queue.ts";
 
-/** A socket, and who has the turn to send and to receive on it. */
+/** A socket, with a queue of senders and a queue of receivers. */
 export class Connection {
   readonly handle: FdHandle;
   readonly type: SocketType;
@@ -35,7 +34,7 @@ export class Connection {
     this.type = type;
   }
 
-  /** Sends all of the data, with control messages along with their first byte. */
+  /** Sends all data. The control messages go with its first byte. */
   async send(
     data: Uint8Array<ArrayBuffer>,
     control: Uint8Array<ArrayBuffer>,
@@ -83,7 +82,7 @@ export class Connection {
     }
   }
 
-  /** Ends the sending, once all that was asked for before is sent. */
+  /** Ends the sending direction, after all earlier sends are done. */
   async closeWrite(): Promise<void> {
     await this.#sends.enter();
     try {

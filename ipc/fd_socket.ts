@@ -1,11 +1,12 @@
 /**
- * Handles and other descriptors, sent from process to process over a UNIX socket.
+ * Sending handles and other descriptors to other processes over a UNIX socket.
  *
- * A socket's class makes listeners, and a listener makes sockets: so both stand in one file, and
- * what each does stands in files of its own.
+ * Both classes are in one file, because each makes instances of the other. Their operations are in
+ * files of their own.
  *
- * States of both: **open**, then **closed** for good, by `close`; a socket also once a part of a
- * stream is lost. Pending calls reject then, and further ones throw `Deno.errors.BadResource`.
+ * States of both: **open**, then **closed** for good, by `close`. A stream socket is also closed if
+ * a part of a message is lost. Closing makes pending calls reject; later ones throw
+ * `Deno.errors.BadResource`.
  *
  * @module
  */
@@ -46,8 +47,8 @@ import { openPeer, type PeerCredentials } from "./peer.ts";
 const encoder = new TextEncoder();
 
 /**
- * A UNIX socket that carries file descriptors along with data: the way to hand a process's
- * handle to another process.
+ * A UNIX socket that carries file descriptors along with data. Use it to pass a handle to another
+ * process.
  *
  * @example
  * ```ts
@@ -89,10 +90,9 @@ export class FdSocket implements Disposable, AsyncDisposable {
   /**
    * Connects to a listening socket.
    *
-   * @param path The socket's path, of at most 107 bytes, or a name in the abstract namespace
-   *   behind an "@" or a NUL.
-   * @throws {SyscallError} `ENOENT` if there is nothing at the path; `ECONNREFUSED` if it is no
-   *   socket or nobody listens; `EPROTOTYPE` if it is of the other type; `EACCES`.
+   * @param path The socket's path, of at most 107 bytes; or an abstract name after an "@" or a NUL.
+   * @throws {SyscallError} `ENOENT` if the path doesn't exist; `ECONNREFUSED` if it is not a socket
+   *   or no process listens; `EPROTOTYPE` if the socket has the other type; `EACCES`.
    * @throws {RangeError} If the path is too long or empty.
    */
   static async connect(path: string, options: FdSocketConnectOptions = {}): Promise<FdSocket> {
@@ -114,10 +114,10 @@ export class FdSocket implements Disposable, AsyncDisposable {
   /**
    * Listens for connections.
    *
-   * @param path As for {@linkcode FdSocket.connect}. A path must not exist yet: its socket is
-   *   made, and removed when the listener is closed.
-   * @throws {SyscallError} `EADDRINUSE` if it is there already; `ENOENT` or `EACCES` for the
-   *   folder.
+   * @param path As for {@linkcode FdSocket.connect}. A path must not exist yet. The listener
+   *   creates the file, and removes it when it is closed.
+   * @throws {SyscallError} `EADDRINUSE` if the path or name exists already; `ENOENT` or `EACCES`
+   *   for the folder.
    * @throws {RangeError} If the path is too long or empty.
    */
   static listen(path: string, options: FdSocketOptions = {}): FdListener {
@@ -126,10 +126,11 @@ export class FdSocket implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Takes over a connected UNIX socket that comes from elsewhere: inherited or received. It is
-   * made close-on-exec, and nothing else may close it from now on.
+   * Takes over a connected UNIX socket that was inherited or received. It is made close-on-exec.
+   * Nothing else may close it from now on.
    *
-   * @throws {TypeError} If it isn't a UNIX socket of one of the two types; it is left as it was.
+   * @throws {TypeError} If it isn't a UNIX socket of one of the two types. It is then left
+   *   unchanged.
    * @throws {SyscallError} `EBADF` if there is no such descriptor.
    */
   static fromFd(fd: number): FdSocket {
@@ -167,29 +168,29 @@ export class FdSocket implements Disposable, AsyncDisposable {
     return settled();
   }
 
-  /** Gives the descriptor away: whoever takes the number closes it. Pending calls reject. */
+  /** Gives the descriptor away: the caller must close it. Pending calls reject. */
   intoFd(): number {
     return this.#connection.handle.release();
   }
 
   /**
-   * Whether programs that this one executes get the socket: with `false` they do, under the
-   * same number (fcntl(2), FD_CLOEXEC).
+   * Sets or clears close-on-exec (fcntl(2), FD_CLOEXEC). With `false`, programs that this one
+   * executes inherit the socket under the same number.
    */
   setCloseOnExec(on: boolean): void {
     this.#connection.handle.setCloseOnExec(on);
   }
 
   /**
-   * Sends data, and duplicates of descriptors along with their first byte. Resolves once all
-   * of it is on its way; a receiver that is slow makes it wait.
+   * Sends data, and duplicates of descriptors with its first byte. Resolves once the kernel has
+   * taken all of it. If the receiver is slow, this waits.
    *
-   * @param data The bytes, which must stay as they are until then; a string goes as UTF-8.
-   * @param fds Up to 253 descriptors. They stay the sender's.
-   * @throws {RangeError} If there are too many descriptors; or no data, except with descriptors
-   *   on a `seqpacket` socket: nobody could tell it from the end.
-   * @throws {SyscallError} `EPIPE` if the peer is gone; `EMSGSIZE` if a message is larger than
-   *   the socket's buffer; `ETOOMANYREFS` if too many descriptors are on their way.
+   * @param data The bytes; don't change them before the promise settles. A string is sent as UTF-8.
+   * @param fds Up to 253 descriptors. The sender keeps its own.
+   * @throws {RangeError} If there are too many descriptors, or no data: the receiver could not tell
+   *   it from the end. On a `seqpacket` socket, descriptors without data are allowed.
+   * @throws {SyscallError} `EPIPE` if the peer is gone; `EMSGSIZE` if a message is larger than the
+   *   socket's buffer; `ETOOMANYREFS` if too many sent descriptors are not yet received.
    */
   async send(
     data: Uint8Array<ArrayBuffer> | string,
@@ -207,7 +208,7 @@ export class FdSocket implements Disposable, AsyncDisposable {
     this.#connection.handle.check();
     signal?.throwIfAborted();
     if (fds.length === 0) return await this.#connection.send(bytes, NO_CONTROL, signal);
-    // Held until they are sent: by then the caller may have closed its own.
+    // Send duplicates: the caller may close its own descriptors before they are sent.
     using held = holdFds(fds);
     await this.#connection.send(bytes, held.control, signal);
   }
@@ -215,14 +216,15 @@ export class FdSocket implements Disposable, AsyncDisposable {
   /**
    * Resolves with the next message, or with null once the peer has closed its end.
    *
-   * On a stream this is what has arrived, up to 64 KiB; descriptors come with the first byte
-   * of the data that they were sent with, and never with bytes that were sent before.
+   * On a stream, the message is the data that has arrived, up to 64 KiB. Descriptors come with the
+   * first byte of the data that they were sent with, and never with earlier data.
    *
-   * A message is lost if it can't be taken with all that came with it. On a stream that closes
-   * the socket, as nobody could tell what is missing.
+   * If a message's descriptors can't all be received, the message is lost. A stream is then closed,
+   * because the receiver can't know what is missing.
    *
-   * @throws {SyscallError} `EMFILE` if there were no numbers left for all descriptors: the message is
-   *   lost, and those that arrived are closed. `ECONNRESET` if the peer is gone with unread data.
+   * @throws {SyscallError} `EMFILE` if the program has too few descriptors left: the message is
+   *   lost, and the descriptors that arrived are closed. `ECONNRESET` if the peer closed its end
+   *   with unread data in it.
    * @throws {UnsupportedError} For `sender` before Linux 6.5.
    */
   async receive(options: FdSocketReceiveOptions = {}): Promise<FdMessage | null> {
@@ -235,28 +237,28 @@ export class FdSocket implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Ends the sending: the peer receives what was sent, and then the end. Receiving goes on
-   * (shutdown(2)).
+   * Ends the sending direction (shutdown(2)): after the data sent so far, the peer receives the
+   * end. This end can still receive.
    */
   closeWrite(): Promise<void> {
     return this.#connection.closeWrite();
   }
 
   /**
-   * A handle on the process at the other end, as it was when the sockets were connected.
+   * A handle on the peer: the process that was at the other end when the sockets were connected.
    *
-   * Needs Linux 6.5 (SO_PEERPIDFD). Newer kernels, such as 6.18, also give a handle on a process
-   * that was reaped in the meantime, which knows its status.
+   * Needs Linux 6.5 (SO_PEERPIDFD). Newer kernels, such as 6.18, give a handle even if the process
+   * was reaped meanwhile; it tells the exit status.
    *
-   * @throws {SyscallError} `ESRCH` or `EINVAL` if that process was reaped and the kernel gives no
-   *   handle on it any more.
+   * @throws {SyscallError} `ESRCH` or `EINVAL` if the process was reaped, and the kernel gives no
+   *   handle on it.
    * @throws {UnsupportedError} Before Linux 6.5.
    */
   peer(): PidFd {
     return openPeer(this.#connection.handle.use());
   }
 
-  /** Who is at the other end, as it was when the sockets were connected (SO_PEERCRED). */
+  /** The credentials of the peer, from the time when the sockets were connected (SO_PEERCRED). */
   peerCredentials(): PeerCredentials {
     return peerCredentials(this.#connection.handle.use());
   }
@@ -269,8 +271,8 @@ export class FdSocket implements Disposable, AsyncDisposable {
 }
 
 /**
- * A listening UNIX socket, made by {@linkcode FdSocket.listen}: an async iterable of its
- * connections, which ends when the listener is closed.
+ * A listening UNIX socket, made by {@linkcode FdSocket.listen}. It is an async iterable of its
+ * connections, and the iteration ends when the listener is closed.
  *
  * @example
  * ```ts
@@ -284,7 +286,7 @@ export class FdSocket implements Disposable, AsyncDisposable {
  * ```
  */
 export class FdListener implements AsyncIterable<FdSocket>, Disposable, AsyncDisposable {
-  /** The path, or the abstract name, that it listens at. */
+  /** The path or abstract name of the listener. */
   readonly path: string;
   readonly #type: SocketType;
   readonly #socket: ListeningSocket;
@@ -307,8 +309,8 @@ export class FdListener implements AsyncIterable<FdSocket>, Disposable, AsyncDis
   }
 
   /**
-   * Closes the listener, and removes the file that it made. Connections go on. Pending calls
-   * reject with `Deno.errors.BadResource`; iterations end.
+   * Closes the listener, and removes its file. Accepted connections stay open. Pending calls reject
+   * with `Deno.errors.BadResource`; iterations end.
    */
   close(): void {
     this.#socket.close();

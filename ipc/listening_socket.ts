@@ -1,5 +1,5 @@
 /**
- * A socket that listens, and the file that it is found by.
+ * A listening socket, and its file.
  *
  * @module
  */
@@ -13,13 +13,13 @@ import { FdHandle } from "../pidfd/fd_handle.ts";
 import { EPOLLIN } from "../structs/epoll_event.ts";
 import { isAbstract, parseAddress } from "./address.ts";
 
-/** How many connections wait to be accepted: the kernel's own limit for most systems. */
+/** The length of the queue of connections: the kernel's own limit on most systems. */
 const BACKLOG = 4096;
 
-/** A listening socket, which removes the file that it made. */
+/** A listening socket. It removes its file when it is closed. */
 export class ListeningSocket {
   readonly handle: FdHandle;
-  /** The file that was made, wherever this program is when it is removed; for abstract names none. */
+  /** The socket's file, if any. Its path is absolute, because the working directory can change. */
   readonly #file?: { readonly path: string; readonly inode: bigint | null };
 
   constructor(path: string, type: SocketType) {
@@ -42,7 +42,7 @@ export class ListeningSocket {
   close(): void {
     if (this.handle.closed) return;
     this.handle.close();
-    // Somebody may have removed the file and made another in its place.
+    // Another program may have replaced the file. Remove it only if it is still ours.
     const { path, inode = null } = this.#file ?? {};
     if (path !== undefined && inode !== null && inodeAt(path) === inode) unlink(path);
   }
@@ -53,7 +53,7 @@ export class ListeningSocket {
       const fd = this.handle.use();
       const connection = tryAccept(fd);
       if (connection === -Errno.EAGAIN) await ready(fd, EPOLLIN, signal);
-      // A client that gave up while it was in the queue is no error of the listener's.
+      // ECONNABORTED: a client gave up while it was in the queue. Go on with the next one.
       else if (connection !== -Errno.ECONNABORTED) return check("accept4", connection);
     }
   }
@@ -63,7 +63,7 @@ function absolute(path: string): string {
   return path.startsWith("/") ? path : `${readlinkat(AT_FDCWD, "/proc/self/cwd")}/${path}`;
 }
 
-/** The inode of what is at a path, or null if nothing is. */
+/** The inode number of the file at a path, or null if there is none. */
 function inodeAt(path: string): bigint | null {
   let fd: number;
   try {

@@ -1,7 +1,6 @@
 /**
- * What travels beside the data of a message: file descriptors, and the kernel's word on who
- * sent it. Received descriptors are owned from the moment that they are seen, so that an
- * error on the way closes them.
+ * The parts of a message beside its data: file descriptors, and a pidfd of the sender from the
+ * kernel. Received descriptors get an owner at once, so that any later error closes them.
  *
  * @module
  */
@@ -26,35 +25,35 @@ import {
   ucred,
 } from "../structs/socket.ts";
 
-/** A message as {@linkcode FdSocket.receive} delivers it. */
+/** A message from {@linkcode FdSocket.receive}. */
 export interface FdMessage {
-  /** The bytes: of a stream what had arrived, of a `seqpacket` socket one whole message. */
+  /** The bytes: of a stream, the data that had arrived; of a `seqpacket` socket, one message. */
   data: Uint8Array<ArrayBuffer>;
   /** The descriptors that came with it, close-on-exec. The receiver closes them. */
   fds: OwnedFd[];
-  /** The process that sent it, if that was asked for and the kernel could tell. */
+  /** The process that sent it; null if it was not requested or the kernel couldn't tell. */
   sender: PidFd | null;
 }
 
-/** Room for as much as one message can bring: descriptors, and credentials and a pidfd. */
+/** Room for the control data of one message: descriptors, credentials and a pidfd. */
 const CONTROL_SPACE = controlSpace(SCM_MAX_FD * intValue.size, ucred.size, intValue.size);
 
-/** How much of a stream one receive takes at most, in bytes. Longer messages get memory of their own. */
+/** The most bytes of a stream that one receive takes. Longer messages get their own memory. */
 const ROOM = 64 * 1024;
 
-/** Where messages arrive: synchronous calls can't overlap, so that one serves all sockets. */
+/** The memory for received messages. Synchronous calls can't overlap, so one serves all sockets. */
 let shared: MessageBuffer | undefined;
 
-/** Nothing beside the data. */
+/** No control messages. */
 export const NO_CONTROL = encodeControl([]);
 
-/** Descriptors that are to be sent, held until they are. */
+/** Duplicates of descriptors, held until they are sent. */
 export interface HeldFds extends Disposable {
-  /** The control message that passes them. */
+  /** The control message that sends them. */
   readonly control: Uint8Array<ArrayBuffer>;
 }
 
-/** Duplicates the descriptors that are to be sent, so that they stay what they are now. */
+/** Duplicates descriptors for sending. Closing the originals then doesn't affect the message. */
 export function holdFds(fds: readonly (OwnedFd | PidFd | number)[]): HeldFds {
   checkInstance("fds", fds, "an array", Array);
   if (fds.length > SCM_MAX_FD) {
@@ -76,14 +75,14 @@ export function holdFds(fds: readonly (OwnedFd | PidFd | number)[]): HeldFds {
   return { control, [Symbol.dispose]: release };
 }
 
-/** A message that was taken out of a socket, and stands where it arrived until the next one. */
+/** A received message. It stays in the buffer until the next one arrives. */
 export interface Arrived {
   readonly buffer: MessageBuffer;
   readonly length: number;
   readonly type: SocketType;
 }
 
-/** Takes the next message out of a socket: undefined if there is none yet, null at the end. */
+/** Receives the next message of a socket: undefined if there is none yet, null at the end. */
 export function receiveNext(fd: number, type: SocketType): Arrived | null | undefined {
   const room = type === "stream" ? ROOM : tryPeekLength(fd);
   if (room === -Errno.EAGAIN) return undefined;
@@ -98,9 +97,10 @@ export function receiveNext(fd: number, type: SocketType): Arrived | null | unde
 }
 
 /**
- * A message with all that came with it. It is lost if this fails, as there is no putting it back.
+ * Takes a message with its descriptors out of the buffer. If this fails, the message is lost.
  *
- * @throws {SyscallError} `EMFILE` if there were no numbers left for its descriptors.
+ * @throws {SyscallError} `EMFILE` if the program has too few descriptors left for those of the
+ *   message.
  */
 export function unpack({ buffer, length, type }: Arrived): FdMessage {
   const { control } = buffer;
@@ -124,7 +124,7 @@ function takeFds(messages: ControlMessage[]): Pick<FdMessage, "fds" | "sender"> 
     if (level !== SOL_SOCKET) continue;
     const numbers = ints(data);
     if (type === SCM_RIGHTS) fds.push(...numbers.map(ownFd));
-    // The kernel puts an error's number there where it could make no pidfd.
+    // A negative number is an error: the kernel could not make a pidfd.
     if (type === SCM_PIDFD && numbers[0] >= 0) [pidfd] = numbers;
   }
   try {
@@ -149,7 +149,7 @@ function drop({ fds, sender }: Pick<FdMessage, "fds" | "sender">): void {
   sender?.close();
 }
 
-/** There was room for all that can come: what was missing were free numbers for descriptors. */
+/** The message for lost descriptors. The buffer has room for all, so only free numbers can lack. */
 function lost(length: number, type: SocketType): string {
   const closed = type === "stream"
     ? "those that arrived are closed, and so is the socket, as a part of the stream is missing"

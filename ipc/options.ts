@@ -1,5 +1,5 @@
 /**
- * The options of {@linkcode FdSocket} and {@linkcode FdListener}, an interface for each function.
+ * The options of {@linkcode FdSocket} and {@linkcode FdListener}: one interface for each function.
  *
  * @module
  */
@@ -7,8 +7,8 @@
 /** Options for {@linkcode FdSocket.pair} and {@linkcode FdSocket.listen}. */
 export interface FdSocketOptions {
   /**
-   * Whether the sockets carry a stream of bytes or keep messages apart (unix(7),
-   * SOCK_SEQPACKET): `"stream"` unless told otherwise. Both ends must be of one type.
+   * The type of the sockets: a stream of bytes, or separate messages (unix(7), SOCK_SEQPACKET). The
+   * default is `"stream"`. Both ends must have the same type.
    */
   type?: "stream" | "seqpacket";
 }
@@ -22,8 +22,8 @@ export interface FdSocketConnectOptions extends FdSocketOptions {
 /** Options for {@linkcode FdSocket.send}. */
 export interface FdSocketSendOptions {
   /**
-   * Ends the attempt early: it rejects with the signal's reason. If a part of the data is on
-   * its way already, as it can be on a stream, the socket is closed.
+   * Ends the attempt early: it rejects with the signal's reason. If a part of the data was already
+   * sent, which can happen on a stream, the socket is closed.
    */
   signal?: AbortSignal;
 }
@@ -33,8 +33,8 @@ export interface FdSocketReceiveOptions {
   /** Ends the wait early: it rejects with the signal's reason. */
   signal?: AbortSignal;
   /**
-   * Whether to get a handle of the process that sent the message, on the kernel's word; Linux
-   * 6.5. The kernel notes it for messages that are sent from the first such call on.
+   * Whether to get a handle on the process that sent the message; Linux 6.5. The kernel itself
+   * identifies the sender, but only of messages that are sent after the first such call.
    */
   sender?: boolean;
 }

@@ -1,6 +1,5 @@
 /**
- * Who is at the other end of a socket: the process that connected, listened or made the pair, as it
- * was then.
+ * The peer of a socket: the process that connected, listened or made the pair, at that time.
  *
  * @module
  */
@@ -12,9 +11,9 @@ import { closeOnError } from "../ffi/files.ts";
 import { tryPeerPidfd } from "../ffi/sockets.ts";
 import { PidFd } from "../pidfd/pidfd.ts";
 
-/** Who is at the other end of a socket. */
+/** The credentials of the process at the other end, when the sockets were connected. */
 export interface PeerCredentials {
-  /** The PID that it had when the sockets were connected. */
+  /** Its PID. */
   pid: number;
   /** Its user ID. */
   uid: number;

@@ -1,16 +1,16 @@
 /**
- * Turns, one after another, in the order in which they were asked for.
+ * An asynchronous lock: callers get it one after another, in the order of their calls.
  *
  * @module
  */
 
-/** A line in which one has the turn, and the others wait for theirs. */
+/** A lock with a queue of waiting callers. The holder has its "turn". */
 export class Queue {
   #taken = false;
-  /** What gives each its turn, first come first: a Set keeps this order, and lets anyone leave. */
+  /** A function for each waiting caller. A Set keeps the order and allows removing one. */
   readonly #line = new Set<() => void>();
 
-  /** Takes the turn if nobody has it. Most of the time nobody does, and this costs no promise. */
+  /** Takes the turn if it is free. Mostly it is, and this needs no promise. */
   tryEnter(): boolean {
     if (this.#taken) return false;
     this.#taken = true;
@@ -20,9 +20,9 @@ export class Queue {
   /**
    * Resolves with the turn, which ends with {@linkcode Queue.leave}.
    *
-   * @param signal Takes it out of the line: it rejects with the signal's reason, and never has the
-   *   turn. During its turn it has to heed the signal itself: it alone knows whether it
-   *   has done already what can't be undone.
+   * @param signal Removes the caller from the queue: the promise rejects with the signal's reason.
+   *   Once it has the turn, the caller must check the signal itself: only it knows whether its work
+   *   can still be undone.
    */
   enter(signal?: AbortSignal): Promise<void> {
     if (signal?.aborted) return Promise.reject(signal.reason);
@@ -41,7 +41,7 @@ export class Queue {
     return promise;
   }
 
-  /** Gives the turn to the next in the line. */
+  /** Gives the turn to the next caller in the queue. */
   leave(): void {
     for (const begin of this.#line) {
       this.#line.delete(begin);

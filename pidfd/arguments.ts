@@ -1,7 +1,6 @@
 /**
- * Bad input is refused before any kernel call, with a message that names the argument
- * and the value: TypeError for what has the wrong type, RangeError for what has the
- * right one but can't be meant.
+ * Checks of arguments. Bad input is refused before any kernel call, with a message that names the
+ * argument and the value: a TypeError for a wrong type, a RangeError for a value out of range.
  *
  * @module
  */
@@ -16,12 +15,12 @@ export function show(value: unknown): string {
   try {
     return String(value);
   } catch {
-    // An object can be without a way to make it a string, or with one that throws.
+    // An object can lack toString, or its toString can throw.
     return Object.prototype.toString.call(value);
   }
 }
 
-/** Refuses everything but numbers. */
+/** A number. */
 function checkNumber(name: string, value: unknown): asserts value is number {
   if (typeof value !== "number") throw new TypeError(`${name} must be a number: ${show(value)}`);
 }
@@ -52,7 +51,7 @@ export function checkId(name: string, value: unknown): void {
   }
 }
 
-/** A span of time in milliseconds; Infinity is one, too. */
+/** A duration in milliseconds; Infinity is allowed. */
 export function checkDuration(name: string, value: unknown): void {
   checkNumber(name, value);
   if (!(value >= 0)) throw new RangeError(`${name} must be 0 or more: ${value}`);
@@ -63,7 +62,7 @@ export function checkBoolean(name: string, value: unknown): void {
   if (typeof value !== "boolean") throw new TypeError(`${name} must be a boolean: ${show(value)}`);
 }
 
-/** An object of a class, which `what` names. */
+/** An instance of a class, which `what` names. */
 export function checkInstance(
   name: string,
   value: unknown,
@@ -79,16 +78,16 @@ export function checkAbortSignal(name: string, value: unknown): void {
   if (value !== undefined) checkInstance(name, value, "an AbortSignal", AbortSignal);
 }
 
-/** A text. */
+/** A string. */
 export function checkString(name: string, value: unknown): asserts value is string {
   if (typeof value !== "string") throw new TypeError(`${name} must be a string: ${show(value)}`);
 }
 
-/** A text that C can hold, as UTF-8. */
+/** A string that C can hold, as UTF-8. */
 export function checkCText(name: string, value: unknown): asserts value is string {
   checkString(name, value);
   if (!value.isWellFormed()) {
-    // It would become U+FFFD, so that two names could mean one file.
+    // The encoder would replace it by U+FFFD, so that two names could mean one file.
     throw new TypeError(`${name} must not have a lone surrogate in it: ${show(value)}`);
   }
   if (value.includes("\0")) {
@@ -96,7 +95,7 @@ export function checkCText(name: string, value: unknown): asserts value is strin
   }
 }
 
-/** A path: a text that C can hold, or a file URL, which is read as Deno reads it. */
+/** A path: a string that C can hold, or a file URL, which is decoded as Deno does. */
 export function pathText(name: string, value: unknown): string {
   const path = value instanceof URL ? pathOfUrl(name, value) : value;
   checkCText(name, path);
@@ -107,32 +106,32 @@ function pathOfUrl(name: string, url: URL): string {
   if (url.protocol !== "file:") throw new TypeError(`${name} must be a file URL: ${url}`);
   if (url.hostname !== "") throw new TypeError(`${name} must be a file URL without a host: ${url}`);
   try {
-    // A "%" that begins no escape stands for itself.
+    // A "%" that starts no escape is kept as it is.
     return decodeURIComponent(url.pathname.replace(/%(?![0-9A-Fa-f]{2})/g, "%25"));
   } catch (cause) {
     throw new TypeError(`${name} must be a file URL in UTF-8: ${url}`, { cause });
   }
 }
 
-/** An object with properties of the user's choice. */
+/** An object used as a dictionary, with any keys. */
 export function checkRecord(name: string, value: unknown): asserts value is object {
   if (typeof value !== "object" || value === null) {
     throw new TypeError(`${name} must be an object: ${show(value)}`);
   }
-  // A Map or an array has properties, too, but they are not its entries.
+  // A Map or an array is an object, too, but its properties are not its entries.
   if (Symbol.iterator in value) {
     throw new TypeError(`${name} must be an object, and none to iterate over: ${show(value)}`);
   }
 }
 
-/** An object with properties that are all known: an option that nobody reads is a trap. */
+/** An options object. An unknown option is refused: it is mostly a typing error. */
 export function checkOptions(name: string, value: unknown, known: readonly string[]): void {
   checkRecord(name, value);
   const unknown = Object.keys(value).find((key) => !known.includes(key));
   if (unknown !== undefined) throw new TypeError(`${name} has no option of that name: ${unknown}`);
 }
 
-/** One of some words. */
+/** One of a list of words. */
 export function checkOneOf(name: string, value: unknown, words: readonly string[]): void {
   checkString(name, value);
   if (!words.includes(value)) {

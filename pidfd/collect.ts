@@ -1,5 +1,5 @@
 /**
- * Bytes that come in pieces, as one.
+ * Joining bytes that arrive in pieces.
  *
  * @module
  */
@@ -7,10 +7,10 @@
 import { memoryFor } from "../ffi/memory.ts";
 
 /**
- * Reads a stream to its end. One that was read already gives what is left. It stays locked, as
- * those of `Deno.ChildProcess` do: a second collection would find nothing, and look like a first.
+ * Reads a stream to its end. If a part was read before, only the rest is returned. The stream stays
+ * locked, as those of `Deno.ChildProcess` do: so a second call fails, instead of returning nothing.
  *
- * @throws {TypeError} If something else reads it.
+ * @throws {TypeError} If the stream is locked: something else reads it.
  */
 export async function collect(
   stream: ReadableStream<Uint8Array<ArrayBuffer>>,
@@ -24,7 +24,7 @@ export async function collect(
   }
 }
 
-/** The pieces in a row, in memory that is all theirs. A single one is not copied. */
+/** The pieces in a row, in new memory. A single piece is returned as it is, without a copy. */
 export function joined(pieces: readonly Uint8Array<ArrayBuffer>[]): Uint8Array<ArrayBuffer> {
   if (pieces.length === 1) return pieces[0];
   const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
@@ -39,7 +39,7 @@ export function joined(pieces: readonly Uint8Array<ArrayBuffer>[]): Uint8Array<A
 
 const decoder = new TextDecoder();
 
-/** A text; what is no UTF-8 becomes U+FFFD, as in `Response.text()`. */
+/** Decodes UTF-8; invalid bytes become U+FFFD, as in `Response.text()`. */
 export function decodeUtf8(bytes: Uint8Array): string {
   return decoder.decode(bytes);
 }

@@ -1,6 +1,6 @@
 /**
- * How a process ended, in one form for the kernel's two: the fields of a SIGCHLD
- * siginfo, and the status word of wait(2).
+ * How a process ended. The kernel has two forms of it, the fields of a SIGCHLD siginfo and the
+ * status word of wait(2). Both become one `ExitStatus`.
  *
  * @module
  */
@@ -12,29 +12,29 @@ import { signalName } from "./signals.ts";
 /**
  * How a process ended. It can be used wherever a `Deno.CommandStatus` is expected.
  *
- * A real-time signal has no name in `Deno.Signal`: `signal` is null then, as it is for
- * a process that was not killed, and `signalNumber` tells the two apart.
+ * `signal` is null for a process that no signal killed, and for one that a real-time signal killed:
+ * these have no name in `Deno.Signal`. `signalNumber` tells the two cases apart.
  *
  * See {@link https://man7.org/linux/man-pages/man2/wait.2.html | wait(2)}.
  */
 export interface ExitStatus {
   /** Whether the process exited by itself with code 0. */
   success: boolean;
-  /** The exit code, or 128 + n for a process that signal n killed, as shells have it. */
+  /** The exit code, or 128 + n if signal n killed the process, as in shells. */
   code: number;
-  /** The signal that killed the process, if one did that has a name. */
+  /** The name of the signal that killed the process; null if there was none or it has no name. */
   signal: Deno.Signal | null;
-  /** The number of the signal that killed the process, if one did. */
+  /** The number of the signal that killed the process; null if there was none. */
   signalNumber: number | null;
   /** Whether the kernel dumped core (core(5)). */
   coreDumped: boolean;
-  /** What a child has used; null for a process whose status didn't come from waitid(2). */
+  /** The resources that a child has used; null if the status didn't come from waitid(2). */
   usage: ResourceUsage | null;
 }
 
 /**
- * What a child and those of its descendants that it has waited for have used, from the first
- * instant to the end.
+ * The resources that a child has used from its start to its end. Descendants that the child has
+ * waited for are included.
  *
  * See {@link https://man7.org/linux/man-pages/man2/getrusage.2.html | getrusage(2)}.
  */
@@ -44,14 +44,14 @@ export interface ResourceUsage {
   /** CPU time of the kernel on its behalf, in milliseconds with fractions. */
   systemTime: number;
   /**
-   * The most memory that one of them had at a time, in bytes. It is never below the peak of this
-   * program's own memory, which a child is born with: a small child's says nothing. A cgroup's
-   * `memory.peak` is exact.
+   * The peak memory (resident set) of the largest of these processes, in bytes. A child starts with
+   * this program's own peak, so the value is never lower than that and tells nothing about a small
+   * child. A cgroup's `memory.peak` is exact.
    */
   maxRss: number;
-  /** Page faults that took no input or output. */
+  /** Page faults that needed no I/O. */
   minorFaults: number;
-  /** Page faults that took some. */
+  /** Page faults that needed I/O. */
   majorFaults: number;
   /** How often the file system had to read. */
   blockReads: number;
@@ -59,11 +59,11 @@ export interface ResourceUsage {
   blockWrites: number;
   /** How often it gave up the CPU to wait for something. */
   voluntarySwitches: number;
-  /** How often it was made to give up the CPU. */
+  /** How often the scheduler took the CPU away from it. */
   involuntarySwitches: number;
 }
 
-/** What shells add to a signal's number. */
+/** Shells add this to a signal's number. */
 const KILLED = 128;
 
 const KIB = 1024;
@@ -83,7 +83,7 @@ function killed(signal: number, coreDumped: boolean, usage: ResourceUsage | null
   };
 }
 
-/** From what waitid(2) says of a child. */
+/** From the result of waitid(2) for a child. */
 export function fromChildExit({ code, status, usage }: ChildExit): ExitStatus {
   const used = usageOf(usage);
   if (code === CLD_EXITED) return exited(status, used);
@@ -105,9 +105,9 @@ function usageOf(usage: ChildExit["usage"]): ResourceUsage {
 }
 
 /**
- * From the status word of wait(2), as PIDFD_GET_INFO has it.
+ * From the status word of wait(2), as PIDFD_GET_INFO returns it.
  *
- * @param coreDumped Whether it also says so by itself.
+ * @param coreDumped Whether PIDFD_GET_INFO reports a core dump beside the word.
  */
 export function fromStatusWord(word: number, coreDumped = false): ExitStatus {
   const signal = word & 0x7f;
@@ -115,7 +115,7 @@ export function fromStatusWord(word: number, coreDumped = false): ExitStatus {
   return killed(signal, coreDumped || (word & 0x80) !== 0, null);
 }
 
-/** From what Deno says of its own child. It knows no core dumps. */
+/** From Deno's status of its own child. Deno does not tell of core dumps. */
 export function fromCommandStatus({ code, signal }: Deno.CommandStatus): ExitStatus {
   return signal === null ? exited(code, null) : killed(code - KILLED, false, null);
 }

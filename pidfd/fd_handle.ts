@@ -1,18 +1,17 @@
 /**
- * Ownership of one fd, which everything that users hold is built on.
+ * Ownership of one fd. Every class that users hold is built on this one.
  *
  * States:
  *
- * - **open** from its making on. The handle alone closes the fd, exactly once; dropped
- *   while open, it is closed by the garbage collector.
- * - **retired** by `retire`, which only the handle of a reaped process can be. The fd is
- *   closed, because there is nothing left that the kernel could do with it: `use` throws the
- *   ESRCH that any call would, and what needs the fd itself throws BadResource. What is known
- *   already can still be asked.
+ * - **open** from the constructor on. The handle alone closes the fd, exactly once. If an open
+ *   handle becomes garbage, the garbage collector closes the fd.
+ * - **retired** by `retire`, once the process was reaped. The fd is closed early, because no call
+ *   on it could succeed any more. `use` throws the ESRCH that a call would return. Methods that
+ *   need the fd itself throw BadResource. Facts that are already known stay available.
  * - **closed** by `close` or `release`, for good. `use` throws BadResource.
  *
- * Once it isn't open any more a handle has no number, so that whatever got the number next
- * is out of its reach.
+ * A handle that is not open keeps no fd number. So it can never touch another file that gets the
+ * same number later.
  *
  * @module
  */
@@ -23,18 +22,19 @@ import { close, discard, duplicate, inode, setCloseOnExec, tryInode } from "../f
 import { forget } from "../ffi/readiness.ts";
 import { checkBoolean } from "./arguments.ts";
 
-/** What `fd` reads where there is none: no call accepts it. */
+/** The value of `fd` if there is no descriptor. No call accepts it. */
 const NONE = -1;
 
 const dropped = new FinalizationRegistry<number>(discard);
 
-/** How many handles wait at most to be registered with that. */
+/** How many handles may wait to be registered with `dropped`. */
 const MOST_FRESH = 256;
 
 /**
- * The handles of this turn, which are registered at its end if they are still open: most are closed in
- * the same block, and to register one takes half as long as to open it. The collector closes nothing before the
- * end of a turn anyway.
+ * The handles made in this turn of the event loop. At its end, those that are still open are
+ * registered with `dropped`. The reason: registering takes half as long as opening, and most
+ * handles are closed in the same block. The garbage collector closes nothing before the end of a
+ * turn anyway.
  */
 let fresh: FdHandle[] = [];
 
@@ -47,8 +47,8 @@ export class FdHandle {
   readonly #holder: string;
 
   /**
-   * @param fd Taken over: nobody else closes it from now on.
-   * @param holder Who holds it, for the message of BadResource.
+   * @param fd Taken over: from now on only this handle closes it.
+   * @param holder The name of the class that holds it, for the message of BadResource.
    * @param inode Its inode number, if that is known.
    */
   constructor(fd: number, holder: string, inode?: bigint) {
@@ -91,13 +91,13 @@ export class FdHandle {
     throw reaped();
   }
 
-  /** The inode number of the open file, which stays the same as long as that is open. */
+  /** The inode number of the open file. It never changes, so it is read once. */
   inode(): bigint {
     this.check();
     return this.#inode ??= inode(this.use());
   }
 
-  /** Closes the fd and rejects whoever waits for it. Does nothing on a closed handle. */
+  /** Closes the fd and rejects all waits for it. Does nothing on a closed handle. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -107,13 +107,13 @@ export class FdHandle {
   /** Closes the fd of a process that was reaped. */
   retire(): void {
     this.check();
-    // The process's id, which nobody could tell any more.
+    // The inode number is the process's id. Without the fd it could not be read any more.
     if (this.#fd !== NONE) this.#inode ??= tryInode(this.#fd);
-    // Not even an fd that something else has closed may get in the way of the status.
+    // Not `close`: if other code has closed the fd, that must not hide the exit status.
     this.#drop(reaped, discard);
   }
 
-  /** Gives the fd away: its closing is now the caller's duty. */
+  /** Gives the fd away: from now on the caller must close it. */
   release(): number {
     const fd = this.#descriptor();
     this.#closed = true;
@@ -121,7 +121,7 @@ export class FdHandle {
     return fd;
   }
 
-  /** Another handle with an fd of its own; without one if this one is retired. */
+  /** A second handle with its own fd, or without an fd if this one is retired. */
   clone(): FdHandle {
     this.check();
     const fd = this.#fd === NONE ? NONE : duplicate(this.#fd);
@@ -133,7 +133,7 @@ export class FdHandle {
     setCloseOnExec(this.#descriptor(), on);
   }
 
-  /** The fd, for what is done with that and not with the process behind it. */
+  /** The fd, for operations on the descriptor itself and not on the process behind it. */
   #descriptor(): number {
     this.check();
     if (this.#fd !== NONE) return this.#fd;
@@ -153,7 +153,7 @@ export class FdHandle {
     this.#fd = NONE;
   }
 
-  /** What is said to whoever uses it once it is closed. */
+  /** The error for any use of a closed handle. */
   closedError(): Error {
     return new Deno.errors.BadResource(`this ${this.#holder} is closed`);
   }

@@ -1,12 +1,12 @@
 /**
  * Web streams on an fd.
  *
- * No call on it blocks: the fd is nonblocking, and where a call says EAGAIN the stream waits
- * on the one thread that is parked for all. What is ready is moved at once, straight between
- * the kernel and the bytes that users see. Regular files are always ready.
+ * No call blocks: the fd is nonblocking. On EAGAIN the stream waits on the one thread that is
+ * parked for all waits. Data is copied straight between the kernel and the user's bytes. Regular
+ * files are always ready.
  *
- * Back-pressure is the kernel's own: nothing is read before somebody asks for it, so that a
- * pipe that nobody reads fills up and holds up its writer.
+ * The kernel does the back-pressure: a stream reads only on demand. So an unread pipe fills up, and
+ * its writer has to wait.
  *
  * @module
  */
@@ -31,29 +31,30 @@ import { checkInstance } from "./arguments.ts";
 import { collect, decodeUtf8 } from "./collect.ts";
 import { FdHandle } from "./fd_handle.ts";
 
-/** How much is read at a time: what a pipe holds by default. */
+/** How much is read at a time, in bytes: the default capacity of a pipe. */
 const CHUNK = 64 * 1024;
 
 /**
- * What a pipe holds once much came through it, so that its two ends need to meet less often.
- * Not more: a user may have 64 MiB in pipes, before the kernel makes all further ones small.
+ * The capacity that a busy pipe gets, in bytes, so that reader and writer switch less often. It is
+ * not larger, because a user may have 64 MiB in pipes: beyond that the kernel makes new pipes
+ * small.
  */
 const LARGE_PIPE = 256 * 1024;
 
-/** How much is read in one turn of the event loop, so that a fast writer can't keep it busy. */
+/** How many bytes one turn of the event loop reads at most: a fast writer must not block it. */
 const TURN = 8 * 1024 * 1024;
 
-/** The two directions of an fd, and an early end for both. */
+/** The two directions of an fd, and a way to end both early. */
 export interface FdStreams {
   readonly readable: Deno.SubprocessReadableStream;
   readonly writable: WritableStream<Uint8Array>;
   /** The fd, or −1 once it is closed. */
   readonly fd: number;
-  /** What is pending, and what is tried from then on, fails with BadResource. */
+  /** Closes both. Pending and later operations fail with BadResource. */
   close(): void;
 }
 
-/** What an fd can be open for. */
+/** A direction that an fd can be open for. */
 type Direction = "reading" | "writing";
 
 /** Throws TypeError if an fd of this access mode isn't open for a direction. */
@@ -68,10 +69,10 @@ function isOpenFor(mode: number, direction: Direction): boolean {
 }
 
 /**
- * Makes streams of an fd, which is theirs from then on: closed when both directions ended.
+ * Makes streams of an fd. The streams own the fd, and close it when both directions have ended.
  *
- * @param keepAlive Whether what they wait for keeps the program alive. Without this, it does.
- * @param options.endsWithReading Whether the end of reading is that of both directions.
+ * @param keepAlive Whether pending operations keep the program alive. Without this, they do.
+ * @param options.endsWithReading Whether the end of reading ends both directions.
  */
 export function openStreams(
   given: FdHandle,
@@ -113,17 +114,17 @@ export function openStreams(
   };
 }
 
-/** Has a stream fail that nobody may be reading from or writing to right now. */
+/** Makes a stream fail, also while no read or write is pending. */
 type Fail = (reason: Error) => void;
 
-/** Makes one direction of an fd. What it calls at its end closes the fd, if it is the last. */
+/** Makes one direction of an fd. It calls `end` at its end; the last call closes the fd. */
 type Make<T> = (
   handle: FdHandle,
   end: () => void,
   keepAlive?: KeepAlive,
 ) => { stream: T; fail: Fail };
 
-/** Makes a stream one that can be read to its end at once, as those of `Deno.ChildProcess` can. */
+/** Adds methods that read a stream to its end, as the streams of `Deno.ChildProcess` have. */
 function readableAtOnce(
   stream: ReadableStream<Uint8Array<ArrayBuffer>>,
 ): Deno.SubprocessReadableStream {
@@ -135,7 +136,7 @@ function readableAtOnce(
   });
 }
 
-/** Memory with these bytes and no others. */
+/** A buffer with exactly these bytes. */
 function exactBuffer(bytes: Uint8Array<ArrayBuffer>): ArrayBuffer {
   return (bytes.length === bytes.buffer.byteLength ? bytes : bytes.slice()).buffer;
 }
@@ -145,7 +146,7 @@ const makeReadable: Make<FdStreams["readable"]> = (handle, end, keepAlive) => {
   let thisTurn = 0;
   let enlarged = false;
 
-  /** Reads what there is once there is something, and returns how much that was. */
+  /** Reads what is available, after waiting for it if necessary. Returns the length. */
   async function read(controller: ReadableByteStreamController): Promise<number> {
     for (;;) {
       if (thisTurn > TURN) {
@@ -154,7 +155,7 @@ const makeReadable: Make<FdStreams["readable"]> = (handle, end, keepAlive) => {
         canceled.signal.throwIfAborted();
       }
       const length = tryRead(handle.use(), wanted(controller));
-      // What a terminal says once nobody has the other end open.
+      // A terminal returns EIO once its other end is closed: that is the end of the stream.
       if (length === -Errno.EIO && isNearEnd(handle.use())) return 0;
       if (length !== -Errno.EAGAIN) return check("read", length);
       thisTurn = 0;
@@ -169,7 +170,7 @@ const makeReadable: Make<FdStreams["readable"]> = (handle, end, keepAlive) => {
       enlarged = true;
     }
     const view = wanted(controller);
-    // A little is copied, so that it doesn't hold memory that was made for much.
+    // A short piece is copied, so that it doesn't keep a large block of memory alive.
     if (length < CHUNK / 2 && view.buffer.byteLength === CHUNK) {
       controller.enqueue(view.slice(0, length));
     } else controller.byobRequest!.respond(length);
@@ -178,7 +179,7 @@ const makeReadable: Make<FdStreams["readable"]> = (handle, end, keepAlive) => {
   let fail: Fail;
   const source: UnderlyingByteSource = {
     type: "bytes",
-    // For readers that bring no memory. So there is some in any case, and one way to read.
+    // Allocates memory for readers that bring none. So `byobRequest` is never null here.
     autoAllocateChunkSize: CHUNK,
     start: (controller) => void (fail = (reason) => controller.error(reason)),
     async pull(controller) {
@@ -187,7 +188,7 @@ const makeReadable: Make<FdStreams["readable"]> = (handle, end, keepAlive) => {
         if (length > 0) return pass(controller, length);
         end();
         controller.close();
-        // Gives the memory back.
+        // Returns the unused memory to the reader: the standard requires it.
         controller.byobRequest!.respond(0);
       } catch (error) {
         end();
@@ -205,8 +206,8 @@ const makeReadable: Make<FdStreams["readable"]> = (handle, end, keepAlive) => {
 };
 
 /**
- * The memory for what comes next. It is asked for anew each time: while we wait, readers can take
- * turns. The standard makes it a view of bytes, whatever the reader gave.
+ * The memory for the next piece. Ask for it anew each time: during a wait another reader can take
+ * over. It is always a Uint8Array (the standard), whatever view the reader gave.
  */
 function wanted({ byobRequest }: ReadableByteStreamController): Uint8Array<ArrayBuffer> {
   return byobRequest!.view as Uint8Array<ArrayBuffer>;
@@ -221,14 +222,14 @@ const makeWritable: Make<FdStreams["writable"]> = (handle, end, keepAlive) => {
       try {
         checkInstance("chunk", chunk, "bytes", Uint8Array);
         let events = 0;
-        // A call takes shared memory just as well.
+        // The type excludes shared memory, but the call accepts it as well.
         for (let rest = chunk as Uint8Array<ArrayBuffer>; rest.length > 0;) {
           const length = tryWrite(handle.use(), rest);
           if (length !== -Errno.EAGAIN) {
             rest = rest.subarray(check("write", length));
           } else if (events & EPOLLHUP) {
-            // A terminal that nobody reads any more: there will never be room again.
-            throw failure("write", Errno.EIO, { [Errno.EIO]: "nobody has the other end open" });
+            // The other end of the terminal is closed: there will never be room again.
+            throw failure("write", Errno.EIO, { [Errno.EIO]: "the other end is closed" });
           } else if (!enlarged) {
             tryEnlargePipe(handle.use(), LARGE_PIPE);
             enlarged = true;
@@ -243,7 +244,7 @@ const makeWritable: Make<FdStreams["writable"]> = (handle, end, keepAlive) => {
     },
     close() {
       try {
-        // The other end of a socket learns of it even while this one still reads.
+        // On a socket, this tells the peer, while our end can still read.
         if (!handle.closed) shutdownSending(handle.use());
       } finally {
         end();

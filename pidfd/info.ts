@@ -1,10 +1,10 @@
 /**
- * Who a process is.
+ * A process's identity: its PIDs, id, credentials and cgroup.
  *
- * From Linux 6.13 on one ioctl tells all (PIDFD_GET_INFO). Before, the same comes from
- * /proc: the PID from the pidfd's own fdinfo, parent and credentials from /proc/PID/status,
- * the cgroup's id from the inode number of its folder. Each such reading is guarded so that
- * it is the process's own or fails with ESRCH.
+ * From Linux 6.13 on one ioctl tells all of it (PIDFD_GET_INFO). Before, it is read from /proc: the
+ * PID from the pidfd's own fdinfo, parent and credentials from /proc/PID/status, the cgroup's id
+ * from the inode number of its folder. Each read is guarded: it returns facts about this process,
+ * or fails with ESRCH.
  *
  * @module
  */
@@ -51,61 +51,62 @@ export interface Credentials {
 }
 
 /**
- * Who a process is, at one moment. `JSON.stringify` of what {@linkcode PidFd.getInfo} returns
- * writes the two ids in decimal, as strings: JSON has no bigint, and numbers lose digits.
+ * A process's identity at one moment, from {@linkcode PidFd.getInfo}. `JSON.stringify` writes its
+ * two ids as decimal strings: JSON has no bigint, and numbers lose digits.
  */
 export interface ProcessInfo {
-  /** The process's ID, or the thread's for a handle on a thread. */
+  /** The process's PID; for a handle on a thread, the thread's ID. */
   pid: number;
-  /** The ID of the process that a thread belongs to; for a process the same as `pid`. */
+  /** For a thread, the PID of its process; for a process, the same as `pid`. */
   tgid: number;
-  /** The parent's ID; 0 if it has none in the caller's PID namespace. */
+  /** The parent's PID; 0 if the parent is not in the caller's PID namespace. */
   ppid: number;
-  /** The id that no other process has until the next boot; null before Linux 6.9. */
+  /** The id that no other process gets until the next boot; null before Linux 6.9. */
   id: bigint | null;
-  /** The id of its cgroup in the unified hierarchy; null where there is none. */
+  /** The id of its cgroup in the unified hierarchy; null if there is none. */
   cgroupId: bigint | null;
   /** Its user and group IDs. */
   creds: Credentials;
   /**
-   * The core dump that it makes or has made, as the receiver of that sees it: in a core_pattern that
-   * is a command or a socket. Null if there is none, and before Linux 6.16. How a process ended that
-   * was reaped, its {@linkcode ExitStatus} tells.
+   * The process's core dump; null if there is none, and before Linux 6.16. It is meant for the
+   * command or socket in core_pattern that receives the dump. After the process was reaped, see its
+   * {@linkcode ExitStatus} instead.
    */
   coreDump: CoreDump | null;
 }
 
 /**
- * A core dump that is made of a process.
+ * A core dump of a process.
  *
  * See {@link https://man7.org/linux/man-pages/man5/core.5.html | core(5)}.
  */
 export interface CoreDump {
-  /** The signal that it is for, if that has a name; null before Linux 6.19. */
+  /** The signal that caused it; null if it has no name, and before Linux 6.19. */
   signal: Deno.Signal | null;
-  /** The number of that signal; null before Linux 6.19. */
+  /** The number of the signal that caused it; null before Linux 6.19. */
   signalNumber: number | null;
 }
 
-/** All that one look at a process tells, apart from its id. */
+/** All facts that one look at a process gives. The id is read separately. */
 type Facts = Omit<ProcessInfo, "id">;
 
-/** The PID alone, which before PIDFD_GET_INFO is cheaper than the rest. */
+/** The PID alone. Without PIDFD_GET_INFO it is cheaper to read than the rest. */
 export function getPid(pidfd: number): number {
   return infoIoctl.available ? fromIoctl(pidfd).pid : pidOf(pidfd);
 }
 
 /** The PIDs in each PID namespace, from ours down to the process's own. */
 export function getPids(handle: FdHandle): number[] {
-  // That it has none in ours the ioctl knows better than /proc, which can be that of another
-  // namespace: one above ours, where it shows us at all. So far up its PIDs begin.
+  // The ioctl first: it fails if the process has no PID in our namespace. The mounted /proc can
+  // belong to a namespace above ours. Its list of PIDs then starts above ours, and we cut that
+  // part.
   if (infoIoctl.available) fromIoctl(handle.use());
   const pids = pidsOf(handle);
   const own = parseNsPids(readTextFile(AT_FDCWD, "/proc/self/status")) ?? pids.slice(0, 1);
   return pids.slice(own.length - 1);
 }
 
-/** All but the id; throws ESRCH once the process was reaped. */
+/** All facts but the id; throws ESRCH once the process was reaped. */
 export function getFacts(handle: FdHandle): Facts {
   return infoIoctl.available ? fromIoctl(handle.use()) : withProcDir(handle, fromProc);
 }
@@ -117,13 +118,13 @@ export function getId(handle: FdHandle): bigint {
   return handle.inode();
 }
 
-/** All of it. */
+/** All facts with the id. */
 export function getInfo(handle: FdHandle): ProcessInfo {
   const facts = getFacts(handle);
   return new Info(facts, pidfsIds.available ? handle.inode() : null);
 }
 
-/** A class for the sake of `toJSON`: to add that to each object takes as long as a system call. */
+/** A class, because adding `toJSON` to each object would take as long as a system call. */
 class Info implements ProcessInfo {
   pid: number;
   tgid: number;
@@ -149,27 +150,27 @@ class Info implements ProcessInfo {
   }
 
   static {
-    // Whoever compares or prints one sees a plain object.
+    // Comparing and printing then treat an info as a plain object.
     Object.defineProperty(this.prototype, "constructor", { value: Object });
   }
 }
 
-/** The cgroup's id; an error where `getFacts` has null. */
+/** The cgroup's id; throws where `getFacts` gives null. */
 export function getCgroupId(handle: FdHandle): bigint {
   const { cgroupId } = getFacts(handle);
   if (cgroupId !== null) return cgroupId;
   throw new UnsupportedError(
     "the process's cgroup id",
     infoIoctl.since,
-    "before, a mount of the unified hierarchy (cgroup2) that shows the process's cgroup",
+    "before, a cgroup2 mount must contain the process's cgroup",
   );
 }
 
-/** Whether two pidfds stand for the same process; before Linux 6.9 ESRCH if one was reaped. */
+/** Whether two pidfds stand for the same process. Before Linux 6.9, ESRCH if one was reaped. */
 export function isSameProcess(a: FdHandle, b: FdHandle): boolean {
   if (pidfsIds.available) return a.inode() === b.inode();
   const same = pidOf(a.use()) === pidOf(b.use());
-  // Two that are still there at the same time can't have had the same PID in turn.
+  // Neither was reaped yet, so both had their PIDs at the same time: equal PIDs mean one process.
   confirm(a.use());
   confirm(b.use());
   return same;
@@ -233,8 +234,8 @@ function cgroupIdFromProc(proc: ProcDir): bigint | null {
 }
 
 /**
- * The path of the folder of a process's cgroup (version 2), from its `/proc/PID/cgroup`; null if no
- * mount of cgroup2 shows it.
+ * The folder's path of a process's cgroup (version 2), from the text of its `/proc/PID/cgroup`;
+ * null if no cgroup2 mount contains it.
  */
 export function findCgroupFolder(text: string): string | null {
   const path = parseCgroupPath(text);
@@ -242,18 +243,18 @@ export function findCgroupFolder(text: string): string | null {
   const mountinfo = readTextFile(AT_FDCWD, "/proc/self/mountinfo");
   for (const { root, point } of parseCgroupMounts(mountinfo)) {
     const below = pathBelow(root, path);
-    // The root's path is "/", and that of its mount has no slash at its end.
+    // For the root cgroup `below` is "/", but a mount point has no slash at its end.
     if (below !== null) return point + (below === "/" ? "" : below);
   }
   return null;
 }
 
-/** The path from a mount's root on, or null if the mount doesn't show it. */
+/** The path relative to a mount's root, or null if the mount doesn't contain it. */
 function pathBelow(root: string, path: string): string | null {
   const prefix = root === "/" ? "" : root;
   const below = path.slice(prefix.length);
   const isBelow = path.startsWith(prefix) && (below === "" || below.startsWith("/"));
-  // Seen from within a cgroup namespace, what is outside of it begins with "/..".
+  // In a cgroup namespace, the path of a cgroup outside of it begins with "/..".
   return isBelow && !below.split("/").includes("..") ? below : null;
 }
 
@@ -266,7 +267,7 @@ function folderId(path: string): bigint | null {
       discard(fd);
     }
   } catch (error) {
-    // Removed since its path was read, as can happen to a zombie's.
+    // The folder was removed after its path was read; this happens to a zombie's cgroup.
     if (error instanceof SyscallError && error.code === "ENOENT") return null;
     throw error;
   }

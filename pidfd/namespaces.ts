@@ -1,9 +1,9 @@
 /**
  * The namespaces of a process.
  *
- * From Linux 6.11 on a pidfd gives them out itself, an ioctl for each kind; before, they are
- * opened below /proc/PID/ns. setns takes a pidfd from Linux 5.8 on, and moves into several
- * kinds at once or into none; before, it moves into one after another.
+ * From Linux 6.11 on, an ioctl of the pidfd opens a namespace, one ioctl for each kind. Before, it
+ * is opened under /proc/PID/ns. From Linux 5.8 on, setns takes a pidfd and enters several kinds at
+ * once, all or none. Before, it enters one kind after another.
  *
  * @module
  */
@@ -39,21 +39,21 @@ export type NamespaceKind =
 /** Every kind. */
 export const NAMESPACE_KINDS = Object.keys(KINDS) as readonly NamespaceKind[];
 
-/** Those that setns with a pidfd has no flag for: they need an fd of their own. */
+/** The kinds that setns with a pidfd has no flag for: each needs its own fd. */
 const FOR_CHILDREN: ReadonlySet<NamespaceKind> = new Set(["pid_for_children", "time_for_children"]);
 
 const HINTS: Hints = {
   [Errno.ESRCH]: "the process ended",
   [Errno.EACCES]: "this needs the right to look into the process (PTRACE_MODE_READ_FSCREDS)",
   [Errno.EPERM]: "this needs CAP_SYS_ADMIN here and in the namespace's user namespace",
-  [Errno.EUSERS]: "a program with threads, as every Deno program is, can't enter time",
+  [Errno.EUSERS]: "a program with threads, such as every Deno program, can't enter time",
 };
 
-/** The same for a move: what EINVAL means depends on what was to be entered. */
+/** The hints for setns: the meaning of EINVAL depends on the kinds to enter. */
 function hintsFor(kinds: readonly NamespaceKind[]): Hints {
   const have = (...some: NamespaceKind[]) => some.some((kind) => kinds.includes(kind));
   if (have("mnt", "user")) {
-    const reason = "a program with threads, as every Deno program is, can't enter mnt or user";
+    const reason = "a program with threads, such as every Deno program, can't enter mnt or user";
     return { ...HINTS, [Errno.EINVAL]: reason };
   }
   if (!have("pid", "pid_for_children")) return HINTS;
@@ -69,7 +69,7 @@ export function openNamespace(handle: FdHandle, kind: NamespaceKind): number {
     const name = `ioctl(PIDFD_GET_${kind.toUpperCase()}_NAMESPACE)`;
     return check(name, pidfdGetNamespace(pidfd, KINDS[kind].ioctl), HINTS);
   }
-  // Opened by path, which is safe because it is confirmed afterwards, as all in there is.
+  // Opening by path is safe: withProcDir confirms afterwards that the process was the right one.
   let fd = -1;
   try {
     withProcDir(handle, (proc) => {
@@ -78,15 +78,15 @@ export function openNamespace(handle: FdHandle, kind: NamespaceKind): number {
     return fd;
   } catch (error) {
     if (fd >= 0) discard(fd);
-    // A zombie's names are still there, and lead nowhere.
+    // A zombie still has the names, but they can't be opened.
     const isMissing = error instanceof SyscallError && error.code === "ENOENT";
     throw isMissing && hasExited(pidfd) ? failure("openat", Errno.ESRCH, HINTS) : error;
   }
 }
 
 /**
- * What tells this thread's namespace of a kind from others; undefined where there is none: on older
- * kernels, without /proc, and for a PID namespace that has no process so far.
+ * The link text that identifies this thread's namespace of a kind. It is undefined if the link is
+ * missing: on older kernels, without /proc, and for a PID namespace that has no process yet.
  */
 export function namespaceLink(kind: NamespaceKind): string | undefined {
   try {
@@ -99,7 +99,7 @@ export function namespaceLink(kind: NamespaceKind): string | undefined {
 
 let pidNamespace: number | undefined;
 
-/** The inode number of this program's PID namespace, which never changes; undefined without /proc. */
+/** The inode number of this program's PID namespace, which is constant; undefined without /proc. */
 export function ownPidNamespace(): number | undefined {
   if (pidNamespace === undefined) {
     const match = /^pid:\[(\d+)\]$/.exec(namespaceLink("pid") ?? "");
@@ -118,7 +118,7 @@ export function enterNamespaces(handle: FdHandle, kinds: NamespaceKind[]): void 
   const hints = hintsFor(kinds);
   const opened: { fd: number; type: number }[] = [];
   try {
-    // Everything is opened before anything moves: a move can take away the view of /proc.
+    // Open all first, then enter: after entering a namespace /proc may not be reachable.
     for (const kind of single) {
       opened.push({ fd: openNamespace(handle, kind), type: KINDS[kind].type });
     }

@@ -1,11 +1,13 @@
 /**
- * What somebody who mistyped a name may have meant.
+ * Suggestions for a mistyped name.
  *
  * @module
  */
 
-/** The most similar of some names, if at least half of it is the same. */
+/** The only name that begins so, or else the most similar, if at most half of its letters differ. */
 export function nearest<T extends string>(name: string, names: readonly T[]): T | undefined {
+  const begun = names.filter((known) => known.startsWith(name));
+  if (begun.length === 1) return begun[0];
   const distances = names.map((known) => [distance(name, known), known] as const);
   if (distances.length === 0) return undefined;
   const [least, known] = distances.reduce((least, other) => other[0] < least[0] ? other : least);
@@ -13,8 +15,8 @@ export function nearest<T extends string>(name: string, names: readonly T[]): T 
 }
 
 /**
- * How many letters have to be inserted, left out, replaced or swapped with their neighbour, their case
- * aside (Levenshtein and Damerau).
+ * How many letters must be inserted, removed, replaced or swapped with their neighbour; upper and
+ * lower case count as equal (the Damerau–Levenshtein distance).
  */
 function distance(one: string, other: string): number {
   const [a, b] = [one.toLowerCase(), other.toLowerCase()];

@@ -1,9 +1,9 @@
 /**
- * The ways to a pidfd, and what makes sure each time that it stands for the process meant.
+ * Opening pidfds, and verifying that each stands for the intended process.
  *
- * pidfd_open takes a PID, and a PID can change its owner until the very moment of the call.
- * So whoever knows more than the PID has it checked afterwards, on the pidfd, which can't
- * change its process any more.
+ * Open first, then check. A PID can pass to another process at any moment before pidfd_open, but an
+ * open pidfd never changes its process. So anything else that is known about the process, such as
+ * its id, is checked on the open pidfd.
  *
  * @module
  */
@@ -32,7 +32,7 @@ import { openPidIn } from "./pid_namespaces.ts";
 import { pidsOf } from "./proc_dir.ts";
 import { currentBootId, ProcessRef } from "./process_ref.ts";
 
-/** What a pidfd's link under /proc/self/fd reads before Linux 6.9. */
+/** The target of a pidfd's link under /proc/self/fd before Linux 6.9. */
 const ANONYMOUS_PIDFD = "anon_inode:[pidfd]";
 
 /** Options for {@linkcode PidFd.fromPid}. */
@@ -42,8 +42,8 @@ export interface FromPidOptions {
   /** Whether `pid` is a thread's ID and the handle stands for that thread alone; Linux 6.9. */
   thread?: boolean;
   /**
-   * The PID namespace that `pid` is one of, from {@linkcode PidFd.getNamespace}: this program's own
-   * unless told otherwise. The process must be in this program's PID namespace or below it.
+   * The PID namespace that `pid` belongs to, from {@linkcode PidFd.getNamespace}. The default is
+   * this program's own. The process must be in this program's PID namespace or below it.
    */
   namespace?: OwnedFd;
 }
@@ -54,9 +54,9 @@ export function openSelf(): number {
 }
 
 /**
- * A pidfd for a PID, which must be that of the process with the id, if one is given.
+ * A pidfd for a PID. If an id is given, the process must have it.
  *
- * @param changed The error to report if it is another's.
+ * @param changed The error to report if the process has another id.
  */
 export function openPid(
   pid: number,
@@ -87,8 +87,7 @@ export function openId(id: bigint): number {
   checkId("id", id);
   idHandles.require("before, fromPid(pid, { id }) works from Linux 6.9 on");
   return check("open_by_handle_at", tryOpenId(id), {
-    [Errno.ESTALE]:
-      `the process with id ${id} was reaped, never was, or is not to be seen in this PID namespace`,
+    [Errno.ESTALE]: `the process with id ${id} was reaped, never existed, or is not visible here`,
   });
 }
 
@@ -102,7 +101,7 @@ function tryOpenId(id: bigint): number {
   }
 }
 
-/** A pidfd for the process that a reference was made of. */
+/** A pidfd for the process that a reference names. */
 export function openRef(ref: ProcessRef | string): number {
   const isText = typeof ref === "string";
   if (!isText) checkInstance("ref", ref, "a ProcessRef or its text", ProcessRef);
@@ -119,7 +118,7 @@ export function openRef(ref: ProcessRef | string): number {
     return fd;
   }
   if (fd !== -Errno.ESTALE) throw failure("open_by_handle_at", -fd);
-  // Gone, or not for this program to see. Its PID says more, where that is one of ours.
+  // The process was reaped, or is not visible here. If the PID is valid here, it tells which.
   const own = ownPidNamespace();
   if (pidNamespace === null || own === undefined || pidNamespace === own) {
     return openPid(pid, { id }, Errno.EREMCHG);
@@ -128,15 +127,15 @@ export function openRef(ref: ProcessRef | string): number {
   throw failure("open_by_handle_at", seesAll ? Errno.ESRCH : Errno.EREMOTE, {
     [Errno.ESRCH]: `the process with id ${id} is gone`,
     [Errno.EREMOTE]: idHandles.available
-      ? `${ref} is from another PID namespace: the process is gone, or not to be seen from here`
-      : `${ref} is from another PID namespace: to find the process by its id needs Linux 6.14`,
+      ? `${ref} is from another PID namespace: the process is gone, or not visible from here`
+      : `${ref} is from another PID namespace: finding the process by its id needs Linux 6.14`,
   });
 }
 
-/** The inode number of the first PID namespace, below which all are (`<linux/proc_ns.h>`). */
+/** The inode number of the initial PID namespace, the ancestor of all (`<linux/proc_ns.h>`). */
 const PROC_PID_INIT_INO = 0xeffffffc;
 
-/** Throws unless a process has a PID, here or in a PID namespace below. */
+/** Throws unless the process has this PID here or in a PID namespace below. */
 function checkPidOf(fd: number, pid: number, id: bigint): void {
   const here = getPid(fd);
   if (here === pid) return;
@@ -147,12 +146,12 @@ function checkPidOf(fd: number, pid: number, id: bigint): void {
     handle.release();
   }
   throw failure("open_by_handle_at", Errno.EREMCHG, {
-    [Errno.EREMCHG]: `the process with id ${id} has the PID ${here} here, and not ${pid}: the ` +
-      "reference is from another boot or PID namespace, which its JSON form would tell",
+    [Errno.EREMCHG]: `the process with id ${id} has the PID ${here} here, not ${pid}: the ` +
+      "reference is from another boot or PID namespace (its JSON form tells which)",
   });
 }
 
-/** A pidfd for a child of Deno's, which reaps its children by itself and at any await. */
+/** A pidfd for a child that Deno started. Deno can reap it at any await. */
 export function openChild(child: Deno.ChildProcess): number {
   checkInstance("child", child, "a Deno.ChildProcess", Deno.ChildProcess);
   const reaped = {
@@ -160,30 +159,30 @@ export function openChild(child: Deno.ChildProcess): number {
   };
   const fd = pidfdOpen(child.pid, 0, reaped);
   return closeOnError(fd, () => {
-    // Reaped before that, and the PID could have gone to anybody: the kernel knows whether it
-    // is a child of ours, and Deno whether it is still this one.
+    // If Deno reaped the child before, another process can have its PID. Two checks rule that out:
+    // the kernel knows whether the process is our child, Deno whether it has reaped this child.
     const isOurs = waitidPidfd(fd, false).state !== "no child" && !denoReaped(child);
     if (isOurs) return fd;
     throw failure("pidfd_open", Errno.ESRCH, reaped);
   });
 }
 
-/** Whether Deno has already taken its child's status. */
+/** Whether Deno has already reaped its child. */
 function denoReaped(child: Deno.ChildProcess): boolean {
   try {
-    // Not in Deno's types, but as in kill(2): signal 0 is never sent.
+    // Signal 0 is missing in Deno's types, but works as in kill(2): nothing is sent.
     child.kill(0 as unknown as Deno.Signal);
     return false;
   } catch (error) {
-    // Any other error is about a child that is there: EPERM, if it has another user's rights.
+    // Any other error means that the child still exists, such as EPERM for another user's process.
     return error instanceof TypeError;
   }
 }
 
-/** Takes over an fd from elsewhere, if it is a pidfd; leaves it alone otherwise. */
+/** Takes over an fd if it is a pidfd, and leaves it unchanged otherwise. */
 export function adoptFd(fd: number): number {
   checkFd("fd", fd);
-  // Any call that EBADF could come from: asking for the mode changes nothing.
+  // Throws EBADF if the fd is not open. Reading the access mode changes nothing.
   accessMode(fd);
   if (!isPidfd(fd)) throw new TypeError(`fd must be a pidfd: ${fd} is something else`);
   setCloseOnExec(fd, true);

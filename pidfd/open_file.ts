@@ -1,6 +1,6 @@
 /**
- * Files by their paths: what `Deno.OpenOptions` mean for openat(2), and which of them can't be
- * meant, as Deno has it.
+ * Opening files by path: translates `Deno.OpenOptions` to the flags of openat(2), and refuses the
+ * combinations that Deno refuses.
  *
  * @module
  */
@@ -20,9 +20,9 @@ import { checkBoolean, checkInteger, checkOptions, pathText } from "./arguments.
 const SWITCHES = ["read", "write", "append", "truncate", "create", "createNew"] as const;
 type Switches = Record<typeof SWITCHES[number], boolean>;
 
-/** What a new file's permissions are at most, if nothing else is said. */
+/** A new file's permissions by default, before umask(2). */
 const DEFAULT_MODE = 0o666;
-/** The bits of a mode that are heeded: those of a file that is copied can be passed on whole. */
+/** The bits of a mode that are used. Others are ignored, so that `Deno.FileInfo.mode` fits. */
 const MODE_BITS = 0o777;
 const U32_MAX = 2 ** 32 - 1;
 
@@ -48,7 +48,7 @@ function flagsOf({ read, write, append, truncate, create, createNew }: Switches)
     throw new TypeError(`options.${option} needs options.write or options.append`);
   }
   if (!read && !writes) throw new TypeError("options must have read, write or append");
-  // A file that is new has nothing to cut off.
+  // A new file has nothing to truncate.
   const cuts = truncate && !createNew;
   if (cuts && append) throw new TypeError("options.truncate can't go with options.append");
 

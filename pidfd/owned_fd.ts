@@ -1,10 +1,10 @@
 /**
- * A file descriptor that a program owns: what `getNamespace` and `getRemoteFd` give, and
- * what is received from other processes.
+ * A file descriptor that a program owns: from `open`, `pipe`, `getNamespace` or `getRemoteFd`, or
+ * received from another process.
  *
- * States: **open**, then **closed** for good, by `close`, by `intoFd`, or by the first use
- * of `readable` or `writable`, which own the fd from then on. A closed handle has no number;
- * all its methods but `close` throw `Deno.errors.BadResource`.
+ * States: **open**, then **closed** for good. `close` and `intoFd` close the handle. So does the
+ * first use of `readable` or `writable`: the streams own the fd from then on. A closed handle has
+ * no number; all its methods but `close` throw `Deno.errors.BadResource`.
  *
  * @module
  */
@@ -22,18 +22,18 @@ import { checkOpenFor, type FdStreams, openStreams } from "./fd_streams.ts";
 import { customInspect, show, showFile } from "./inspect.ts";
 import { openFile } from "./open_file.ts";
 
-/** Takes over an fd that was just made, and so is close-on-exec: what users give is checked first. */
+/** Takes over an fd that the library itself opened. It is close-on-exec and needs no checks. */
 export let ownFd: (fd: number) => OwnedFd;
 
-/** Who it is, in messages. */
+/** The class's name in messages. */
 const HOLDER = "OwnedFd";
 
-/** Has the streams of a descriptor keep the program alive only as long as this does. */
+/** Lets `keepAlive` decide whether the streams of a descriptor keep the program alive. */
 export let shareKeepAlive: (owned: OwnedFd, keepAlive: KeepAlive) => void;
 
 /**
- * A file descriptor with one owner, close-on-exec unless told otherwise. It is closed once:
- * by {@linkcode OwnedFd.close}, at the end of a `using` block, or when it is garbage.
+ * A file descriptor with one owner; close-on-exec by default. It is closed once: by
+ * {@linkcode OwnedFd.close}, at the end of a `using` block, or by garbage collection.
  *
  * @example
  * ```ts
@@ -72,19 +72,19 @@ export class OwnedFd implements Disposable {
   }
 
   /**
-   * Opens a file, by Deno's own option names and with their meaning: for reading unless told
-   * otherwise. What takes a descriptor takes it, such as a child's `stdout`; a `Deno.FsFile`
-   * has no number that could be given away. `--allow-ffi` is enough: neither `--allow-read` nor
-   * `--allow-write` is asked for.
+   * Opens a file, with the options of `Deno.openSync`; by default for reading. Use the result where
+   * a descriptor is expected, such as a child's `stdout`. (A `Deno.FsFile` does not reveal its
+   * descriptor.) `--allow-ffi` is enough: `--allow-read` and `--allow-write` are not needed.
    *
-   * Blocks while the kernel does, as at a FIFO whose other end nobody has opened.
+   * Blocks as long as the kernel does: for example on a FIFO, until its other end is opened.
    *
    * @param path The file's path, or its URL.
-   * @param options For what it is opened, and whether it is made, as for `Deno.openSync`.
-   * @throws {SyscallError} `ENOENT` if there is no such file, `EACCES` without the right to open
-   *   it, and so on: an instance of the class that `Deno.openSync` throws, too.
-   * @throws {TypeError} For options that can't go together, and those that `Deno.openSync`
-   *   doesn't have.
+   * @param options How to open the file and whether to create it, as for `Deno.openSync`.
+   * @throws {SyscallError} `ENOENT` if there is no such file; `EACCES` if this program may not open
+   *   it; other errors of open(2). The error is also an instance of the class that `Deno.openSync`
+   *   throws.
+   * @throws {TypeError} For options that contradict each other, and for options that
+   *   `Deno.openSync` doesn't have.
    *
    * @example Append what a child writes to a log
    * ```ts
@@ -103,8 +103,8 @@ export class OwnedFd implements Disposable {
   }
 
   /**
-   * A pipe (pipe2(2)): what is written to `writer` comes out of `reader`, until all duplicates of
-   * `writer` are closed.
+   * A pipe (pipe2(2)): bytes written to `writer` can be read from `reader`. The reader sees the end
+   * once all duplicates of `writer` are closed.
    *
    * @throws {SyscallError} `EMFILE` if the program has no descriptor left.
    *
@@ -148,8 +148,8 @@ export class OwnedFd implements Disposable {
   }
 
   /**
-   * A second descriptor of the same open file, close-on-exec, with an owner of its own
-   * (fcntl(2), F_DUPFD_CLOEXEC).
+   * A second handle with its own descriptor of the same open file, close-on-exec (fcntl(2),
+   * F_DUPFD_CLOEXEC).
    *
    * @throws {SyscallError} `EMFILE` if the program has no descriptor left.
    */
@@ -157,29 +157,29 @@ export class OwnedFd implements Disposable {
     return ownFd(this.#handle.clone().release());
   }
 
-  /** Gives the descriptor away: whoever takes the number closes it. */
+  /** Gives the descriptor away: the caller must close it. */
   intoFd(): number {
     return this.#handle.release();
   }
 
   /**
-   * Whether programs that this one executes get the descriptor: with `false` they do, under
-   * the same number (fcntl(2), FD_CLOEXEC).
+   * Sets or clears close-on-exec (fcntl(2), FD_CLOEXEC). With `false`, programs that this one
+   * executes inherit the descriptor under the same number.
    */
   setCloseOnExec(on: boolean): void {
     this.#handle.setCloseOnExec(on);
   }
 
-  /** The inode number of the file: two namespaces are the same if their inodes are. */
+  /** The inode number of the file. Two living namespaces are the same if their inodes are equal. */
   inode(): bigint {
     return this.#handle.inode();
   }
 
   /**
-   * The id of a namespace, which no other one gets until the next boot. An inode number is given to
-   * another one when the namespace is gone.
+   * The id of a namespace. It is never reused until the next boot, unlike the inode number, which
+   * can be reused once the namespace is gone.
    *
-   * @throws {SyscallError} `ENOTTY` if the descriptor is no namespace's.
+   * @throws {SyscallError} `ENOTTY` if the descriptor is not a namespace.
    * @throws {UnsupportedError} Before Linux 6.18.
    *
    * @example Whether two processes share their network, now or at different times
@@ -200,11 +200,11 @@ export class OwnedFd implements Disposable {
   }
 
   /**
-   * What can be read from the descriptor, as a stream. The descriptor belongs to `readable`
-   * and `writable` from the first use of either: it is closed when both have ended, or by
+   * A stream that reads from the descriptor. From the first use of `readable` or `writable` on, the
+   * two streams own the descriptor. It is closed when both have ended, or by
    * {@linkcode OwnedFd.close}.
    *
-   * It is switched to nonblocking mode, which everyone sees who shares the open file.
+   * The open file is switched to nonblocking mode. This affects all processes that share it.
    *
    * @throws {TypeError} If the descriptor is not open for reading.
    */
@@ -213,7 +213,7 @@ export class OwnedFd implements Disposable {
   }
 
   /**
-   * Where to write to the descriptor, as a stream; see {@linkcode OwnedFd.readable}. Closing
+   * A stream that writes to the descriptor; see {@linkcode OwnedFd.readable} for ownership. Closing
    * the stream closes a pipe's end.
    *
    * @throws {TypeError} If the descriptor is not open for writing.
@@ -236,7 +236,7 @@ export class OwnedFd implements Disposable {
   }
 }
 
-/** Refuses a number that no open file has, which would be somebody else's one day. */
+/** Takes over a number. Refuses one that is not open: another file could get it later. */
 function adopt(fd: number): number {
   checkFd("fd", fd);
   setCloseOnExec(fd, true);

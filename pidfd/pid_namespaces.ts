@@ -1,9 +1,10 @@
 /**
- * Processes by the PID that they have in another PID namespace, as a program in a container tells it.
+ * Finding a process by its PID in another PID namespace, for example one that a program in a
+ * container reported.
  *
- * From Linux 6.11 on the namespace itself translates (NS_GET_PID_FROM_PIDNS). Before, all processes
- * are looked through: /proc tells the PIDs that each has on the way down to its own namespace
- * (NSpid), and NS_GET_PARENT leads from there up to the one that is meant.
+ * From Linux 6.11 on an ioctl translates the PID (NS_GET_PID_FROM_PIDNS). Before, all processes in
+ * /proc are searched: NSpid lists a process's PIDs from ours down to its own namespace, and
+ * NS_GET_PARENT goes up from its own namespace to the given one.
  *
  * @module
  */
@@ -38,24 +39,24 @@ export function openPidIn(namespace: OwnedFd, pid: number, thread: boolean): num
     throw new TypeError(`options.namespace must be a PID namespace: fd ${fd} is something else`);
   }
   if (pidTranslation.available) return openTranslated(fd, pid, thread ? PIDFD_THREAD : 0);
-  // The list of processes has no threads in it.
+  // The search below covers no threads: /proc lists processes only.
   if (thread) pidTranslation.require();
   return openFound(fd, pid);
 }
 
-/** What a look-up fails with that finds nobody. */
-function nobody(pid: number): Hints {
-  return { [Errno.ESRCH]: `no process that this program can see has the PID ${pid} in there` };
+/** The hints for a search that finds no process. */
+function noProcess(pid: number): Hints {
+  return { [Errno.ESRCH]: `no process visible to this program has the PID ${pid} in there` };
 }
 
 function openTranslated(namespace: number, pid: number, flags: number): number {
   const translate = () =>
-    check("ioctl(NS_GET_PID_FROM_PIDNS)", pidFromNamespace(namespace, pid), nobody(pid));
+    check("ioctl(NS_GET_PID_FROM_PIDNS)", pidFromNamespace(namespace, pid), noProcess(pid));
   for (;;) {
     const here = translate();
     const isIt = (fd: number) => {
       const same = translate() === here;
-      // Still there, so that its PID was its own from before the second look on.
+      // Not reaped yet: so it had its PID during the second translation.
       confirm(fd);
       return same;
     };
@@ -64,7 +65,7 @@ function openTranslated(namespace: number, pid: number, flags: number): number {
       if (closeOnError(fd, isIt)) return fd;
       discard(fd);
     } catch (error) {
-      // It ended in between: somebody else can have its PID in there by now, or nobody.
+      // It was reaped in between. Try again: another process may have its PID in there by now.
       if (!(error instanceof SyscallError) || error.code !== "ESRCH") throw error;
       translate();
     }
@@ -88,8 +89,8 @@ function openFound(namespace: number, pid: number): number {
       handle.close();
     }
   }
-  // One that this program may not look into could be it.
-  throw hidden ?? failure("pidfd_open", Errno.ESRCH, nobody(pid));
+  // A process that this program may not inspect could be the one.
+  throw hidden ?? failure("pidfd_open", Errno.ESRCH, noProcess(pid));
 }
 
 /** The PIDs of all processes that /proc shows. */
@@ -109,7 +110,7 @@ function processes(): number[] {
   throw new UnsupportedError(
     feature,
     since,
-    "before, a PID is looked for in /proc, which isn't here",
+    "before, the PID is searched in /proc, which is missing here",
   );
 }
 
@@ -122,22 +123,22 @@ function tryHold(pid: number): FdHandle | undefined {
   }
 }
 
-/** Whether a process has a PID in the PID namespace with an inode number. */
+/** Whether a process has this PID in this PID namespace (an inode number). */
 function hasPidIn(handle: FdHandle, namespace: bigint, pid: number): boolean {
   const pids = pidsOf(handle);
-  // Its own namespace's PID stands last, and before that those of the namespaces above.
+  // The PID in its own namespace is last. Those of the namespaces above come before it.
   const levels = pids.flatMap((other, i) => other === pid ? [pids.length - 1 - i] : []);
   return levels.length > 0 && levels.includes(levelOf(handle, namespace, Math.max(...levels)));
 }
 
-/** How far above a process's own PID namespace another one is; −1 if it isn't up to `most`. */
+/** How many levels a PID namespace is above the process's own; −1 if it is none of `most`. */
 function levelOf(handle: FdHandle, namespace: bigint, most: number): number {
   let fd = openNamespace(handle, "pid");
   try {
     for (let level = 0; level <= most; level++) {
       if (inode(fd) === namespace) return level;
       const parent = parentNamespace(fd);
-      // Above this program's own nothing is to be seen.
+      // Namespaces above this program's own are not visible.
       if (parent === -Errno.EPERM) return -1;
       check("ioctl(NS_GET_PARENT)", parent);
       discard(fd);

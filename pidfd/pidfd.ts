@@ -1,21 +1,21 @@
 /**
- * The class that users hold. Each method is a few lines: it checks its arguments, sees that
- * the handle is open, and leaves the rest to the file that bears the idea's name.
+ * The class that users hold. Each method is short: it checks its arguments, checks that the handle
+ * is open, and calls the file that implements the operation.
  *
  * States: **open** until `close`, `intoFd` or garbage collection, then **closed** for good.
- * What an open handle can do depends on its process alone:
+ * An open handle's abilities depend only on the state of its process:
  *
- * | the process | signals      | who it is | wait, tryWait                      | exited   |
- * | ----------- | ------------ | --------- | ---------------------------------- | -------- |
- * | runs        | are sent     | is told   | wait; null                         | waits    |
- * | is a zombie | do nothing   | is told   | a child's status; a stranger waits | resolves |
- * | was reaped  | throw ESRCH  | ESRCH     | the status, or ECHILD              | resolves |
+ * | the process | signals     | PID, IDs, … | wait, tryWait                         | exited     |
+ * | ----------- | ----------- | ----------- | ------------------------------------- | ---------- |
+ * | runs        | are sent    | available   | wait is pending, tryWait gives null   | is pending |
+ * | is a zombie | do nothing  | available   | a child: the status; others: as above | resolves   |
+ * | was reaped  | throw ESRCH | throw ESRCH | the status, or ECHILD                 | resolves   |
  *
  * On a closed handle every method but `close` throws `Deno.errors.BadResource`.
  *
- * A child's handle that is made after the child was reaped has no descriptor (`Child.pidfd`, if that
- * is asked for late). So `closed` is true from the beginning, and what is about the descriptor alone
- * throws BadResource. All else is as in the last line, until `close`.
+ * One kind of handle never has a descriptor: `Child.pidfd`, first read after the child was reaped.
+ * Its `closed` is true from the beginning, and methods that need the descriptor itself throw
+ * BadResource. Until `close`, all other methods behave as in the last line of the table.
  *
  * @module
  */
@@ -65,16 +65,16 @@ import {
   type WaitSyncOptions,
 } from "./wait.ts";
 
-/** Makes handles for the floors above, which know more about a process than its fd. */
+/** Makes handles for other files, which know the process's origin. */
 let create: (fd: number, origin: Origin) => PidFd;
 
-/** The two parts of a handle, for files that do with them what users can't. */
+/** The internal parts of a handle, for other files of the library. */
 export interface Parts {
   readonly handle: FdHandle;
   readonly exit: ExitWatch;
 }
 
-/** Gives the parts of a handle. */
+/** Returns the internal parts of a handle. */
 export let partsOf: (pidfd: PidFd) => Parts;
 
 /** The handle of a child that nothing else reaps. */
@@ -83,15 +83,15 @@ export function ownChild(fd: number): PidFd {
 }
 
 /**
- * A process, held as a file descriptor. Whatever is done through the handle is done to this
- * process or fails with `ESRCH`: never to another one that got the same PID later.
+ * A process, held as a file descriptor. Every operation acts on this process or fails with `ESRCH`.
+ * It never acts on another process that got the same PID later.
  *
- * A handle is closed by {@linkcode PidFd.close}, at the end of a `using` block, or when it is
- * garbage. From then on all its methods throw `Deno.errors.BadResource`. As long as a wait is
- * pending, the program goes on running.
+ * A handle is closed by {@linkcode PidFd.close}, at the end of a `using` block, or by garbage
+ * collection. From then on all its methods throw `Deno.errors.BadResource`. A pending wait keeps
+ * the program alive.
  *
- * Needs `--allow-ffi` and Linux 5.4; where a method needs a newer kernel, it says so, and
- * throws an {@linkcode UnsupportedError} without.
+ * Needs `--allow-ffi` and Linux 5.4. Where a method needs a newer kernel, it says so; on an older
+ * kernel it throws an {@linkcode UnsupportedError}.
  *
  * @example Hold a child, end it, and learn how it ended
  * ```ts
@@ -135,15 +135,15 @@ export class PidFd implements Disposable {
   /**
    * A handle on the process that has this PID now.
    *
-   * If the PID comes from somewhere that could be out of date, pass the `id` too: then it is
-   * certain whose handle it is. If it is one of another PID namespace, such as a program in a
-   * container tells, pass that `namespace`.
+   * If the PID could be out of date, pass the `id` too: then the handle is certain to stand for the
+   * process with that id. If the PID belongs to another PID namespace, for example because a
+   * program in a container reported it, pass that `namespace`.
    *
    * @throws {RangeError} If `pid` is not an integer in 1…2^31−1.
-   * @throws {SyscallError} `ESRCH` if no process has the PID, or another one than that with
-   *   the `id`; `EINVAL` or `ENOENT` if it is a thread's. With `namespace` before Linux 6.11 `EACCES`
-   *   if it could be a process that this program may not look into.
-   * @throws {TypeError} If `namespace` is no PID namespace.
+   * @throws {SyscallError} `ESRCH` if no process has the PID, or the process that has it has
+   *   another `id`; `EINVAL` or `ENOENT` if the PID is a thread's. With `namespace` before Linux
+   *   6.11, `EACCES` if the process could be one that this program may not inspect.
+   * @throws {TypeError} If `namespace` is not a PID namespace.
    * @throws {UnsupportedError} For `id` and `thread` before Linux 6.9; for `namespace` before Linux
    *   6.11 without /proc, and together with `thread`.
    *
@@ -164,11 +164,11 @@ export class PidFd implements Disposable {
   }
 
   /**
-   * A handle on a child that `Deno.Command` started. Take it in the same turn as `spawn()`:
-   * Deno reaps its children by itself, and then they are gone.
+   * A handle on a child that `Deno.Command` started. Take it in the same turn of the event loop as
+   * `spawn()`: Deno reaps its children by itself, and afterwards no handle can be opened.
    *
-   * Waiting leaves the child to Deno: `child.status` resolves as ever. Where the kernel can't
-   * tell how the child ended, `child.status` is asked.
+   * Waiting never reaps the child: `child.status` still resolves. Where the kernel can't tell how
+   * the child ended, the status is taken from `child.status`.
    *
    * @throws {SyscallError} `ESRCH` if Deno has already reaped the child.
    */
@@ -177,9 +177,10 @@ export class PidFd implements Disposable {
   }
 
   /**
-   * A handle on the process with this id, from {@linkcode PidFd.getId}. It can't be another.
+   * A handle on the process with this id, from {@linkcode PidFd.getId}. An id is never reused until
+   * the next boot.
    *
-   * Needs Linux 6.14; from 6.9 on {@linkcode PidFd.fromPid} takes the id along with the PID.
+   * Needs Linux 6.14. From 6.9 on, {@linkcode PidFd.fromPid} takes the id along with the PID.
    *
    * @throws {SyscallError} `ESTALE` if the process was reaped.
    * @throws {UnsupportedError} Before Linux 6.14.
@@ -189,17 +190,19 @@ export class PidFd implements Disposable {
   }
 
   /**
-   * A handle on the process that a reference was made of by {@linkcode PidFd.toRef}, in this PID
-   * namespace or another one.
+   * A handle on the process that a reference from {@linkcode PidFd.toRef} names. The reference may
+   * come from this PID namespace or another one.
    *
-   * From Linux 6.14 on it is found by its id. The text form has no boot's id, so that the PID has to
-   * be right as well: one of those that the process has here and below. On Linux 6.9 to 6.13 it is
-   * found by the PID, and so only in the PID namespace that the reference is from.
+   * From Linux 6.14 on the process is found by its id. The text form has no boot id, so its PID
+   * must match as well: it must be one of the process's PIDs in this PID namespace or one below. On
+   * Linux 6.9 to 6.13 the process is found by its PID, so only in the PID namespace of the
+   * reference.
    *
    * @param ref The reference, or its text form.
-   * @throws {SyscallError} `ESTALE` if it is from another boot; `ESRCH` if the process is gone, and
-   *   nobody has its PID; `EREMCHG` if another process has it; `EREMOTE` if the reference is from
-   *   another PID namespace, and the process is gone or not to be seen from here.
+   * @throws {SyscallError} `ESTALE` if the reference is from another boot; `ESRCH` if the process
+   *   is gone and no process has its PID; `EREMCHG` if another process has its PID; `EREMOTE` if
+   *   the reference is from another PID namespace, and the process is gone or not visible from
+   *   here.
    * @throws {UnsupportedError} Before Linux 6.9.
    */
   static fromRef(ref: ProcessRef | string): PidFd {
@@ -207,34 +210,36 @@ export class PidFd implements Disposable {
   }
 
   /**
-   * Takes over a pidfd that comes from elsewhere: inherited, received, or opened by other
-   * code. It is made close-on-exec, and nothing else may close it from now on.
+   * Takes over a pidfd that was inherited, received, or opened by other code. It is made
+   * close-on-exec. Nothing else may close it from now on.
    *
    * @throws {RangeError} If `fd` is not an integer in 0…2^31−1.
-   * @throws {TypeError} If the descriptor is not a pidfd; it is left as it was.
+   * @throws {TypeError} If the descriptor is not a pidfd. It is then left unchanged.
    * @throws {SyscallError} `EBADF` if there is no such descriptor.
    */
   static fromFd(fd: number): PidFd {
     return create(adoptFd(fd), {});
   }
 
-  /** The descriptor's number, for calls outside this library; −1 if it is {@linkcode PidFd.closed}. */
+  /** The descriptor's number, for calls outside this library; −1 if {@linkcode PidFd.closed}. */
   get fd(): number {
     return this.#handle.fd;
   }
 
   /**
-   * Whether there is no descriptor: it was closed or given away, or there never was one, as the
-   * process was a child and reaped before. The latter still tells the status.
+   * Whether there is no descriptor: it was closed or given away, or it never existed because the
+   * child had already been reaped. In the last case the handle still tells the status.
    */
   get closed(): boolean {
     return this.#handle.fd < 0;
   }
 
   /**
-   * Closes the descriptor. Pending waits reject with `Deno.errors.BadResource`. The process
-   * itself goes on, unless this was the last handle of one that was started with `killOnClose`. A
-   * second call does nothing.
+   * Closes the descriptor. Pending waits reject with `Deno.errors.BadResource`. A second call does
+   * nothing.
+   *
+   * The process itself keeps running. The exception is a child started with `killOnClose`: closing
+   * its last handle kills it.
    */
   close(): void {
     this.#handle.close();
@@ -246,7 +251,7 @@ export class PidFd implements Disposable {
   }
 
   /**
-   * A second handle on the same process, with a descriptor of its own. It never reaps.
+   * A second handle on the same process, with its own descriptor. It reaps only with `reap: true`.
    *
    * @throws {SyscallError} `EMFILE` if the program has no descriptor left.
    */
@@ -256,17 +261,17 @@ export class PidFd implements Disposable {
   }
 
   /**
-   * Gives the descriptor away: whoever takes the number closes it. Pending waits reject.
+   * Gives the descriptor away: the caller must close it. Pending waits reject.
    *
-   * @throws {Deno.errors.BadResource} If there is none: see {@linkcode PidFd.closed}.
+   * @throws {Deno.errors.BadResource} If there is no descriptor: see {@linkcode PidFd.closed}.
    */
   intoFd(): number {
     return this.#handle.release();
   }
 
   /**
-   * Whether programs that this one executes get the descriptor: with `false` they do, under
-   * the same number (fcntl(2), FD_CLOEXEC).
+   * Sets or clears close-on-exec (fcntl(2), FD_CLOEXEC). With `false`, programs that this one
+   * executes inherit the descriptor under the same number.
    */
   setCloseOnExec(on: boolean): void {
     this.#handle.setCloseOnExec(on);
@@ -275,9 +280,9 @@ export class PidFd implements Disposable {
   /**
    * Whether the other handle stands for the same process.
    *
-   * Before Linux 6.9 only processes that were not reaped can be compared.
+   * Before Linux 6.9 the comparison works only as long as neither process was reaped.
    *
-   * @throws {SyscallError} `ESRCH` before Linux 6.9, if one of them was reaped.
+   * @throws {SyscallError} `ESRCH` before Linux 6.9, if one of the processes was reaped.
    */
   equals(other: PidFd): boolean {
     checkInstance("other", other, "a PidFd", PidFd);
@@ -287,16 +292,17 @@ export class PidFd implements Disposable {
   /**
    * The process's PID; for a thread's handle, the thread's ID.
    *
-   * @throws {SyscallError} `ESRCH` once it was reaped, `EREMOTE` or `ESRCH` if it has no PID
-   *   in this program's PID namespace.
+   * @throws {SyscallError} `ESRCH` once the process was reaped; `EREMOTE` or `ESRCH` if it has no
+   *   PID in this program's PID namespace.
    */
   getPid(): number {
     return getPid(this.#handle.use());
   }
 
   /**
-   * The process's PIDs in all PID namespaces that it is in: first that in this program's, last
-   * that in its own, which is what `getpid` tells it. One number outside of containers.
+   * The process's PIDs, one for each PID namespace from this program's down to the process's own.
+   * The last is the PID that the process itself gets from getpid(2). Outside of containers there is
+   * only one.
    *
    * Read from /proc (NSpid), on every kernel.
    *
@@ -317,7 +323,7 @@ export class PidFd implements Disposable {
   }
 
   /**
-   * The PID of the process's parent; 0 if that has none in this PID namespace.
+   * The PID of the process's parent; 0 if the parent is not in this PID namespace.
    *
    * @throws {SyscallError} As {@linkcode PidFd.getPid}.
    */
@@ -326,20 +332,20 @@ export class PidFd implements Disposable {
   }
 
   /**
-   * The process's id: a number that no other process has until the next boot. It stays
-   * readable when the process is gone.
+   * The process's id: a number that no other process gets until the next boot. It stays readable
+   * after the process was reaped.
    *
    * Needs Linux 6.9 (pidfs: the inode number of the pidfd).
    *
-   * @throws {UnsupportedError} Before.
+   * @throws {UnsupportedError} Before Linux 6.9.
    */
   getId(): bigint {
     return getId(this.#handle);
   }
 
   /**
-   * A reference to the process that can be stored: {@linkcode PidFd.fromRef} finds the process
-   * again, in this program or another, for as long as it is there.
+   * A reference to the process that can be stored. {@linkcode PidFd.fromRef} finds the process
+   * again, in this program or another, until it is reaped.
    *
    * Needs Linux 6.9.
    *
@@ -355,7 +361,7 @@ export class PidFd implements Disposable {
    * The id of the process's cgroup in the unified hierarchy: the inode number of its folder.
    *
    * @throws {SyscallError} As {@linkcode PidFd.getPid}.
-   * @throws {UnsupportedError} Before Linux 6.13, if no mount of cgroup2 shows the cgroup.
+   * @throws {UnsupportedError} Before Linux 6.13, if no cgroup2 mount contains the cgroup.
    */
   getCgroupId(): bigint {
     return getCgroupId(this.#handle);
@@ -371,8 +377,8 @@ export class PidFd implements Disposable {
   }
 
   /**
-   * All of the above, from one moment: from Linux 6.13 on by a single kernel call (and one
-   * for the id, which never changes), before that by reading /proc.
+   * The process's PIDs, IDs, cgroup and core dump, all from one moment. From Linux 6.13 on this is
+   * a single kernel call (and one for the id, which never changes); before, it reads /proc.
    *
    * @example
    * ```ts
@@ -390,21 +396,22 @@ export class PidFd implements Disposable {
     return getInfo(this.#handle);
   }
 
-  /** Whether the process still runs: false for a zombie, and once it was reaped. */
+  /** Whether the process still runs: false once it is a zombie or was reaped. */
   isAlive(): boolean {
     return !this.#exit.hasEnded();
   }
 
   /**
-   * Sends a signal. 0 sends none, and only asks whether the process is still there: a zombie
-   * is.
+   * Sends a signal. Signal 0 sends nothing: it only checks that the process was not reaped. A
+   * zombie passes this check.
    *
    * @throws {RangeError} If there is no such signal on Linux.
-   * @throws {SyscallError} `ESRCH` once the process was reaped; `EPERM` without the right to
+   * @throws {SyscallError} `ESRCH` once the process was reaped; `EPERM` if this program may not
    *   signal it.
    * @throws {UnsupportedError} For the targets `"thread"` and `"group"` before Linux 6.9.
    *
-   * See {@link https://man7.org/linux/man-pages/man2/pidfd_send_signal.2.html | pidfd_send_signal(2)}.
+   * See
+   * {@link https://man7.org/linux/man-pages/man2/pidfd_send_signal.2.html | pidfd_send_signal(2)}.
    */
   sendSignal(signal: Signal, options?: SendSignalOptions): void {
     sendSignal(this.#handle, signal, options);
@@ -422,15 +429,15 @@ export class PidFd implements Disposable {
   /**
    * Resolves with the process's exit status.
    *
-   * Works for a child of this program, and never takes its status away from others unless
-   * `reap` says so. From Linux 6.15 on it works for every process, once its parent has reaped
-   * it. All waits of a program share one thread.
+   * Works for a child of this program. It does not reap the child unless `reap` is set, so other
+   * code can still read the status. From Linux 6.15 on it works for every process, once its parent
+   * has reaped it. All waits of a program share one thread.
    *
-   * A process can have ended while its status is kept back, by a tracer or by its parent. Such a
-   * wait costs no CPU, and ends once the status can be told.
+   * An ended process has no status yet while a tracer holds it, or while its parent has not reaped
+   * it. The wait then goes on, without using CPU time, until the status is available.
    *
-   * @throws {SyscallError} `ECHILD` before Linux 6.15, when a process ended that is not a
-   *   child of this program or was reaped by something else. {@linkcode PidFd.exited} works.
+   * @throws {SyscallError} `ECHILD` before Linux 6.15, when a process ended that is not a child of
+   *   this program, or that other code reaped. {@linkcode PidFd.exited} works for these.
    * @throws {Deno.errors.BadResource} If the handle is closed meanwhile.
    *
    * See {@link https://man7.org/linux/man-pages/man2/waitid.2.html | waitid(2)}.
@@ -440,7 +447,7 @@ export class PidFd implements Disposable {
   }
 
   /**
-   * Resolves once the process ended, be it a child or not, on every kernel.
+   * Resolves once the process ended. Works for every process, child or not, on every kernel.
    *
    * @throws {Deno.errors.BadResource} If the handle is closed meanwhile.
    */
@@ -460,8 +467,8 @@ export class PidFd implements Disposable {
   }
 
   /**
-   * The exit status if it is known by now. `null` for a process that runs, and for one that ended
-   * while its status is kept back, by a tracer or by a parent that has not reaped it.
+   * The exit status, or `null` if it is not available yet: the process still runs, a tracer holds
+   * it, or its parent has not reaped it.
    *
    * @throws {SyscallError} `ECHILD` as {@linkcode PidFd.wait}.
    */
@@ -470,12 +477,13 @@ export class PidFd implements Disposable {
   }
 
   /**
-   * Ends the process: asks it to by a signal, and kills it if it still runs after a while.
-   * Resolves with the exit status as {@linkcode PidFd.wait} does; also if it had ended before.
+   * Ends the process: sends SIGTERM or another signal, and SIGKILL if it still runs after a grace
+   * period. Resolves with the exit status as {@linkcode PidFd.wait} does, also if the process had
+   * already ended.
    *
-   * Its children are left alone: {@linkcode killTree} ends them, too.
+   * It does not signal the process's children: {@linkcode killTree} ends them, too.
    *
-   * @throws {SyscallError} `EPERM` without the right to signal it; `ECHILD` as
+   * @throws {SyscallError} `EPERM` if this program may not signal it; `ECHILD` as
    *   {@linkcode PidFd.wait}.
    * @throws {RangeError} If `grace` is negative, or there is no such signal.
    *
@@ -493,10 +501,10 @@ export class PidFd implements Disposable {
   }
 
   /**
-   * One of the process's namespaces: to compare its inode, or to pass on.
+   * A descriptor of one of the process's namespaces. Compare its inode, or pass it on.
    *
-   * @throws {SyscallError} `ESRCH` once the process ended; `EACCES` without the right to look
-   *   into it.
+   * @throws {SyscallError} `ESRCH` once the process ended; `EACCES` if this program may not inspect
+   *   it.
    *
    * See {@link https://man7.org/linux/man-pages/man7/namespaces.7.html | namespaces(7)}.
    */
@@ -505,19 +513,19 @@ export class PidFd implements Disposable {
   }
 
   /**
-   * Moves the calling thread into namespaces of the process: from then on what this program
-   * does synchronously happens there, and so do the processes that it starts. `pid` and
-   * `pid_for_children` are for those alone. There is no way back but a handle on this program's
-   * own namespaces, taken before.
+   * Moves the calling thread into namespaces of the process. From then on this program's
+   * synchronous calls happen there, and new child processes start there. `pid` and
+   * `pid_for_children` affect new children only. To come back, take a handle on this program itself
+   * beforehand.
    *
-   * After `pid` and `pid_for_children` the thread can start processes, but no threads (clone(2)),
-   * and a program in which Deno needs one more ends with "unable to create worker threads". So
-   * start what you want to have in there and go back at once, with no `await` in between:
-   * `init.setNamespace("pid")`, `spawn(…)`, `self.setNamespace("pid")`.
+   * After `pid` and `pid_for_children` the thread can start processes, but no threads (clone(2)).
+   * If Deno needs one more thread, the program ends with "unable to create worker threads". So
+   * start the children and go back at once, with no `await` in between: `init.setNamespace("pid")`,
+   * `spawn(…)`, `self.setNamespace("pid")`.
    *
-   * As every Deno program has several threads, Linux refuses it `mnt` and `user` with EINVAL,
-   * `time` and `time_for_children` with EUSERS. Nor is there a way into a PID namespace that is
-   * neither the program's own nor below it: EINVAL.
+   * Every Deno program has several threads. Linux refuses such a program `mnt` and `user` with
+   * EINVAL, `time` and `time_for_children` with EUSERS. It also refuses, with EINVAL, a PID
+   * namespace that is neither the program's own nor below it.
    *
    * @throws {SyscallError} `EPERM` without CAP_SYS_ADMIN; `ESRCH` once the process ended;
    *   `EINVAL`, `EUSERS` as above.
@@ -529,14 +537,14 @@ export class PidFd implements Disposable {
   }
 
   /**
-   * A duplicate of a descriptor that the process has open, as if it had passed it on. The two
-   * share the open file with its position and flags.
+   * A duplicate of a descriptor that the process has open, as if the process had sent it. Both
+   * descriptors share the open file with its position and flags.
    *
    * Needs Linux 5.6, and the right to ptrace the process.
    *
    * @param targetFd The descriptor's number in the process.
    * @throws {SyscallError} `EBADF` if the process has no such descriptor; `EPERM` without the
-   *   right; `ESRCH` once the process ended.
+   *   right to ptrace; `ESRCH` once the process ended.
    * @throws {UnsupportedError} Before Linux 5.6.
    *
    * See {@link https://man7.org/linux/man-pages/man2/pidfd_getfd.2.html | pidfd_getfd(2)}.
@@ -546,8 +554,8 @@ export class PidFd implements Disposable {
   }
 
   /**
-   * Gives access to the process's directory under /proc, for as long as `use` runs or until
-   * the promise that it returns is settled.
+   * Gives `use` access to the process's directory under /proc. The access ends when `use` returns,
+   * or when the promise that it returns is settled.
    *
    * @example
    * ```ts
@@ -558,7 +566,7 @@ export class PidFd implements Disposable {
    * console.log(name);
    * ```
    *
-   * @returns What `use` returns, if the process was there all the time.
+   * @returns The result of `use`, if the process was not reaped meanwhile.
    * @throws {SyscallError} `ESRCH` if the process was reaped meanwhile.
    */
   accessProc<T>(use: (proc: ProcDir) => T): T {

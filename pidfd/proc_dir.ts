@@ -1,10 +1,11 @@
 /**
- * /proc/PID of one process, and of no other.
+ * The /proc/PID directory of one process, and of no other.
  *
- * `/proc/PID` by name is whoever has the PID now. Opened as a directory it stays with the
- * process that had it then: below it the kernel answers ESRCH once that was reaped. And
- * as a PID can't be given away before its owner was reaped, a process that a pidfd still
- * reaches *after* the directory was opened had the PID *while* it was opened.
+ * Open the directory first, then confirm by the pidfd that the process was not reaped. The path
+ * `/proc/PID` leads to any process that has the PID now. An open directory stays with the process
+ * that had the PID at that moment: once it is reaped, calls below the directory fail with ESRCH. A
+ * PID is not reused before its process was reaped. So if a pidfd still reaches the process *after*
+ * the opening, the process had the PID *during* the opening.
  *
  * @module
  */
@@ -28,12 +29,12 @@ import { checkString, show } from "./arguments.ts";
 import { FdHandle } from "./fd_handle.ts";
 import { parseFdinfoPid, parseNsPids } from "./proc_text.ts";
 
-/** The one way to make a ProcDir, which users can't. */
+/** Makes a ProcDir. The constructor is private, so that users can't. */
 let create: (pid: number, dir: FdHandle) => ProcDir;
 
 /**
- * The `/proc/PID` directory of one process, given to the callback of
- * {@linkcode PidFd.accessProc} and closed when that ends.
+ * The `/proc/PID` directory of one process. {@linkcode PidFd.accessProc} passes it to a callback,
+ * and closes it when the callback ends.
  *
  * Every name is relative to the directory: `"status"`, `"ns/net"`, `"task/1/comm"`. Each
  * method throws a {@linkcode SyscallError} with code `ESRCH` once the process was reaped,
@@ -42,9 +43,9 @@ let create: (pid: number, dir: FdHandle) => ProcDir;
  * See {@link https://man7.org/linux/man-pages/man5/proc_pid.5.html | proc_pid(5)}.
  */
 export class ProcDir {
-  /** The PID that the directory was opened by. */
+  /** The PID in the directory's path. */
   readonly pid: number;
-  /** The directory's path, for messages: used by name it may lead to another process. */
+  /** The directory's path, for messages only: it may lead to another process by now. */
   readonly path: string;
   readonly #dir: FdHandle;
 
@@ -59,7 +60,7 @@ export class ProcDir {
   }
 
   /**
-   * Reads a file as text. What is not UTF-8 in it becomes U+FFFD.
+   * Reads a file as text. Invalid UTF-8 becomes U+FFFD.
    *
    * @throws {SyscallError} `ESRCH` once the process was reaped, `ENOENT`, `EACCES`.
    */
@@ -77,7 +78,7 @@ export class ProcDir {
   }
 
   /**
-   * Reads where a link points: `"exe"`, `"cwd"`, `"fd/0"`.
+   * Reads the target of a link: `"exe"`, `"cwd"`, `"fd/0"`.
    *
    * @throws {SyscallError} `ESRCH` once the process was reaped, `ENOENT`, `EACCES`.
    */
@@ -86,7 +87,7 @@ export class ProcDir {
   }
 
   /**
-   * The names in the directory, or in one below it.
+   * Lists the names in the directory, or in a directory below it.
    *
    * @throws {SyscallError} `ESRCH` once the process was reaped, `ENOENT`, `EACCES`.
    */
@@ -100,21 +101,21 @@ export class ProcDir {
   }
 }
 
-/** The PID in the eyes of /proc; throws ESRCH once the process was reaped. */
+/** The PID in the PID namespace of /proc; throws ESRCH once the process was reaped. */
 export function pidOf(pidfd: number): number {
   return checkPid(pidfd, fdinfoOf(pidfd));
 }
 
 /**
- * The PIDs in the eyes of /proc: in its own PID namespace, and on down to the process's; throws
- * ESRCH once the process was reaped.
+ * The PIDs from the PID namespace of /proc down to the process's own; throws ESRCH once the process
+ * was reaped.
  */
 export function pidsOf(handle: FdHandle): number[] {
   const fdinfo = fdinfoOf(handle.use());
   const pid = checkPid(handle.use(), fdinfo);
   return parseNsPids(fdinfo) ??
     withProcDir(handle, (proc) => parseNsPids(proc.readTextFile("status"))) ??
-    // A kernel without PID namespaces.
+    // There is no NSpid line: the kernel has no PID namespaces.
     [pid];
 }
 
@@ -133,7 +134,7 @@ function checkPid(pidfd: number, fdinfo: string): number {
   });
 }
 
-/** Throws ESRCH if the process was reaped. A zombie is still there. */
+/** Throws ESRCH if the process was reaped. A zombie passes. */
 export function confirm(pidfd: number): void {
   const result = trySendSignal(pidfd, 0, 0);
   if (result !== -Errno.EPERM) {
@@ -143,13 +144,14 @@ export function confirm(pidfd: number): void {
     });
     return;
   }
-  // It is another user's, and so it is there; but that is what a sandbox may answer to any call.
+  // EPERM: the process exists, but has another user. A sandbox may also answer any call with EPERM,
+  // so fdinfo decides.
   pidOf(pidfd);
 }
 
 /**
- * Runs `use` on the directory of the process, and returns its result only if that was the
- * process's own from beginning to end. An asynchronous `use` keeps the directory open.
+ * Runs `use` on the directory of the process. Returns its result only if the process was not reaped
+ * before the end. If `use` is asynchronous, the directory stays open until its promise settles.
  */
 export function withProcDir<T>(handle: FdHandle, use: (proc: ProcDir) => T): T {
   if (typeof use !== "function") throw new TypeError(`use must be a function: ${show(use)}`);
@@ -178,7 +180,7 @@ function openProc(pidfd: number, pid: number): number {
   try {
     return openat(AT_FDCWD, procPath(pid), O_PATH);
   } catch (error) {
-    // Not found, because it was reaped a moment ago?
+    // If the process was reaped a moment ago, ESRCH is the right error.
     confirm(pidfd);
     throw error;
   }
@@ -192,7 +194,7 @@ function procPath(pid: number): string {
   return `/proc/${pid}`;
 }
 
-/** Refuses names that would leave the directory; links inside it may still lead out. */
+/** Refuses names that lead out of the directory. Links inside it may still lead out. */
 function inside(name: string): string {
   checkString("name", name);
   if (name === "" || name.startsWith("/") || name.split("/").includes("..")) {

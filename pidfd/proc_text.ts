@@ -1,14 +1,14 @@
 /**
- * The texts under /proc that stand in for an ioctl on older kernels (proc_pid_fdinfo(5),
- * proc_pid_status(5), proc_pid_cgroup(5), proc_pid_mountinfo(5)). These are parsers and
- * nothing else: what they read is found and guarded elsewhere.
+ * Parsers for the texts under /proc that replace an ioctl on older kernels (proc_pid_fdinfo(5),
+ * proc_pid_status(5), proc_pid_cgroup(5), proc_pid_mountinfo(5)). Other files read the texts, and
+ * make sure that they are about the right process.
  *
  * @module
  */
 
 /**
- * The PID in the fdinfo of a pidfd, or null if the text is not that of a pidfd. −1: it was
- * reaped; 0: it is not visible in the PID namespace of the /proc that was read.
+ * The PID in the fdinfo of a pidfd, or null if the fd is not a pidfd. −1: the process was reaped;
+ * 0: it is not visible in the PID namespace of this /proc.
  */
 export function parseFdinfoPid(text: string): number | null {
   const value = field(text, "Pid");
@@ -16,15 +16,15 @@ export function parseFdinfoPid(text: string): number | null {
 }
 
 /**
- * The PIDs of a process, in the fdinfo of its pidfd (Linux 5.5) or in /proc/PID/status (4.1): from
- * the PID namespace of the /proc that was read down to its own. Null where there is no such line.
+ * The PIDs of a process, from the PID namespace of /proc down to its own. They are in the fdinfo of
+ * its pidfd (Linux 5.5) and in /proc/PID/status (Linux 4.1). Null if there is no such line.
  */
 export function parseNsPids(text: string): number[] | null {
   const words = field(text, "NSpid")?.split(/\s+/);
   return words?.every((word) => /^-?\d{1,10}$/.test(word)) ? words.map(Number) : null;
 }
 
-/** What /proc/PID/status tells of a process. */
+/** The fields of /proc/PID/status that are used. */
 export interface StatusFields {
   tgid: number;
   ppid: number;
@@ -34,7 +34,7 @@ export interface StatusFields {
   gids: number[];
 }
 
-/** Parses /proc/PID/status. The command's name in it is escaped, so a line is a line. */
+/** Parses /proc/PID/status. The command's name is escaped there: it can't add lines. */
 export function parseStatus(text: string): StatusFields {
   const numbers = (key: string, count: number): number[] => {
     const words = (field(text, key) ?? "").split(/\s+/);
@@ -48,16 +48,16 @@ export function parseStatus(text: string): StatusFields {
   return { tgid, ppid, uids: numbers("Uid", 4), gids: numbers("Gid", 4) };
 }
 
-/** What /proc/PID/stat tells of a process or a thread. */
+/** The fields of /proc/PID/stat that are used, for a process or a thread. */
 export interface StatFields {
-  /** One letter: R running, S sleeping, D in a call that can't be interrupted, T stopped, … */
+  /** One letter: R running, S sleeping, D in an uninterruptible call, T stopped, Z zombie, … */
   state: string;
   ppid: number;
-  /** How many threads its process has; a zombie counts as one. */
+  /** How many threads its process has; 1 for a zombie. */
   threads: number;
 }
 
-/** Parses /proc/PID/stat. The command's name can have any bytes in it, but ends at the last ")". */
+/** Parses /proc/PID/stat. The command's name may contain any bytes; it ends at the last ")". */
 export function parseStat(text: string): StatFields {
   const fields = text.slice(text.lastIndexOf(")") + 1);
   const match = /^ ([A-Za-z]) (\d{1,10})(?: -?\d+){15} (\d{1,10}) /.exec(fields);
@@ -67,16 +67,16 @@ export function parseStat(text: string): StatFields {
   return { state: match[1], ppid: Number(match[2]), threads: Number(match[3]) };
 }
 
-/** The path in the unified hierarchy from /proc/PID/cgroup, or null where there is none any more. */
+/** The path in the unified hierarchy from /proc/PID/cgroup; null if there is none (any more). */
 export function parseCgroupPath(text: string): string | null {
   const line = text.split("\n").find((line) => line.startsWith("0::"));
-  // So the kernel marks a cgroup that was removed under a zombie: its path can be another's now.
+  // " (deleted)": the cgroup was removed while a zombie was in it. Another can have its path now.
   return line === undefined || line.endsWith(" (deleted)") ? null : line.slice("0::".length);
 }
 
 /** A mount of the unified cgroup hierarchy. */
 export interface CgroupMount {
-  /** The folder of the hierarchy that is mounted. */
+  /** The mounted folder of the hierarchy. */
   root: string;
   /** Where it is mounted. */
   point: string;
@@ -86,7 +86,7 @@ export interface CgroupMount {
 export function parseCgroupMounts(text: string): CgroupMount[] {
   return text.split("\n").flatMap((line) => {
     const words = line.split(" ");
-    // Optional fields stand between the sixth word and a lone hyphen.
+    // After the sixth word come optional fields, then a single hyphen.
     const hyphen = words.indexOf("-", 6);
     if (hyphen < 0 || words[hyphen + 1] !== "cgroup2") return [];
     return [{ root: unescape(words[3]), point: unescape(words[4]) }];

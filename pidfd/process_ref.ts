@@ -1,12 +1,11 @@
 /**
- * A process in writing: for PID files, environment variables and messages.
+ * A reference to a process that you can store: in PID files, environment variables and messages.
  *
- * A PID alone names whoever has it when it is read. Together with the id, which no other
- * process gets until the next boot, it names one process for good (Linux 6.9); the id of the
- * boot makes that hold beyond the boot as well.
+ * A PID alone is not enough: another process can get it later. The id (Linux 6.9) is never reused
+ * until the next boot. Together with the boot id it names one process for good.
  *
- * The id is everybody's, and the PID one PID namespace's. So a reference also tells which one's that
- * is: whoever reads it elsewhere knows then what the PID is worth.
+ * The id is valid in every PID namespace, the PID only in one. So a reference also holds the PID
+ * namespace. A reader in another namespace then knows that the PID is not valid there.
  *
  * @module
  */
@@ -20,15 +19,15 @@ export interface ProcessRefJson {
   pid: number;
   /** The process's id, in decimal. */
   id: string;
-  /** The id of the boot that the process belongs to; null if it isn't known. */
+  /** The id of the boot in which the process ran; null if it isn't known. */
   bootId: string | null;
-  /** The inode number of the PID namespace that the PID is one of; null or missing if it isn't known. */
+  /** The inode number of the PID's namespace; null or missing if it isn't known. */
   pidNamespace?: number | null;
 }
 
 /**
- * A serialisable reference to one process. {@linkcode PidFd.toRef} makes it,
- * {@linkcode PidFd.fromRef} finds the process again, or says why it can't be found.
+ * A serialisable reference to one process. {@linkcode PidFd.toRef} makes it.
+ * {@linkcode PidFd.fromRef} finds the process again, or throws an error that tells why it can't.
  *
  * @example
  * ```ts
@@ -46,22 +45,22 @@ export interface ProcessRefJson {
 export class ProcessRef {
   /** The process's PID. */
   readonly pid: number;
-  /** The process's id, as {@linkcode PidFd.getId} has it. */
+  /** The process's id, as {@linkcode PidFd.getId} returns it. */
   readonly id: bigint;
-  /** The id of the boot that the process belongs to; null in the text form, which has none. */
+  /** The id of the boot in which the process ran; null if the reference was read from text. */
   readonly bootId: string | null;
   /**
-   * The inode number of the PID namespace that the PID is one of; null if it isn't known, as in the
-   * text form.
+   * The inode number of the PID's namespace; null if it isn't known, for example if the reference
+   * was read from text.
    */
   readonly pidNamespace: number | null;
 
   /**
-   * Puts a reference together.
+   * Makes a reference from its parts.
    *
-   * @throws {RangeError} If `pid` is not an integer in 1…2^31−1, `id` not in 1…2^64−1, or
-   *   `pidNamespace` not in 1…2^32−1.
-   * @throws {SyntaxError} If `bootId` is no UUID.
+   * @throws {RangeError} If `pid` is not an integer in 1…2^31−1, `id` is not in 1…2^64−1, or
+   *   `pidNamespace` is not in 1…2^32−1.
+   * @throws {SyntaxError} If `bootId` is not a UUID.
    */
   constructor(
     pid: number,
@@ -82,7 +81,7 @@ export class ProcessRef {
   /**
    * Reads the text form, `PID:ID`.
    *
-   * @throws {SyntaxError} If it isn't one.
+   * @throws {SyntaxError} If the text does not have this form.
    */
   static parse(text: string): ProcessRef {
     const match = /^(0|[1-9]\d*):(0|[1-9]\d*)$/.exec(text);
@@ -93,21 +92,21 @@ export class ProcessRef {
   /**
    * Reads the JSON form.
    *
-   * @throws {TypeError} If a property is missing, `pidNamespace` aside, or has the wrong type.
-   * @throws {SyntaxError} If `id` is not a number in decimal, or `bootId` no UUID.
+   * @throws {TypeError} If a property other than `pidNamespace` is missing or has the wrong type.
+   * @throws {SyntaxError} If `id` is not a number in decimal, or `bootId` is not a UUID.
    */
   static fromJSON(json: ProcessRefJson): ProcessRef {
     checkString("id", json?.id);
-    // BigInt() takes more: hexadecimal digits, white space, nothing at all.
+    // BigInt() accepts more than that: hexadecimal digits, white space, the empty string.
     if (!/^(0|[1-9]\d*)$/.test(json.id)) {
       throw new SyntaxError(`id must be a number in decimal: ${show(json.id)}`);
     }
-    // Without it, a reference from another boot would find whoever has the id in this one.
+    // Without the boot id, a reference from another boot could find a wrong process in this one.
     if (json.bootId !== null) checkString("bootId", json.bootId);
     return new ProcessRef(json.pid, BigInt(json.id), json.bootId, json.pidNamespace);
   }
 
-  /** The JSON form, which `JSON.stringify` asks for. */
+  /** The JSON form; `JSON.stringify` calls this. */
   toJSON(): ProcessRefJson {
     const { pid, id, bootId, pidNamespace } = this;
     return { pid, id: String(id), bootId, pidNamespace };

@@ -1,7 +1,6 @@
 /**
- * Sending a signal to the process behind a handle. From Linux 6.9 on the call can be told
- * whom it is for; before, there were no handles but those on whole processes, and so
- * nothing else to choose.
+ * Sending a signal to the process behind a handle. From Linux 6.9 on, a flag chooses the target:
+ * process, thread or group. Before, every handle stands for a whole process, so there is no choice.
  *
  * @module
  */
@@ -20,12 +19,12 @@ import { type Signal, signalNumber } from "./signals.ts";
 /** Options for {@linkcode PidFd.sendSignal}. */
 export interface SendSignalOptions {
   /**
-   * Who gets the signal: the whole process, the one thread that the handle stands for, or
-   * the process group that the process leads. By default what the handle stands for. All but
-   * `"process"` on a process's handle need Linux 6.9.
+   * The receiver: the whole process, the thread that the handle stands for, or the process group
+   * that the process leads. The default is the process or thread that the handle stands for.
+   * `"thread"` and `"group"` need Linux 6.9, and so does `"process"` on a thread's handle.
    */
   target?: "process" | "thread" | "group";
-  /** A number that goes along (sigqueue(3)): an `int`, as `si_value` of the receiver's siginfo. */
+  /** A number to send with the signal (sigqueue(3)): an `int`, `si_value` of the siginfo. */
   value?: number;
 }
 
@@ -35,7 +34,7 @@ const FLAGS = {
   group: PIDFD_SIGNAL_PROCESS_GROUP,
 };
 
-/** Sends a signal, 0 for none. */
+/** Sends a signal; 0 only checks whether one could be sent. */
 export function sendSignal(
   handle: FdHandle,
   signal: Signal,

@@ -8,16 +8,15 @@
 import { checkInteger, show } from "./arguments.ts";
 
 /**
- * A signal: a name as Deno has them, or its number on Linux. Numbers reach what has no
- * name, the real-time signals 32 to 64; 0 is no signal, and only asks whether one could
- * be sent.
+ * A signal: one of Deno's names, or the number on Linux. Only numbers reach the real-time signals
+ * 32 to 64, which have no names. 0 sends no signal, and only checks whether one could be sent.
  */
 export type Signal = Deno.Signal | number;
 
 /** `_NSIG` of `<asm-generic/signal.h>`: the last real-time signal. */
 const SIGRTMAX = 64;
 
-/** The names at their numbers less one. */
+/** The signals' names: the name of signal n is at index n − 1. */
 const NAMES: readonly Deno.Signal[] = [
   "SIGHUP",
   "SIGINT",
@@ -59,7 +58,7 @@ const NUMBERS: ReadonlyMap<string, number> = new Map([
   ["SIGUNUSED", NAMES.indexOf("SIGSYS") + 1],
 ]);
 
-/** The number of a signal; refuses what is none on Linux. */
+/** The number of a signal. Throws if it is not a signal on Linux. */
 export function signalNumber(name: string, signal: Signal): number {
   if (typeof signal === "string") {
     const number = NUMBERS.get(signal);
@@ -75,7 +74,7 @@ export function signalNumber(name: string, signal: Signal): number {
   return signal;
 }
 
-/** The name of a signal, or null for one that has none. */
+/** The name of a signal, or null if it has none. */
 export function signalName(number: number): Deno.Signal | null {
   return NAMES[number - 1] ?? null;
 }

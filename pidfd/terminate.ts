@@ -1,7 +1,7 @@
 /**
- * Ending a process in two steps: ask, give it time, and then don't ask any more.
+ * Ending a process in two steps: SIGTERM, then SIGKILL after a grace period.
  *
- * SIGCONT goes along with the asking, as a stopped process can't act on any other signal.
+ * SIGCONT follows SIGTERM: a stopped process acts on no other signal (but SIGKILL).
  *
  * @module
  */
@@ -18,22 +18,22 @@ import type { ExitWatch } from "./wait.ts";
 
 /** Options for {@linkcode PidFd.terminate}. */
 export interface TerminateOptions {
-  /** What asks the process to end: SIGTERM unless told otherwise. */
+  /** The signal that asks the process to end. The default is SIGTERM. */
   signal?: Signal;
-  /** How long it may take before SIGKILL follows, in milliseconds: 5000 unless told otherwise. */
+  /** The grace period before SIGKILL follows, in milliseconds. The default is 5000. */
   grace?: number;
-  /** Ends the attempt early: it rejects with the signal's reason, and nothing more is sent. */
+  /** Ends the attempt early: it rejects with the signal's reason, and no further signal is sent. */
   abort?: AbortSignal;
 }
 
-/** How long processes get by default, in milliseconds. */
+/** The default grace period, in milliseconds. */
 export const DEFAULT_GRACE = 5000;
 
-/** What setTimeout takes at most; a longer grace is none that ends. */
+/** The longest delay of setTimeout. A longer grace period never ends. */
 export const LONGEST_TIMER = 2 ** 31 - 1;
 
 /**
- * Asks the process to end, kills it if it doesn't, and resolves with its status.
+ * Asks the process to end, kills it after the grace period, and resolves with its status.
  *
  * @param keepAlive Whether this keeps the program alive. Without this, it does.
  */
@@ -58,7 +58,7 @@ export async function terminate(
   return exit.wait({ signal: abort }, keepAlive);
 }
 
-/** Sends a signal, and returns whether there still was anyone to get it. */
+/** Sends a signal. Returns false if the process was reaped already. */
 export function sendUnlessGone(pidfd: number, signal: number): boolean {
   const result = trySendSignal(pidfd, signal, 0);
   if (result === -Errno.ESRCH) return false;
@@ -66,7 +66,7 @@ export function sendUnlessGone(pidfd: number, signal: number): boolean {
   return true;
 }
 
-/** Whether something happened in time. What it waits for must heed the signal that it gets. */
+/** Whether an event happens within the grace period. `event` must end when its signal aborts. */
 export async function within(
   grace: number,
   event: (signal: AbortSignal) => Promise<unknown>,
@@ -75,7 +75,7 @@ export async function within(
 ): Promise<boolean> {
   const late = new AbortController();
   const timer = grace > LONGEST_TIMER ? undefined : setTimeout(() => late.abort(), grace);
-  // The wait keeps the program alive, or lets it end.
+  // With `keepAlive`, the wait decides whether the program stays alive, not the timer.
   if (timer && keepAlive) Deno.unrefTimer(timer);
   try {
     await event(abort ? AbortSignal.any([abort, late.signal]) : late.signal);

@@ -1,24 +1,26 @@
 /**
- * Waiting for a process's end, and finding out how it ended.
+ * Waiting for a process to end, and reading its exit status.
  *
- * What one look at a process can find:
+ * A wait looks at the process once, and then at each event of its pidfd, until a look finds the
+ * status. One look finds one of four states:
  *
- * - **running**. A process that ended under a tracer looks so, too, to its parent.
- * - **ended**, but not told yet: the kernel will tell how, but not now. That is a stranger's zombie
- *   until its parent has reaped it.
- * - **told**, with its status. A child's zombie tells it to waitid(2) until it is reaped; from
- *   Linux 6.15 on PIDFD_GET_INFO tells it of every process that was reaped: so it does of a child
- *   that the kernel itself reaps (`killOnClose`), which is no zombie for long.
- * - **untold**: it ended, and the kernel will not tell how. That is a stranger on an older kernel,
- *   or a child that something else in this program has reaped there.
+ * - **running**. To its parent, a process that ended under a tracer still looks running.
+ * - **ended**: the process ended, but its status is not available yet. It is a zombie that is not
+ *   our child, and its parent has not reaped it.
+ * - **told**: the status is known. For our own zombie child, waitid(2) tells it. From Linux 6.15
+ *   on, PIDFD_GET_INFO tells it for every process that was reaped, also for a child that the kernel
+ *   itself reaps (`killOnClose`).
+ * - **untold**: the process ended, and its status will never be available. On older kernels this
+ *   holds for a process that is not our child, and for a child that other code in this program
+ *   reaped. On every kernel it holds for a process outside of this PID namespace.
  *
- * A wait looks once, and then at each change, in any state. So it sees each of the changes that
- * can bring a status: the end, the reaping, the tracer's letting go, and the end of the parent of
- * a zombie that this program inherits. Between two changes it costs nothing.
+ * Four events can make a status available: the end of the process, its reaping, a tracer's
+ * detaching, and the end of a zombie's parent, if this program then becomes the parent. The pidfd
+ * reports each of them, so a wait needs no polling.
  *
- * Only the owner of a child reaps it: a handle that `spawn` made, or one that is asked to by
- * `reap: true`. Every other look leaves the zombie where it is. In particular Deno reaps
- * the children of `Deno.Command` itself, and would report an error if it came second.
+ * Only the owner of a child reaps it: a handle that `spawn` made, or a call with `reap: true`.
+ * Every other look leaves the zombie in place. The reason: Deno reaps the children of
+ * `Deno.Command` itself, and reports an error if they are already reaped.
  *
  * @module
  */
@@ -69,7 +71,7 @@ export interface TryWaitOptions {
   reap?: boolean;
 }
 
-/** Where a handle's process comes from, as far as its status depends on it. */
+/** A process's origin: it decides who reaps the process. */
 export interface Origin {
   /** It is a child that this handle alone reaps. */
   readonly owned?: boolean;
@@ -77,7 +79,7 @@ export interface Origin {
   readonly child?: Deno.ChildProcess;
 }
 
-/** What one look can find; see above. */
+/** The result of one look; the states are explained above. */
 type Finding =
   | { readonly state: "running" | "ended" | "untold" }
   | { readonly state: "told"; readonly status: ExitStatus };
@@ -86,14 +88,14 @@ const RUNNING: Finding = { state: "running" };
 const ENDED: Finding = { state: "ended" };
 const UNTOLD: Finding = { state: "untold" };
 
-/** What is known of a process's end, shared by a handle and its duplicates. */
+/** What we know of a process's end. A handle and its duplicates share it. */
 interface Knowledge {
   status?: ExitStatus;
-  /** Nothing is left for us to reap. */
+  /** Whether the process was reaped, so that nothing is left to reap. */
   isReaped: boolean;
-  /** Settles `status` or `refusal` by what Deno says of its child, where the kernel may not tell. */
+  /** Sets `status` or `refusal` from Deno's own status, where the kernel may not tell it. */
   toldByDeno?: Promise<void>;
-  /** Why Deno couldn't say. */
+  /** The error if Deno couldn't tell the status. */
   refusal?: unknown;
 }
 
@@ -109,17 +111,17 @@ export class ExitWatch {
     this.#known = known ?? learn(origin);
   }
 
-  /** What stands for the process: the same for all handles that were made of one another. */
+  /** Identifies the process: a handle and its duplicates have the same object. */
   get process(): object {
     return this.#known;
   }
 
-  /** A watch on a duplicate of the handle, which knows what this one knows and owns nothing. */
+  /** A watch for a duplicate of the handle. It shares what is known, but does not own the child. */
   for(duplicate: FdHandle): ExitWatch {
     return new ExitWatch(duplicate, { child: this.#origin.child }, this.#known);
   }
 
-  /** The status if it is known now; null as long as it is not. */
+  /** The status if it is available now, otherwise null. */
   tryWait({ reap = false }: TryWaitOptions): ExitStatus | null {
     checkBoolean("options.reap", reap);
     return this.#statusNow(reap);
@@ -152,9 +154,9 @@ export class ExitWatch {
   }
 
   /**
-   * Resolves once a child of our own has ended, and reaps it. Then the handle is retired.
+   * Resolves once our own child has ended, reaps it, and then retires the handle.
    *
-   * It does not look now: in the turn of its birth a child is there, if only as a zombie.
+   * It needs no first look: epoll reports a pidfd that is already ready when it is added.
    */
   reaped(keepAlive: KeepAlive): Promise<ExitStatus> {
     return new Promise((resolve, reject) => {
@@ -169,7 +171,7 @@ export class ExitWatch {
     });
   }
 
-  /** Resolves once the process ended, whether or not anybody can tell how. */
+  /** Resolves once the process ended, even if its status is not available. */
   exited({ signal }: ExitedOptions, keepAlive?: KeepAlive): Promise<void> {
     return new Promise((resolve, reject) => {
       checkAbortSignal("options.signal", signal);
@@ -189,17 +191,17 @@ export class ExitWatch {
     return this.#known.status !== undefined || hasExited(this.#handle.use());
   }
 
-  /** The status, if a look finds it; throws if there never will be one. */
+  /** The status, or null if it is not available yet. Throws if it never will be. */
   #statusNow(reap: boolean): ExitStatus | null {
     const found = this.#look(reap);
     if (found.state === "untold") throw this.#echild();
     return found.state === "told" ? found.status : null;
   }
 
-  /** Blocks until the process has ended and its status is told; null if the deadline came first. */
+  /** Blocks until the status is available. Returns null if the deadline came first. */
   #statusAtEnd(reap: boolean, deadline: number): ExitStatus | null {
     const fd = this.#handle.use();
-    // Takes no descriptor, and mostly the end is when the status is told.
+    // poll comes first: it needs no descriptor, and mostly the status is available at the end.
     if (poll(fd, EPOLLIN, deadline) === 0) return null;
     let status = this.#statusNow(reap);
     if (status !== null) return status;
@@ -208,7 +210,7 @@ export class ExitWatch {
     return status;
   }
 
-  /** Looks, and settles a promise by what is found. Returns whether it did. */
+  /** Looks, and settles a promise if the status is told or untold. Returns whether it did. */
   #settle(
     reap: boolean,
     resolve: (status: ExitStatus | Promise<ExitStatus>) => void,
@@ -221,7 +223,7 @@ export class ExitWatch {
     return found.state === "told" || found.state === "untold";
   }
 
-  /** What Deno says of a child of its own, where the kernel doesn't tell. */
+  /** The status that Deno has of its own child, where the kernel doesn't tell it. */
   async #statusByDeno(signal: AbortSignal | undefined): Promise<ExitStatus> {
     await this.#known.toldByDeno;
     signal?.throwIfAborted();
@@ -230,7 +232,7 @@ export class ExitWatch {
     return this.#known.status;
   }
 
-  /** Closes the fd of a child if it was reaped: there is nothing left to do with it. */
+  /** Closes the fd if the child was reaped: no call can use it any more. */
   retire(): void {
     if (this.#known.isReaped && !this.#handle.closed) this.#handle.retire();
   }
@@ -247,7 +249,7 @@ export class ExitWatch {
     if (child.state === "running") return RUNNING;
     if (child.state === "no child") {
       const found = known.status ? told(known.status) : this.#lookFromAfar(fd);
-      // A stranger that still is there can yet become our child, where this program is a subreaper.
+      // Until it is reaped, it can still become our child: this program may be a subreaper.
       known.isReaped = found.state === "told";
       return found;
     }
@@ -255,16 +257,16 @@ export class ExitWatch {
     return { state: "told", status: known.status ??= fromChildExit(child.exit) };
   }
 
-  /** What can be seen of a process that is no child of ours, or not any more. */
+  /** Looks at a process that is not our child, or not any more. */
   #lookFromAfar(fd: number): Finding {
-    // In this order: a reaping that comes in between is then seen, not missed.
+    // poll before the ioctl: then the ioctl sees a reaping that happens between the two.
     const events = poll(fd, EPOLLIN, 0);
     if (events === 0) return RUNNING;
     if (exitInfo.available === false) return UNTOLD;
     const { result, info } = pidfdGetInfo(fd, PIDFD_INFO_EXIT | PIDFD_INFO_COREDUMP);
-    // It is in a PID namespace that is none of ours: the kernel tells nothing of it.
+    // The process is not visible in this PID namespace: the kernel tells nothing about it.
     if (result === -Errno.EREMOTE) return UNTOLD;
-    // ESRCH: reaped, on a kernel that doesn't keep the status.
+    // ESRCH: the process was reaped, and this kernel doesn't keep the status.
     if (result < 0 && result !== -Errno.ESRCH) throw failure("ioctl(PIDFD_GET_INFO)", -result);
     if (result === 0 && (info.mask & PIDFD_INFO_EXIT) !== 0n) {
       exitInfo.learned = true;
@@ -278,8 +280,8 @@ export class ExitWatch {
   #echild(): Error {
     const advice = this.#origin.child
       ? "Deno reaped its child first: await wait(), or read the status of the Deno.ChildProcess"
-      : "it is no child of this process, or was reaped by something else: exited() tells when " +
-        `it ended, and from ${exitInfo.since} on wait() tells how`;
+      : "the process is not a child of this program, or other code has reaped it: exited() " +
+        `resolves when it ends, and from ${exitInfo.since} on wait() tells its status`;
     const error = failure("waitid", Errno.ECHILD, { [Errno.ECHILD]: advice });
     error.cause = this.#known.refusal;
     return error;
@@ -295,7 +297,7 @@ function learn({ child }: Origin): Knowledge {
   if (child && exitInfo.available !== true) {
     known.toldByDeno = child.status.then(
       (status) => void (known.status ??= fromCommandStatus(status)),
-      // Deno has no name for a real-time signal. ECHILD will carry that as its cause.
+      // Deno rejects for a real-time signal, which it has no name for. It becomes ECHILD's cause.
       (reason) => void (known.refusal = reason),
     );
   }

@@ -5,10 +5,14 @@
  * third of the time that a hundred take. Programs import that. Its types and its documentation are those of `mod.ts`,
  * and its source map leads to the sources, so that a stack trace names their lines. The same goes for `cli.ts`.
  *
+ * The links of its documents are absolute: see links.ts.
+ *
  * `deno bundle` gets esbuild from npm. Nothing else is needed, and nothing of it is committed.
  *
  * @module
  */
+
+import { withAbsoluteLinks } from "./links.ts";
 
 const ROOT = new URL("../", import.meta.url);
 
@@ -18,6 +22,7 @@ const ENTRIES = { ".": "mod", "./cli": "cli" };
 /** What deno.json says that matters here. */
 interface Config {
   readonly publish: { readonly include: readonly string[] };
+  readonly version: string;
   readonly [key: string]: unknown;
 }
 
@@ -27,6 +32,10 @@ export async function build(folder: URL): Promise<void> {
   await Deno.remove(folder, { recursive: true }).catch(unlessMissing);
   await Deno.mkdir(folder, { recursive: true });
   for (const path of publish.include) await copy(new URL(path, ROOT), new URL(path, folder));
+  for (const path of publish.include.filter((path) => path.endsWith(".md"))) {
+    const copied = new URL(path, folder);
+    await Deno.writeTextFile(copied, withAbsoluteLinks(await Deno.readTextFile(copied), version));
+  }
   const exports = Object.entries(ENTRIES).map(([name, entry]) => [name, `./${entry}.js`]);
   const config = { name, version, license, exports: Object.fromEntries(exports) };
   await Deno.writeTextFile(new URL("deno.json", folder), `${JSON.stringify(config, null, 2)}\n`);

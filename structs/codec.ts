@@ -1,7 +1,7 @@
 /**
- * A struct is declared once, as its C fields in order; its layout follows from
- * the C ABI's rules, and both its encoded and its decoded form from the layout.
- * No other file of the project counts bytes.
+ * The layout of C structs. A struct is declared once, as its C fields in order. Its layout follows
+ * from the C ABI's rules; encoding and decoding follow from the layout. No other file of the
+ * project computes byte offsets.
  *
  * The rules (System V x86-64 psABI 3.1.2, AAPCS64 5.9): a field starts at the
  * next multiple of its alignment, a struct aligns as its strictest field does,
@@ -21,9 +21,9 @@ export type Values<F extends Fields> = { -readonly [K in keyof F]: Decoded<F[K]>
 
 /** A buffer that holds one struct, for handing to the kernel again and again. */
 export interface Block<F extends Fields> {
-  /** The memory itself. Whoever passes it to the kernel keeps it referenced until the call returned. */
+  /** The memory itself. Keep it referenced until the kernel call that uses it has returned. */
   readonly bytes: Uint8Array<ArrayBuffer>;
-  /** The fields in that memory: each read decodes, each write encodes, nothing is cached. */
+  /** The fields in that memory. Each read decodes, each write encodes; nothing is cached. */
   readonly fields: Values<F>;
 }
 
@@ -35,27 +35,27 @@ export interface Layout {
   size?: number;
 }
 
-/** One C struct. As it is a type itself, it can be another struct's field. */
+/** One C struct. It is also a type, so it can be a field of another struct. */
 export interface Struct<F extends Fields> extends CType<Values<F>> {
   /** `offsetof` of every field. */
   readonly offsets: { readonly [K in keyof F]: number };
   /**
-   * Each field's index in an Int32Array over the struct, and behind them the struct's length there.
-   * For 32-bit fields on a path where each call counts, because its code has long gone from
-   * the processor's caches when it is needed: the elements of such an array take none.
+   * Each field's index in an Int32Array over the struct, and the struct's length in it. Use it for
+   * 32-bit fields in time-critical code. Reading an array's element needs no function call, whose
+   * code would often not be in the processor's cache.
    */
   readonly ints: { readonly [K in keyof F]: number } & { readonly length: number };
-  /** Reads a whole struct; anything but exactly `size` bytes is a RangeError. */
+  /** Reads a whole struct. Throws a RangeError unless there are exactly `size` bytes. */
   decode(bytes: Uint8Array): Values<F>;
-  /** Makes a struct; what is not given is zero, as with C's designated initialisers. */
+  /** Makes a struct. Missing fields are zero, as with C's designated initialisers. */
   encode(values: Partial<Values<F>>): Uint8Array<ArrayBuffer>;
   /** A zeroed buffer for one struct. */
   allocate(): Block<F>;
-  /** Zeroed memory for `count` structs in a row, and a block on each of them. */
+  /** Zeroed memory for `count` structs in a row, and a block for each of them. */
   allocateArray(count: number): { bytes: Uint8Array<ArrayBuffer>; blocks: Block<F>[] };
 }
 
-/** How many bytes an element of an Int32Array has. */
+/** The size of an Int32Array's element, in bytes. */
 const INT = Int32Array.BYTES_PER_ELEMENT;
 
 /** Declares a struct. */
@@ -92,12 +92,12 @@ export function struct<const F extends Fields>(
     }
   }
 
-  // The accessors stand on a prototype, so that another block costs one small object.
+  // The accessors are on a prototype, so that each block costs only one small object.
   class Accessors {
     readonly #view: DataView;
     constructor(view: DataView) {
       this.#view = view;
-      // A misspelt field is an error and not a new property.
+      // Writing a misspelt field must be an error, not a new property.
       Object.preventExtensions(this);
     }
     static {

@@ -1,14 +1,14 @@
 /**
- * Strings as C takes them: UTF-8 bytes with a NUL behind them. A NUL inside would
- * silently shorten a path, an argument or a name, so it is refused. So is half of a surrogate
- * pair, which UTF-8 doesn't have: all such halves would become the same character.
+ * C strings: UTF-8 bytes with a NUL at the end. A NUL inside is refused, because it would silently
+ * shorten a path, an argument or a name. A lone surrogate is refused, because UTF-8 can't encode
+ * it: all of them would become the same character.
  *
  * @module
  */
 
 import { u64 } from "./scalars.ts";
 
-/** Encodes a string; `what` names it in the message if it is one that C can't have. */
+/** Encodes a string. Throws if C can't hold it; `what` names it in the message. */
 export function cString(text: string, what: string): Uint8Array<ArrayBuffer> {
   checkCString(text, what);
   return encoder.encode(text + "\0");
@@ -16,7 +16,7 @@ export function cString(text: string, what: string): Uint8Array<ArrayBuffer> {
 
 const encoder = new TextEncoder();
 
-/** Refuses what C can't have; `what` names it. */
+/** Throws if C can't hold a string; `what` names it in the message. */
 export function checkCString(text: string, what: string): void {
   if (!text.isWellFormed()) {
     throw new TypeError(`${what} must not have a lone surrogate in it: ${JSON.stringify(text)}`);
@@ -27,11 +27,11 @@ export function checkCString(text: string, what: string): void {
 }
 
 /**
- * A `char *[]` with a NULL behind it, as execve(2) takes its arguments and environment: the
- * pointers, and behind them the strings that they point to, in one buffer.
+ * A `char *[]` with a NULL at the end, as execve(2) takes its arguments and environment. One buffer
+ * holds the pointers, and then the strings that they point to.
  *
- * @param texts Strings, or what libc itself has, with the NUL behind it: not all of that is UTF-8.
- * @param addressOf Where a buffer's memory is.
+ * @param texts Strings, or C strings as bytes with their NUL: these need not be UTF-8.
+ * @param addressOf Returns the address of a buffer.
  */
 export function cStringArray(
   texts: readonly (string | Uint8Array)[],
@@ -53,15 +53,15 @@ export function cStringArray(
   return bytes;
 }
 
-/** A byte order mark is a character like any other: names and texts of the kernel have none. */
+/** A byte order mark is kept as a character: texts of the kernel don't use it as a mark. */
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
-/** Decodes a text of the kernel's. */
+/** Decodes a text from the kernel. */
 export function decodeText(bytes: Uint8Array): string {
   return decoder.decode(bytes);
 }
 
-/** Decodes up to the first NUL, or all where there is none. */
+/** Decodes up to the first NUL, or all bytes if there is none. */
 export function fromCString(bytes: Uint8Array): string {
   const end = bytes.indexOf(0);
   return decodeText(end < 0 ? bytes : bytes.subarray(0, end));

@@ -1,6 +1,6 @@
 /**
- * `struct linux_dirent64` (getdents64(2)): records of varying length, each with a
- * fixed head and a NUL-terminated name behind it.
+ * `struct linux_dirent64` (getdents64(2)): records of varying length. Each has a fixed head,
+ * followed by a NUL-terminated name.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { struct } from "./codec.ts";
 import { fromCString } from "./cstring.ts";
 import { i64, u16, u64, u8 } from "./scalars.ts";
 
-/** The head of a record. The name begins where `d_type` ends, not at the padded size. */
+/** The head of a record. The name begins directly after `d_type`, not after the padding. */
 export const direntHead = struct("linux_dirent64", {
   d_ino: u64,
   d_off: i64,

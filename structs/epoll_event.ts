@@ -1,10 +1,9 @@
 /**
- * `struct epoll_event` (epoll_event(3type), `<linux/eventpoll.h>`). x86-64 alone
- * packs it, so that 32-bit programs see the same layout; elsewhere its 64 bits of
- * user data are aligned to 8.
+ * `struct epoll_event` (epoll_event(3type), `<linux/eventpoll.h>`). On x86-64 it is packed, so that
+ * 32-bit programs have the same layout. On arm64 its 64 bits of user data are aligned to 8.
  *
- * The user data are ours: the fd and the generation of its registration, which
- * tells a late event of a closed fd from one of a new fd with the same number.
+ * The user data hold the fd and the generation of its registration. The generation tells a late
+ * event of a closed fd from an event of a new fd with the same number.
  *
  * @module
  */

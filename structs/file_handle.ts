@@ -1,6 +1,5 @@
 /**
- * `struct file_handle` (open_by_handle_at(2)) as pidfs makes it: the handle of a process is its
- * 64-bit id.
+ * `struct file_handle` (open_by_handle_at(2)) of pidfs: a process's handle is its 64-bit id.
  *
  * @module
  */
@@ -8,7 +7,7 @@
 import { struct } from "./codec.ts";
 import { aligned, i32, u32, u64 } from "./scalars.ts";
 
-/** The handle's own bytes are aligned like those around them, and so the id is at 8. */
+/** `f_handle` is a byte array in C, at offset 8. Here it is the id itself. */
 export const pidfsHandle = struct("file_handle", {
   handle_bytes: u32,
   handle_type: i32,

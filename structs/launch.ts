@@ -1,6 +1,6 @@
 /**
- * What a child does between its birth and its program, as the launcher's machine code reads it:
- * `job`, `step` and `outcome` are our own; the others are the kernel's.
+ * The structs of the launcher. Its machine code reads `job` and `step` and writes `outcome`: these
+ * are our own. The other structs are the kernel's.
  *
  * @module
  */
@@ -8,23 +8,23 @@
 import { struct } from "./codec.ts";
 import { array, i32, u64, word } from "./scalars.ts";
 
-/** The system call that a child is born by: its number and its arguments. */
+/** The system call that starts the child: its number and its arguments. */
 const birth = struct("birth", { number: word, args: array(word, 5) });
 
-/** All that one launch consists of. */
+/** One launch. */
 export const job = struct("job", {
   birth,
   /** The address of the first step. */
   steps: word,
   /** The address of the outcome. */
   outcome: word,
-  /** The signals that are blocked meanwhile: all. */
+  /** The signals to block during the launch: all. */
   blocked: u64,
-  /** Those that were blocked before. */
+  /** The signals that were blocked before. */
   mask: u64,
-  /** What blocking them came to: 0 or −errno. */
+  /** The result of blocking the signals: 0 or −errno. */
   blocking: word,
-  /** What the birth came to: the child's PID or −errno. */
+  /** The result of the birth: the child's PID or −errno. */
   child: word,
 });
 
@@ -39,26 +39,26 @@ export const step = struct("step", {
   most: word,
 });
 
-/** The lower and the upper half of each word. */
+/** A word has a lower and an upper half. */
 const HALVES = 2;
-/** What the upper half counts in. */
+/** The value of one unit of the upper half. */
 const UPPER = 2 ** 32;
 
 /**
- * The steps of a job, which stand in a row. There are many at each start of a process, so that
- * they are written as the words that they consist of.
+ * The steps of a job, in a row. They are written word by word instead of by their struct: there are
+ * many of them at each start of a process, and this is faster.
  */
 export class StepTable {
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly #halves: Uint32Array<ArrayBuffer>;
 
-  /** @param length How many steps there is room for. */
+  /** @param length The number of steps that fit in. */
   constructor(readonly length: number) {
     this.bytes = new Uint8Array(new ArrayBuffer(length * step.size));
     this.#halves = new Uint32Array(this.bytes.buffer);
   }
 
-  /** Writes one of them. */
+  /** Writes one step. */
   write(index: number, number: number, args: readonly number[], least: number, most: number): void {
     const first = index * step.size / word.size;
     this.#put(first, number);
@@ -67,20 +67,20 @@ export class StepTable {
     this.#put(first + 2 + ARGUMENTS, most);
   }
 
-  /** Both halves take from a number what fits in, as two's complement. */
+  /** A Uint32Array's elements cut a number to 32 bits, in two's complement. */
   #put(index: number, value: number): void {
     this.#halves[HALVES * index] = value;
     this.#halves[HALVES * index + 1] = Math.floor(value / UPPER);
   }
 }
 
-/** What a child leaves behind. */
+/** A child's note about a step that failed. */
 export const outcome = struct("outcome", {
-  /** The result that it can't go on with. */
+  /** The result of the step. */
   result: word,
-  /** The address of the step that this is the result of; 0 if it has gone on to the end. */
+  /** The address of the step; 0 if no step failed. */
   step: word,
-  /** The PID of the process that goes on in its place; 0 if it goes on itself. */
+  /** The PID of the heir, which continues the child's steps; 0 if there is none. */
   heir: word,
 });
 
@@ -99,15 +99,15 @@ export const cloneArgs = struct("struct clone_args", {
   cgroup: word,
 });
 
-/** `CLONE_ARGS_SIZE_VER0` (`<linux/sched.h>`): how much of it Linux 5.3 knows. */
+/** `CLONE_ARGS_SIZE_VER0` (`<linux/sched.h>`): the size of the struct in Linux 5.3. */
 export const CLONE_ARGS_SIZE_VER0 = cloneArgs.offsets.set_tid;
 
 /** Where the kernel stores a pidfd. */
 export const outInt = struct("int", { value: i32 });
 
 /**
- * `struct sigaction` as the kernel itself has it, which differs from libc's. All zero is the
- * default action. rt_sigaction(2)
+ * The kernel's `struct sigaction`, which differs from libc's. All zero means the default action.
+ * rt_sigaction(2)
  */
 export const kernelSigaction = struct("struct kernel_sigaction", {
   sa_handler: u64,

@@ -1,5 +1,5 @@
 /**
- * What NS_GET_ID fills (`<linux/nsfs.h>`).
+ * The result of NS_GET_ID (`<linux/nsfs.h>`).
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * An account and a group, as libc's databases have them.
+ * libc's structs for an account and a group.
  *
  * @module
  */

@@ -1,11 +1,10 @@
 /**
  * `struct pidfd_info`, which PIDFD_GET_INFO fills (Linux 6.13, `<linux/pidfd.h>`).
  *
- * The kernel accepts every size from the first on and fills what it knows and
- * what fits; only the returned `mask` says which fields are valid. The sizes are
- * no prefixes of each other to the end: `supported_mask` stood at offset 72 in
- * the third and stands at 80 in the fourth. So the library calls with the second
- * size, the largest that all later kernels fill alike.
+ * The kernel accepts every size from the first on, and fills the fields that it knows and that fit.
+ * The returned `mask` tells which fields are valid. The third size is not a prefix of the fourth:
+ * `supported_mask` moved from offset 72 to 80. So the library uses the second size, the largest
+ * that all later kernels fill in the same way.
  *
  * @module
  */
@@ -35,10 +34,10 @@ const coredump = { coredump_mask: u32, coredump_signal: u32 };
 /** PIDFD_INFO_SIZE_VER0, Linux 6.13. */
 export const pidfdInfoVer0 = struct("pidfd_info", ver0);
 
-/** PIDFD_INFO_SIZE_VER1, Linux 6.16: how the process dumped core. */
+/** PIDFD_INFO_SIZE_VER1, Linux 6.16: adds facts about a core dump. */
 export const pidfdInfoVer1 = struct("pidfd_info", { ...ver0, ...coredump });
 
-/** PIDFD_INFO_SIZE_VER2: which mask bits the kernel knows. */
+/** PIDFD_INFO_SIZE_VER2: adds the mask bits that the kernel knows. */
 export const pidfdInfoVer2 = struct("pidfd_info", { ...ver0, ...coredump, supported_mask: u64 });
 
 /** PIDFD_INFO_SIZE_VER3, as in the headers of Linux 7.3. */
@@ -56,9 +55,9 @@ export const PIDFD_INFO_PID = 1n << 0n;
 export const PIDFD_INFO_CREDS = 1n << 1n;
 /** `cgroupid` is valid. */
 export const PIDFD_INFO_CGROUPID = 1n << 2n;
-/** `exit_code` is valid; only where asked for, and only once the process was reaped (Linux 6.15). */
+/** `exit_code` is valid; only on request, and only once the process was reaped (Linux 6.15). */
 export const PIDFD_INFO_EXIT = 1n << 3n;
-/** `supported_mask` is valid; only where asked for (Linux 6.19). */
+/** `supported_mask` is valid; only on request (Linux 6.19). */
 export const PIDFD_INFO_SUPPORTED_MASK = 1n << 5n;
 /** `coredump_signal` is valid (Linux 6.19). */
 export const PIDFD_INFO_COREDUMP_SIGNAL = 1n << 6n;
@@ -66,5 +65,5 @@ export const PIDFD_INFO_COREDUMP_SIGNAL = 1n << 6n;
 /** In `coredump_mask`: the process makes a core dump, or has made one. */
 export const PIDFD_COREDUMPED = 1 << 0;
 
-/** `coredump_mask` is valid, from Linux 6.16 on also for a process that lives. */
+/** `coredump_mask` is valid; from Linux 6.16 on also for a running process. */
 export const PIDFD_INFO_COREDUMP = 1n << 4n;

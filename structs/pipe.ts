@@ -1,5 +1,5 @@
 /**
- * What pipe2(2) stores the two ends in.
+ * The two ends of a pipe, as pipe2(2) stores them.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * `struct rusage` (getrusage(2), `<linux/resource.h>`): what a process has used. waitid(2) as a
- * system call fills one in for a child that ended; libc's function of that name has no room for it.
+ * `struct rusage` (getrusage(2), `<linux/resource.h>`): the resources that a process has used. The
+ * system call waitid(2) fills it for a child that ended. libc's waitid has no parameter for it.
  *
  * @module
  */

@@ -1,17 +1,16 @@
 /**
- * The C types that structs are made of. Sizes and alignments are those of the
- * LP64 ABIs of Linux on x86-64 and arm64, where every integer is aligned to its
- * own size and stored little-endian.
+ * The C types that structs are made of. Sizes and alignments follow the LP64 ABIs of Linux on
+ * x86-64 and arm64: every integer is aligned to its own size and stored little-endian.
  *
- * Writing is strict: a value that the type cannot hold is a RangeError, because
- * a truncated PID, fd or mask is a different PID, fd or mask.
+ * Writing is strict: a value that the type can't hold is a RangeError. The reason: a truncated PID,
+ * fd or mask is a different PID, fd or mask.
  *
  * @module
  */
 
-/** One C type: how large it is, how it aligns, and how it moves to and from memory. */
+/** One C type: its size, its alignment, and how to read and write it. */
 export interface CType<T> {
-  /** The type's name as messages show it. */
+  /** The type's name, for messages. */
   readonly name: string;
   /** `sizeof`, in bytes. */
   readonly size: number;
@@ -25,7 +24,7 @@ export interface CType<T> {
 export type Decoded<C> = C extends CType<infer T> ? T : never;
 
 const LITTLE_ENDIAN = true;
-/** What the upper half of 64 bits counts in. */
+/** The value of one unit of the upper half of 64 bits. */
 const HALF = 2 ** 32;
 
 function narrow(
@@ -41,7 +40,7 @@ function narrow(
     align: size,
     read,
     write(view, offset, value) {
-      // Number.isInteger refuses what is no number at all, too.
+      // Number.isInteger also refuses values that are not numbers.
       if (!Number.isInteger(value) || value < min || value > max) {
         throw new RangeError(`${name}: ${value} is not an integer in ${min}…${max}`);
       }
@@ -132,9 +131,8 @@ export const i64: CType<bigint> = wide(
 );
 
 /**
- * `long`, and whatever else fills a register: a 64-bit field whose values need no more than the 53
- * bits that a number has. An address of a program is one of them. Unlike a bigint, it is
- * written without being allocated.
+ * `long`, a pointer, or another 64-bit field whose values fit into the 53 bits of a number, such as
+ * a program's addresses. Unlike a bigint, a number needs no allocation.
  */
 export const word: CType<number> = narrow(
   "word",
@@ -161,13 +159,13 @@ export function array<T>(element: CType<T>, length: number): CType<T[]> {
       if (!Array.isArray(values) || values.length !== length) {
         throw new RangeError(`${name}: expected an array of ${length} elements`);
       }
-      // By index: a hole is an element, too, and no value for it.
+      // By index, so that a hole in the array is refused, too.
       for (let i = 0; i < length; i++) element.write(view, offset + i * element.size, values[i]);
     },
   };
 }
 
-/** `unsigned char[length]` as bytes: for padding and for what is decoded elsewhere. */
+/** `unsigned char[length]` as bytes: for padding, and for data that is decoded elsewhere. */
 export function bytes(length: number): CType<Uint8Array> {
   const name = `bytes[${length}]`;
   const at = (view: DataView, offset: number) =>
@@ -186,7 +184,7 @@ export function bytes(length: number): CType<Uint8Array> {
   };
 }
 
-/** `alignas(align) T`: for a field that stands where its own type alone would not put it. */
+/** `alignas(align) T`: for a field with a stricter alignment than its type has. */
 export function aligned<T>(align: number, type: CType<T>): CType<T> {
   return {
     name: type.name,

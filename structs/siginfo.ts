@@ -1,7 +1,7 @@
 /**
- * `siginfo_t` (sigaction(2), `<asm-generic/siginfo.h>`): 128 bytes, of which the
- * first three ints are common and the rest depends on the signal. The union that
- * follows them holds pointers and thus starts at a multiple of 8.
+ * `siginfo_t` (sigaction(2), `<asm-generic/siginfo.h>`): 128 bytes. The first three ints are common
+ * to all signals. A union that depends on the signal follows. It contains pointers, so it starts at
+ * a multiple of 8.
  *
  * @module
  */
@@ -14,7 +14,7 @@ const SIZE = { size: 128 };
 
 const header = { si_signo: i32, si_errno: i32, si_code: i32 };
 
-/** The SIGCHLD view, which waitid(2) fills. */
+/** The form for SIGCHLD, which waitid(2) fills. */
 export const siginfoChild = struct("siginfo_t", {
   ...header,
   si_pid: aligned(8, i32),
@@ -24,7 +24,7 @@ export const siginfoChild = struct("siginfo_t", {
   si_stime: i64,
 }, SIZE);
 
-/** The view of a signal queued with a value, as pidfd_send_signal(2) takes it. */
+/** The form for a signal with a value, which pidfd_send_signal(2) takes. */
 export const siginfoQueue = struct("siginfo_t", {
   ...header,
   si_pid: aligned(8, i32),
@@ -38,5 +38,5 @@ export const CLD_EXITED = 1;
 export const CLD_KILLED = 2;
 /** As CLD_KILLED, and the child dumped core. */
 export const CLD_DUMPED = 3;
-/** `si_code` of a signal that sigqueue(3) sent: the only origin that may be claimed for others. */
+/** `si_code` of sigqueue(3). The kernel refuses codes that claim another kind of sender. */
 export const SI_QUEUE = -1;

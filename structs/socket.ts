@@ -1,6 +1,6 @@
 /**
- * What goes in and out of socket calls: `struct msghdr` and the control messages in it
- * (sendmsg(2), cmsg(3), unix(7), `<linux/socket.h>`).
+ * The structs of socket calls: `struct msghdr`, and the control messages in it (sendmsg(2),
+ * cmsg(3), unix(7), `<linux/socket.h>`).
  *
  * @module
  */
@@ -8,7 +8,7 @@
 import { struct } from "./codec.ts";
 import { bytes, i32, u16, u32, u64 } from "./scalars.ts";
 
-/** `struct iovec`: one stretch of data. */
+/** `struct iovec`: one block of data. */
 export const iovec = struct("iovec", { iov_base: u64, iov_len: u64 });
 
 export const msghdr = struct("msghdr", {
@@ -21,23 +21,23 @@ export const msghdr = struct("msghdr", {
   msg_flags: i32,
 });
 
-/** The head of a control message; its data begin behind it. */
+/** The head of a control message; its data follows. */
 export const cmsghdr = struct("cmsghdr", { cmsg_len: u64, cmsg_level: i32, cmsg_type: i32 });
 
-/** `struct ucred`: who is at the other end. */
+/** `struct ucred`: the credentials of the peer. */
 export const ucred = struct("ucred", { pid: i32, uid: u32, gid: u32 });
 
-/** `struct sockaddr_un`. How many bytes of the path count is said beside it. */
+/** `struct sockaddr_un`. Calls take its used length as a separate argument. */
 export const sockaddrUn = struct("sockaddr_un", { sun_family: u16, sun_path: bytes(108) });
 
-/** An `int` by itself, as socket options and SCM_PIDFD have it. */
+/** A single `int`, for socket options and SCM_PIDFD. */
 export const intValue = struct("int", { value: i32 });
 
-/** The level of the options and control messages of all sockets. */
+/** The level of options and control messages that all sockets have. */
 export const SOL_SOCKET = 1;
-/** A control message of file descriptors. */
+/** A control message with file descriptors. */
 export const SCM_RIGHTS = 1;
-/** A control message of a pidfd of the sender (Linux 6.5). */
+/** A control message with a pidfd of the sender (Linux 6.5). */
 export const SCM_PIDFD = 4;
 
 /** One control message. */
@@ -55,7 +55,7 @@ export function controlSpace(...lengths: number[]): number {
   return lengths.reduce((space, length) => space + cmsghdr.size + roundUp(length), 0);
 }
 
-/** Puts control messages one behind the other. */
+/** Encodes control messages, one behind the other. */
 export function encodeControl(messages: readonly ControlMessage[]): Uint8Array<ArrayBuffer> {
   const space = controlSpace(...messages.map(({ data }) => data.length));
   const buffer = new Uint8Array(new ArrayBuffer(space));
@@ -72,7 +72,7 @@ export function encodeControl(messages: readonly ControlMessage[]): Uint8Array<A
   return buffer;
 }
 
-/** Takes control messages apart. The last one may be cut short. */
+/** Decodes control messages. The last one may be truncated. */
 export function decodeControl(buffer: Uint8Array): ControlMessage[] {
   const messages: ControlMessage[] = [];
   for (let at = 0; at + cmsghdr.size <= buffer.length;) {

@@ -1,7 +1,7 @@
 /**
- * What the kernel tells about a file and about its file system: `struct statx`
- * (statx(2), `<linux/stat.h>`), which is the same on every architecture unlike
- * `struct stat`, and `struct statfs` (fstatfs(2), `<asm-generic/statfs.h>`).
+ * Facts about a file and its file system: `struct statx` (statx(2), `<linux/stat.h>`) and `struct
+ * statfs` (fstatfs(2), `<asm-generic/statfs.h>`). Unlike `struct stat`, `struct statx` is the same
+ * on every architecture.
  *
  * @module
  */
@@ -9,7 +9,7 @@
 import { struct } from "./codec.ts";
 import { array, bytes, i32, i64, u16, u32, u64 } from "./scalars.ts";
 
-/** Up to `stx_ino` by name; nothing behind it is used. */
+/** The fields up to `stx_ino`; later ones are not used. */
 export const statx = struct("statx", {
   stx_mask: u32,
   stx_blksize: u32,
@@ -37,15 +37,15 @@ export const statfs = struct("statfs", {
   f_spare: bytes(32),
 });
 
-/** The file's type in `stx_mode` is asked for. */
+/** Requests the file's type in `stx_mode`. */
 export const STATX_TYPE = 0x1;
-/** `stx_ino` is asked for. */
+/** Requests `stx_ino`. */
 export const STATX_INO = 0x100;
-/** The bits of `stx_mode` that tell the file's type. */
+/** The bits of `stx_mode` with the file's type. */
 export const S_IFMT = 0o170000;
 /** A regular file. */
 export const S_IFREG = 0o100000;
-/** `f_type` of pidfs, on which pidfds live from Linux 6.9 on (`<linux/magic.h>`). */
+/** `f_type` of pidfs, the file system of pidfds from Linux 6.9 on (`<linux/magic.h>`). */
 export const PID_FS_MAGIC = 0x50494446n;
 /** `f_type` of the unified cgroup hierarchy (`<linux/magic.h>`). */
 export const CGROUP2_SUPER_MAGIC = 0x63677270n;

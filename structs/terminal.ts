@@ -1,5 +1,5 @@
 /**
- * What ioctl_tty(2) reads and writes: the size and the settings of a terminal.
+ * The size and the settings of a terminal, for ioctl_tty(2).
  *
  * @module
  */
@@ -7,7 +7,7 @@
 import { struct } from "./codec.ts";
 import { array, u16, u32, u8 } from "./scalars.ts";
 
-/** `struct winsize` (`<asm-generic/termios.h>`). The last two, in pixels, are used by no kernel. */
+/** `struct winsize` (`<asm-generic/termios.h>`). The kernel ignores the last two, in pixels. */
 export const winsize = struct("struct winsize", {
   ws_row: u16,
   ws_col: u16,
@@ -15,10 +15,10 @@ export const winsize = struct("struct winsize", {
   ws_ypixel: u16,
 });
 
-/** `NCCS` (`<asm-generic/termbits.h>`): how many control characters the kernel's struct has. */
+/** `NCCS` (`<asm-generic/termbits.h>`): the number of control characters in the kernel's struct. */
 const CONTROL_CHARACTERS = 19;
 
-/** `struct termios` (`<asm-generic/termbits.h>`) as the kernel itself has it: libc's is larger. */
+/** The kernel's `struct termios` (`<asm-generic/termbits.h>`); libc's is larger. */
 export const kernelTermios = struct("struct termios", {
   c_iflag: u32,
   c_oflag: u32,

@@ -1,22 +1,22 @@
 /**
- * Memory for the strings of one call after another. To make memory for each string takes longer
- * than to write it.
+ * One block of memory for the strings of a call, used again for each call. The reason: allocating
+ * memory for each string takes longer than writing it.
  *
  * @module
  */
 
 import { word } from "./scalars.ts";
 
-/** How many bytes UTF-8 needs for a UTF-16 code unit, at most. */
+/** The most bytes that UTF-8 needs for a UTF-16 code unit. */
 const LONGEST_UNIT = 3;
 
-/** How large a block is at most that is kept: few commands have more text. */
+/** The largest block that is kept, in bytes: few commands have more text. */
 const MOST_KEPT = 2 ** 20;
 
-/** What C takes: a string, or a `char *[]` of strings. */
+/** A C string, or a `char *[]`. */
 export type CText = string | readonly string[];
 
-/** A block of memory that strings are put into, until it is emptied for the next. */
+/** A block of memory for strings. It is emptied before the next call. */
 export class TextBlock {
   #bytes = new Uint8Array(new ArrayBuffer(0));
   #view = new DataView(this.#bytes.buffer);
@@ -24,10 +24,10 @@ export class TextBlock {
   #used = 0;
   readonly #encoder = new TextEncoder();
 
-  /** @param addressOf Where a buffer's memory is. */
+  /** @param addressOf Returns the address of a buffer. */
   constructor(private readonly addressOf: (bytes: Uint8Array<ArrayBuffer>) => bigint) {}
 
-  /** Empties it, and makes room for texts, which are put there next. */
+  /** Empties the block, and makes room for these texts, which are put next. */
   empty(texts: readonly CText[]): void {
     this.#used = 0;
     let room = 0;
@@ -37,7 +37,7 @@ export class TextBlock {
     this.#address = Number(this.addressOf(this.#bytes));
   }
 
-  /** Wipes out the texts, which nobody reads any more, and gives up a block that is large. */
+  /** Erases the texts, because they may be secret, and frees a large block. */
   release(): void {
     if (this.#bytes.length > MOST_KEPT) this.#have(0);
     else this.#bytes.fill(0, 0, this.#used);
@@ -49,7 +49,7 @@ export class TextBlock {
     this.#view = new DataView(this.#bytes.buffer);
   }
 
-  /** Puts a text there, and returns its address. It has no NUL and no lone surrogate. */
+  /** Writes a text, and returns its address. The text must have no NUL and no lone surrogate. */
   put(text: CText): number {
     return typeof text === "string" ? this.#putString(text) : this.#putArray(text);
   }
@@ -66,7 +66,7 @@ export class TextBlock {
     const addresses = texts.map((text) => this.#putString(text));
     const start = Math.ceil(this.#used / word.align) * word.align;
     addresses.forEach((address, i) => word.write(this.#view, start + i * word.size, address));
-    // The NULL behind them.
+    // The NULL at the end.
     word.write(this.#view, start + texts.length * word.size, 0);
     this.#used = start + (texts.length + 1) * word.size;
     return this.#address + start;
@@ -75,7 +75,7 @@ export class TextBlock {
 
 function roomFor(text: CText): number {
   if (typeof text === "string") return LONGEST_UNIT * text.length + 1;
-  // With the NULL behind them, and what aligns them.
+  // One word more for the NULL, and one for the alignment.
   let room = (text.length + 2) * word.size;
   for (const one of text) room += roomFor(one);
   return room;

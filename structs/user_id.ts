@@ -1,5 +1,5 @@
 /**
- * Where the kernel stores a user's ID.
+ * A user's ID in memory.
  *
  * @module
  */

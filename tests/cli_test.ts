@@ -57,11 +57,32 @@ Deno.test("pidfd names the command that may have been meant", async () => {
   }
 });
 
+Deno.test("pidfd names the option that may have been meant", async () => {
+  const cases = {
+    "--vers": "--version",
+    "--hlep": "--help",
+    "--nonsense": undefined,
+    "-x": undefined,
+  };
+  for (const [wrong, right] of Object.entries(cases)) {
+    const advice = right === undefined ? "" : `: did you mean ${right}\\?`;
+    await assertFails(
+      [wrong],
+      125,
+      new RegExp(`unknown option '${wrong}'${advice} \\(pidfd --help`),
+    );
+  }
+});
+
+Deno.test("pidfd help help tells what there is help for", async () => {
+  assertEquals(await output(["help", "help"]), await output(["help"]));
+});
+
 Deno.test("pidfd without a command says that one is needed", async () => {
   await assertFails([], 125, /^pidfd: a command is needed \(pidfd --help tells more\)$/m);
 });
 
-for (const name of ["nonsense", "--nonsense", "", "two\nlines"]) {
+for (const name of ["nonsense", "", "two\nlines"]) {
   Deno.test(`pidfd says that there is no command ${JSON.stringify(name)}`, async () => {
     await assertFails([name], 125, /there is no command .*\(pidfd --help tells more\)$/m);
   });

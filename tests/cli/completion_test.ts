@@ -120,6 +120,37 @@ Deno.test({
   },
 });
 
+Deno.test({
+  ...needing(
+    "bash with readline, script, and stty",
+    BASH[1] && TERMINAL[1],
+    "pidfd completion bash completes paths as bash does",
+  ),
+  async fn() {
+    using folder = new Folder();
+    const file = await scriptFor("bash", folder);
+    for (const name of ["with space", "tools"]) Deno.mkdirSync(folder.at(name));
+    const env = { TERM: "dumb", PS1: "> " };
+    await using terminal = new Terminal(["bash", "--norc", "--noprofile", "-i"], { env });
+    await terminal.type(
+      `cd ${folder.path}; source ${file}; pidfd() { echo "got: $*."; }; echo rea""dy\r`,
+    );
+    await eventually("bash is ready", () => terminal.output.includes("\nready"));
+    const typed = {
+      "run ls wi": "run ls with space/x.",
+      "run --cgroup wi": "run --cgroup with space/x.",
+      "run ./to": "run ./tools/x.",
+    };
+    for (const [line, completed] of Object.entries(typed)) {
+      await terminal.type(`pidfd ${line}\t`);
+      await terminal.type("x\r");
+      await eventually(`${line} is completed`, () => terminal.output.includes(`got: ${completed}`));
+    }
+    await terminal.type("exit\r");
+    await terminal.ended();
+  },
+});
+
 Deno.test("pidfd completion says which shells there are", async () => {
   await assertFails(["completion"], 125, /a shell is needed: bash, zsh or fish/);
   await assertFails(["completion", "csh"], 125, /there is completion for bash, zsh and fish: csh/);

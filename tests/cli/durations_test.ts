@@ -6,7 +6,7 @@
 
 import { assertEquals, assertThrows } from "@std/assert";
 import { UsageError } from "../../cli/command.ts";
-import { after, readDuration } from "../../cli/durations.ts";
+import { after, readDuration, withUnit } from "../../cli/durations.ts";
 
 Deno.test("readDuration() reads durations as timeout(1) and people write them", () => {
   const durations = {
@@ -40,6 +40,11 @@ Deno.test("readDuration() refuses what is no duration, and says for which option
     const quoted = JSON.stringify(text);
     assertEquals(error.message, `--grace must be a duration such as ${examples}: ${quoted}`);
   }
+});
+
+Deno.test("withUnit() adds the unit to mere seconds", () => {
+  const texts = { "1": "1s", ".5": ".5s", "1m30s": "1m30s", "500ms": "500ms", inf: "inf" };
+  for (const [text, shown] of Object.entries(texts)) assertEquals(withUnit(text), shown);
 });
 
 Deno.test("after() waits for longer than a timer can, and can be cancelled", async () => {

@@ -169,6 +169,15 @@ Deno.test("branchesOf() has every process once, wherever its parent is", () => {
   assertEquals(shown(branchesOf(list)), [[1, [5, [7]]], [2], [9]]);
 });
 
+Deno.test("pidfd find says why a long name matches nothing", async () => {
+  const hint = /^pidfd: no name is longer than 15 bytes; --full looks at whole command lines$/m;
+  await assertFails(["find", "sixteen-letters-"], 127, hint);
+  for (const pattern of ["fifteen-letters", "a{30}bcdefghijklmno"]) {
+    const { code, stderr } = await pidfd(["find", pattern]);
+    assertEquals([code, stderr], [127, ""]);
+  }
+});
+
 Deno.test({
   ...needing(
     "root, and setpriv",

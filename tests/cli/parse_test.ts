@@ -70,6 +70,7 @@ const REFUSED: Record<string, string> = {
   "--nonsense": "unknown option '--nonsense'",
   "--timout=3s": "unknown option '--timout': did you mean --timeout?",
   "--QUIET": "unknown option '--QUIET': did you mean --quiet?",
+  "--r": "unknown option '--r': did you mean --report?",
   "-x": "unknown option '-x'",
   "-qx": "unknown option '-x'",
   "-ü": "unknown option '-ü'",

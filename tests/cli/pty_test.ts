@@ -102,6 +102,37 @@ Deno.test({
   },
 });
 
+Deno.test({
+  ...needing(...TERMINAL, "pidfd run --pty shows output as it is, and its own words as lines"),
+  async fn() {
+    // As editors do: then "\n" only goes down.
+    const script = `stty -opost; printf 'one\\ntwo'; sleep 60`;
+    const command = commandLine(["run", "--pty", "-v", "-t", "0.5", "sh", "-c", script]);
+    await using terminal = new Terminal(command, { script: COMPARING });
+    await terminal.ended();
+    assertEquals(terminal.output.includes("one\ntwo"), true, terminal.output);
+    assertMatch(terminal.output, /ending after 0\.5s…\r\n/);
+    assertMatch(terminal.screen, /exit code 124\nas before$/);
+  },
+});
+
+for (const [pipe, setting] of [["", "-opost"], ["| cat", "opost"]] as const) {
+  Deno.test({
+    ...needing(...TERMINAL, `pidfd run --pty ${pipe} has its own terminal with ${setting}`),
+    async fn() {
+      // A program that the output is piped to writes to the terminal by itself.
+      const inner =
+        `stty -echo; echo ready; read -r _; stty -F "$1" -a | tr ' ;' '\\n\\n' | grep opost`;
+      const command = commandLine(["run", "--pty", "sh", "-c", inner, "sh"]);
+      await using terminal = new Terminal(command, { script: `"$@" "$(tty)" ${pipe}` });
+      await terminal.shows(/ready/);
+      await terminal.type("\r");
+      await terminal.ended();
+      assertEquals(terminal.screen, `ready\n${setting}`);
+    },
+  });
+}
+
 const TMUX = ["tmux", canRun("tmux", ["-V"])] as const;
 
 /** A server of tmux with one window, in which a command runs. */

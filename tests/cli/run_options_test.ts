@@ -21,9 +21,10 @@ async function shell(options: string, script: string): Promise<string> {
 Deno.test("pidfd run --limit limits resources", async () => {
   assertEquals(await shell("--limit nofile=64", "ulimit -Sn; ulimit -Hn"), "64\n64");
   assertEquals(await shell("--limit nofile=64:128", "ulimit -Sn; ulimit -Hn"), "64\n128");
-  const both = await shell("--limit core=0:unlimited --limit fsize=1K", "ulimit -Sc; ulimit -f");
+  const both = await shell("--limit core=0:unlimited --limit fsize=1k", "ulimit -Sc; ulimit -f");
   // Shells count file sizes in blocks of 512 or 1024 bytes.
   assertMatch(both, /^0\n[12]$/);
+  assertEquals(await shell("--limit fsize=1K", "ulimit -f"), both.split("\n")[1]);
 });
 
 Deno.test("pidfd run --umask and --no-new-privileges restrict the command", async () => {
@@ -106,7 +107,7 @@ for (const [option, message] of Object.entries(REFUSED)) {
 Deno.test({
   ...needing(...OTHER_USERS, "pidfd run starts nothing with rights that it can't give"),
   async fn() {
-    const message = /^pidfd: .*(setgroups|setresuid): EPERM/;
+    const message = /^pidfd: --user: (setgroups|setresuid): EPERM/;
     const options = { prefix: [...AS_NOBODY, "env", "HOME=/tmp", "DENO_DIR=/tmp/pidfd-test-deno"] };
     await assertFails(["run", "--user=0", "echo", "started"], 125, message, options);
     await Deno.remove("/tmp/pidfd-test-deno", { recursive: true }).catch(() => {});
@@ -175,6 +176,7 @@ Deno.test("pidfd run --report=json prints one object of the shape that all comma
   assertEquals([command, ended, status?.signal], [`sh -c ${script}`, true, "SIGKILL"]);
   assertEquals([run?.cause, run?.killed], ["timeout", true]);
   assertEquals(run!.wallTime >= 300, true);
+  assertMatch(`${run!.wallTime}`, /^\d+(\.\d{1,3})?$/);
 });
 
 Deno.test("pidfd run -v says each thing that is done to the command", async () => {

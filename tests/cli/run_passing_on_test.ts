@@ -16,6 +16,13 @@ import { Folder } from "../support/sockets.ts";
 
 const BASH = ["bash, and its process substitution", works(["bash", "-c", "cat <(true)"])] as const;
 
+Deno.test("pidfd run calls the command by the name that it was given", async () => {
+  for (const name of ["sh", "/bin/sh"]) {
+    const { stdout } = await pidfd(["run", name, "-c", "echo $0"]);
+    assertEquals(stdout, `${name}\n`);
+  }
+});
+
 Deno.test(needing(...BASH, "pidfd run passes on a shell's process substitution"), async () => {
   const prefix = ["bash", "-c", '"$@" <(echo one) <(echo two)', "bash"];
   assertEquals(await output(["run", "cat"], { prefix }), "one\ntwo\n");

@@ -171,8 +171,8 @@ for (const args of [[], ["--"], ["--timeout", "3s"], ["--grace=3s", "--"]]) {
   });
 }
 
-Deno.test("pidfd run refuses a command without a name", async () => {
-  await assertFails(["run", ""], 125, /must not be empty/);
+Deno.test("pidfd run does not find a command without a name", async () => {
+  await assertFails(["run", ""], 127, /^pidfd: '': not found$/m);
 });
 
 for (const option of ["--timeout", "--grace"]) {

@@ -6,7 +6,7 @@
 
 import { assertEquals, assertThrows } from "@std/assert";
 import { UsageError } from "../../cli/command.ts";
-import { nameOfSignal, readSignal, SIGNAL_NAMES } from "../../cli/signal_names.ts";
+import { readSignal, SIGNAL_NAMES, translated } from "../../cli/signal_names.ts";
 
 Deno.test("readSignal() reads names in any case, with and without SIG", () => {
   for (const text of ["TERM", "SIGTERM", "term", "sigterm", "SigTerm"]) {
@@ -32,6 +32,17 @@ Deno.test("readSignal() refuses what is no signal, and names the nearest", () =>
 
 Deno.test("SIGNAL_NAMES has each name at its number", () => {
   assertEquals(SIGNAL_NAMES.length, 31);
-  SIGNAL_NAMES.forEach((name, i) => assertEquals(nameOfSignal(i + 1), `SIG${name}`));
-  assertEquals(nameOfSignal(40), "signal 40");
+  for (const name of SIGNAL_NAMES) assertEquals(`${readSignal(name)}`, `SIG${name}`);
+  SIGNAL_NAMES.forEach((name, i) => assertEquals(translated(name), `${i + 1}`));
+});
+
+Deno.test("translated() tells the names of numbers and exit codes, and the numbers of names", () => {
+  const answers = { 9: "KILL", 143: "TERM", 128: "", 40: "RTMIN+6", 34: "RTMIN+0", kill: "9" };
+  for (const [text, answer] of Object.entries({ ...answers, SIGTERM: "15", RTMAX: "64" })) {
+    if (answer !== "") assertEquals(translated(text), answer, text);
+    else assertThrows(() => translated(text), UsageError, `there is no signal "${text}"`);
+  }
+  for (const text of ["0", "65", "193", "999", "x"]) {
+    assertThrows(() => translated(text), UsageError, `there is no signal "${text}"`);
+  }
 });

@@ -83,6 +83,17 @@ test("pidfd wait leaves nothing on the screen at Ctrl-C, and the terminal as it 
   assertEquals(terminal.screen, "exit code 130\nas before");
 });
 
+test("pidfd run ends by SIGINT, too, where it sees a key's signal after the command's end", async () => {
+  // A loop goes on after a command that has merely exited with 130.
+  const late = `(trap '' INT; sleep 0.1; kill -INT 0) & kill -INT $$`;
+  const script =
+    `bash -c 'while :; do "$@"; echo "went on"; break; done' bash "$@"; echo "code $?"`;
+  const command = commandLine(["run", "sh", "-c", late]);
+  await using terminal = new Terminal(command, { script: `trap : INT; ${script}` });
+  await terminal.ended();
+  assertEquals(terminal.screen, "code 130");
+});
+
 for (const [signal, code] of [["SIGTERM", 143], ["SIGHUP", 129]] as const) {
   test(`pidfd wait leaves nothing on the screen when ${signal} ends it`, async () => {
     await using held = startHeld();

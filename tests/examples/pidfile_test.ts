@@ -93,7 +93,8 @@ const LIES: Record<string, () => string> = {
   "another process's PID": () => {
     using self = PidFd.fromSelf();
     const { pid, id, bootId } = self.toRef().toJSON();
-    return JSON.stringify({ pid, id: String(BigInt(id) + 1n), bootId });
+    // Ids are given one after another: the next one can be a process's that runs.
+    return JSON.stringify({ pid, id: String(BigInt(id) + 2n ** 40n), bootId });
   },
   "this very process in another boot": () => {
     using self = PidFd.fromSelf();

@@ -76,7 +76,9 @@ Deno.test("the demo tells who a process is, ends it, and leaves nothing behind",
   assertMatch(report[ended]["ended after"], /^\d+\.\d ms$/);
   assertEquals(report[ended]["signal"], "SIGTERM");
   assertEquals(report[ended]["exit code"], "143, as a shell would say");
-  assertEquals(report[gone], { "a signal": `ESRCH: it can't hit whoever gets PID ${pid} next` });
+  assertEquals(report[gone], {
+    "a signal": `ESRCH: it can't hit the next process with PID ${pid}`,
+  });
   // Its output has ended, and so nothing has that open any more. Nor has it left a zombie.
   if (pidfsIds.available) {
     const reopen = () => PidFd.fromPid(Number(pid), { id: BigInt(parseInt(id)) });

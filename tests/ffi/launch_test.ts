@@ -203,7 +203,7 @@ Deno.test("launch() starts nothing if memory can't be made executable", async ()
       "UnsupportedError",
       null,
       "executable memory is not available here: it needs a system that lets this program make memory " +
-      "executable; it was refused with EACCES, and nothing was started",
+      "executable; the kernel refused it with EACCES, and nothing was started",
     ],
     [],
     0,

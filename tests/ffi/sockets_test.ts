@@ -104,7 +104,7 @@ Deno.test("LONGEST_PATH and SCM_MAX_FD are the kernel's own limits", () => {
   const error = assertThrows(
     () => bind(second, socketAddress(name, "@x")),
     SyscallError,
-    "@x is there already",
+    "@x exists already",
   );
   assertEquals(error.code, "EADDRINUSE");
   const tooLong = { ...socketAddress(name, "@x"), length: 2 + LONGEST_PATH + 2 };

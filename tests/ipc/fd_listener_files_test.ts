@@ -71,7 +71,7 @@ Deno.test("FdListener at an abstract name makes no file, and gives the name back
     const error = assertThrows(
       () => FdSocket.listen(name),
       SyscallError,
-      `${name} is there already`,
+      `${name} exists already`,
     );
     assertEquals([error.code, error.syscall], ["EADDRINUSE", "bind"]);
   }
@@ -99,9 +99,9 @@ Deno.test("FdSocket.listen() says why it can't, and leaves everything as it was"
   const before = openFds();
   for (
     const [path, code, hint] of [
-      [file, "EADDRINUSE", `${file} is there already`],
-      [used, "EADDRINUSE", `${used} is there already`],
-      [folder.path, "EADDRINUSE", `${folder.path} is there already`],
+      [file, "EADDRINUSE", `${file} exists already`],
+      [used, "EADDRINUSE", `${used} exists already`],
+      [folder.path, "EADDRINUSE", `${folder.path} exists already`],
       [folder.at("none/socket"), "ENOENT", folder.at("none/socket")],
     ]
   ) {

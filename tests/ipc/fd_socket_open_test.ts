@@ -68,11 +68,11 @@ Deno.test("FdSocket.connect() says why nobody answers", async () => {
     const [path, code, hint] of [
       [folder.at("none"), "ENOENT", folder.at("none")],
       [folder.at("none/none"), "ENOENT", folder.at("none/none")],
-      [file, "ECONNREFUSED", `nobody listens at ${file}`],
-      [folder.path, "ECONNREFUSED", `nobody listens at ${folder.path}`],
-      [stale, "ECONNREFUSED", `nobody listens at ${stale}`],
-      [name, "ECONNREFUSED", `nobody listens at ${name}`],
-      [name.replace("@", "\0"), "ECONNREFUSED", `nobody listens at ${name}`],
+      [file, "ECONNREFUSED", `no process listens at ${file}`],
+      [folder.path, "ECONNREFUSED", `no process listens at ${folder.path}`],
+      [stale, "ECONNREFUSED", `no process listens at ${stale}`],
+      [name, "ECONNREFUSED", `no process listens at ${name}`],
+      [name.replace("@", "\0"), "ECONNREFUSED", `no process listens at ${name}`],
       [other, "EPROTOTYPE", `${other} is not a stream socket`],
       [`${file}/x`, "ENOTDIR", "connect"],
     ]

@@ -140,7 +140,7 @@ for (const [where, [mounts, path, found]] of Object.entries(CASES)) {
     const { since } = assertThrows(
       () => self.getCgroupId(),
       UnsupportedError,
-      "a mount of the unified hierarchy (cgroup2) that shows the process's cgroup",
+      "a cgroup2 mount must contain the process's cgroup",
     );
     assertEquals(since, "Linux 6.13");
   });

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { assert, assertEquals, assertNotEquals, assertThrows } from "@std/assert";
+import { assertEquals, assertNotEquals, assertThrows } from "@std/assert";
 import { infoIoctl, pidfsIds } from "../../ffi/capabilities.ts";
 import { PidFd, type ProcessInfo, SyscallError, UnsupportedError } from "../../mod.ts";
 import { blockUntilEnded, startTalking, startUnreaped } from "../support/children.ts";

@@ -134,9 +134,9 @@ for (const [way, choose] of Object.entries(WAYS)) {
       // A mount namespace that an ordinary user has no right to is refused for that reason first.
       const refusals = await run(program, inNamespaces("--mount"));
       const mntOrUser = "setns: EINVAL: Invalid argument " +
-        "(a program with threads, as every Deno program is, can't enter mnt or user)";
+        "(a program with threads, such as every Deno program, can't enter mnt or user)";
       const time = "setns: EUSERS: Too many users " +
-        "(a program with threads, as every Deno program is, can't enter time)";
+        "(a program with threads, such as every Deno program, can't enter time)";
       assertEquals(refusals, [mntOrUser, mntOrUser, time, time]);
     },
   );

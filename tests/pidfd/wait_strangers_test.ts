@@ -127,8 +127,9 @@ Deno.test("PidFd.wait() with reap leaves a stranger to its parent", async () => 
 });
 
 /** What the message has to say where the kernel can't tell: what is wrong, and what to do. */
-const ADVICE = "it is no child of this process, or was reaped by something else: exited() tells " +
-  "when it ended, and from Linux 6.15 on wait() tells how";
+const ADVICE =
+  "the process is not a child of this program, or other code has reaped it: exited() " +
+  "resolves when it ends, and from Linux 6.15 on wait() tells its status";
 
 Deno.test("PidFd.wait() rejects with advice at a stranger's death if the kernel can't tell how", async () => {
   using _ = without(exitInfo);

@@ -7,6 +7,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { fromFileUrl, toFileUrl } from "@std/path";
 import { build } from "../../release/build.ts";
+import { isAbsolute, targetsOf } from "../../release/links.ts";
 import { ROOT, runProgram } from "../support/processes.ts";
 import { needing } from "../support/skip.ts";
 
@@ -95,6 +96,13 @@ test("The package has the types and the documentation of its sources", async (fo
   assertEquals(code, 1);
   assertMatch(stderr, /Type 'number' is not assignable to type 'string'/);
   assertMatch(stderr, /program\.ts:2/);
+});
+
+test("The package's documents have no relative links", async (folder) => {
+  for (const name of ["README.md", "SECURITY.md", "CHANGELOG.md"]) {
+    const targets = targetsOf(await Deno.readTextFile(`${folder}${name}`));
+    assertEquals(targets.filter((target) => !isAbsolute(target)), [], name);
+  }
 });
 
 test("The package can be published, with the files that it needs", async (folder) => {
