@@ -28,7 +28,8 @@ const TOOLCHAINS: Readonly<Record<Arch, Toolchain>> = {
 
 /** What the names of an architecture's tools begin with: nothing for those of this machine. */
 function prefixesFor(arch: Arch): string[] {
-  return [...(Deno.build.arch === arch ? [""] : []), `${arch.replace("_", "-")}-linux-gnu-`];
+  const own = Deno.build.arch === arch ? [""] : [];
+  return [...own, `${arch}-linux-gnu-`, `${arch.replace("_", "-")}-linux-gnu-`];
 }
 
 /** The listing as an assembler takes it, with numbers for the structs' fields. */

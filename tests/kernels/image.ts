@@ -24,7 +24,7 @@ export interface Image {
 /** What the machine's own script and the tests start, and what Deno is linked to. */
 const PROGRAMS = [
   ...["bash", "bsdutils", "busybox-static", "coreutils", "dash", "grep", "less", "ncurses-base"],
-  ...["python3-minimal", "util-linux"],
+  ...["libc-bin", "musl", "python3-minimal", "util-linux"],
   ...["gcc", "libc6-dev", "libgcc-s1", "strace"],
   // Assemblers for both architectures.
   ...["binutils-aarch64-linux-gnu", "binutils-x86-64-linux-gnu"],
@@ -41,6 +41,7 @@ const LINKS = { "usr/bin/sh": "dash", "usr/bin/cc": "gcc" };
 
 /** The users that the tests know of. */
 const PASSWD = "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n";
+const GROUP = "root:x:0:\ndaemon:x:1:\nnogroup:x:65534:\n";
 
 /** What a suite that still has /bin and /lib next to /usr is made to look like. */
 const MERGED = ["bin", "lib", "lib64", "sbin"];
@@ -49,7 +50,7 @@ const MOUNT_POINTS = ["dev", "proc", "root", "sys", "tmp"];
 
 /** What an archive made of all that is called, so that a change of it makes a new one. */
 const RECIPE = createHash("sha1")
-  .update(JSON.stringify([PROGRAMS, EXCLUDED, LINKS, PASSWD, MERGED, MOUNT_POINTS]))
+  .update(JSON.stringify([PROGRAMS, EXCLUDED, LINKS, PASSWD, GROUP, MERGED, MOUNT_POINTS]))
   .digest("hex")
   .slice(0, 8);
 
@@ -97,6 +98,7 @@ function systemFor({ systemSuite, architecture }: Machine, cache: string): Promi
       }
       await Deno.mkdir(`${folder}/etc`, { recursive: true });
       await Deno.writeTextFile(`${folder}/etc/passwd`, PASSWD);
+      await Deno.writeTextFile(`${folder}/etc/group`, GROUP);
       await pack(folder, unfinished);
     });
   });
