@@ -8,8 +8,7 @@
  * @module
  */
 
-// The real functions: tests may replace the global ones by a fake clock.
-const { clearTimeout, setTimeout } = globalThis;
+import { timers } from "./clock.ts";
 
 /** The delay of the first check, and the longest delay of later ones, in milliseconds. */
 const FIRST = 200;
@@ -59,16 +58,17 @@ export class Doubt {
 
   /** No further call follows for now. */
   stop(): void {
-    clearTimeout(this.#timer);
+    timers().clearTimeout(this.#timer);
     this.#timer = undefined;
   }
 
   #askAfter(delay: number): void {
-    this.#timer = setTimeout(() => {
+    const timer = timers().setTimeout(() => {
       this.#timer = undefined;
       if (this.#isParked) this.#ask(delay);
     }, delay);
-    Deno.unrefTimer(this.#timer);
+    Deno.unrefTimer(timer);
+    this.#timer = timer;
   }
 
   #ask(delay: number): void {

@@ -39,8 +39,19 @@ function placesOf(arch: Arch): string[] {
   ];
 }
 
-/** The functions that are opened first: those that read errno, and those that clean up. */
-const FIRST = ["__errno_location", "memcpy", "close", "environ"] as const;
+/**
+ * These functions are opened first: the ones that read errno and clean up, and the ones that nearly
+ * every program calls.
+ */
+const FIRST = [
+  "__errno_location",
+  "memcpy",
+  "close",
+  "environ",
+  "getpid",
+  "syscall_pidfd_open",
+  "syscall_pidfd_send_signal",
+] as const;
 
 /**
  * Groups of functions that are opened together, when the first of them is called. So the calls that
@@ -62,7 +73,6 @@ const TOGETHER: readonly (readonly (keyof typeof SYMBOLS)[])[] = [
     "write",
     "fcntl",
     "syscall_waitid",
-    "syscall_pidfd_send_signal",
     "syscall_statx",
   ],
 ];

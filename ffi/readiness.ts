@@ -29,13 +29,11 @@
  * @module
  */
 
+import { timers } from "./clock.ts";
 import { Doubt } from "./doubt.ts";
 import { Visits } from "./visits.ts";
 import { WaitSet } from "./wait_set.ts";
 import type { Count, KeepAlive, Waiter } from "./waiter.ts";
-
-// The real functions: tests may replace the global ones by a fake clock.
-const { clearTimeout, queueMicrotask, setTimeout } = globalThis;
 
 /** How long `settled` waits at most for the parked call to return, in milliseconds. */
 const RETURNED_BY = 200;
@@ -101,9 +99,9 @@ class Readiness implements Count {
     const call = this.#call;
     if (call === undefined || this.#keeping > 0) return;
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, RETURNED_BY);
+      const timer = timers().setTimeout(resolve, RETURNED_BY);
       call.then(() => {
-        clearTimeout(timer);
+        timers().clearTimeout(timer);
         resolve();
       });
     });

@@ -8,14 +8,13 @@
  * @module
  */
 
+import { timers } from "./clock.ts";
+
 /** The shortest step between two visits, in milliseconds. */
 const SHORTEST = 4;
 
 /** The longest step between two visits, in milliseconds. */
 const LONGEST = 256;
-
-// The real functions: tests may replace the global ones by a fake clock.
-const { clearTimeout, setTimeout } = globalThis;
 
 type Timer = ReturnType<typeof setTimeout>;
 
@@ -38,18 +37,18 @@ export class Visits {
 
   /** Starts again with the shortest step: something happened, and more may follow soon. */
   hurry(): void {
-    clearTimeout(this.#timer);
+    timers().clearTimeout(this.#timer);
     this.#step = SHORTEST;
     this.#timer = this.#wait();
   }
 
   stop(): void {
-    clearTimeout(this.#timer);
+    timers().clearTimeout(this.#timer);
     Deno.removeSignalListener("SIGCHLD", this.#atSignal);
   }
 
   #wait(): Timer {
-    const timer = setTimeout(() => {
+    const timer = timers().setTimeout(() => {
       this.#step = Math.min(2 * this.#step, LONGEST);
       this.#timer = this.#wait();
       this.#visit();

@@ -56,21 +56,21 @@ Deno.test("libc opens what reads errno and what cleans up before any other funct
     socketLibc().shutdown(-1, 0);
     // A copy that was taken before still works, and opens nothing more.
     before(-1, 0);
-    console.log(JSON.stringify([opened[0], opened[1].includes("listen"), opened.length]));
+    console.log(JSON.stringify([opened[0].slice(0, 3), opened[1].includes("listen"), opened.length]));
   `);
-  assertEquals(opened, [["__errno_location", "memcpy", "close", "environ"], true, 2]);
+  assertEquals(opened, [["__errno_location", "memcpy", "close"], true, 2]);
 });
 
 Deno.test("libc opens a function when it is called, with those that undo what it does", async () => {
   const opened = await runForValue(`
     import { libc } from "${ROOT}ffi/libc.ts";
     ${WATCHED}
-    libc().getpid();
-    libc().getpid();
+    libc().getuid();
+    libc().getuid();
     libc().close(libc().epoll_create1(0));
     console.log(JSON.stringify([opened.length, opened[1], opened[2].includes("epoll_ctl")]));
   `);
-  assertEquals(opened, [3, ["getpid"], true]);
+  assertEquals(opened, [3, ["getuid"], true]);
 });
 
 for (const flag of ["--allow-ffi", `--allow-ffi=${LIBC}`]) {
