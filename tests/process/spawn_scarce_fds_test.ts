@@ -6,7 +6,6 @@
  */
 
 import { assertEquals, assertGreater } from "@std/assert";
-import { infoIoctl } from "../../ffi/capabilities.ts";
 import { ROOT, runForValue } from "../support/processes.ts";
 
 /** The beginning of a program that tries to start a child with so many fds left. */
@@ -65,17 +64,15 @@ function assertClean(tries: Try[]): void {
 }
 
 const PIPES = Array.from({ length: 6 }, () => "pipe2");
-/** Before Linux 6.13 the PID behind the pidfd is read from a file. */
-const PID = infoIoctl.available ? [] : ["openat"];
 const STEPS: Readonly<Record<string, string[]>> = {
   // The birth needs one for the pidfd.
   "{}": [
-    ...[...PIPES, "epoll_create1", "eventfd", "clone3", ...PID],
+    ...[...PIPES, "epoll_create1", "eventfd", "clone3"],
   ],
   // A swap needs further fds.
   "{ fds: { [a.fd]: b, [b.fd]: a } }": [
     ...[...PIPES, "fcntl", "fcntl"],
-    ...["epoll_create1", "eventfd", "clone3", ...PID],
+    ...["epoll_create1", "eventfd", "clone3"],
   ],
 };
 
