@@ -20,9 +20,9 @@ export interface EndingPlan {
   /** In milliseconds. */
   readonly grace: number;
   readonly cgroup?: string;
-  /** Whether what has left the command's tree is left alone. */
+  /** Whether daemons of the command go on after it. */
   readonly keep: boolean;
-  /** Whether the command has a cgroup of its own, in which all is that it has started. */
+  /** Whether the command has its own cgroup, which also holds everything that it has started. */
   readonly contained: boolean;
 }
 

@@ -19,9 +19,9 @@ export const find: Command = {
   name: "find",
   usage: "[OPTION…] [PATTERN]",
   description: [
-    "Prints PID:ID of each process whose name matches a pattern: a reference that no other process " +
-    "matches until the next boot, for all other commands of pidfd. It doesn't find itself, nor what has " +
-    "ended. Before Linux 6.9 it prints PIDs.",
+    "Prints a reference, PID:ID, to each process whose name matches a pattern. All other commands of " +
+    "pidfd take it. No other process matches it until the next boot. pidfd itself and zombies are left " +
+    "out. Before Linux 6.9 it prints PIDs.",
     "PATTERN is a regular expression, as JavaScript has them. Names have up to 15 bytes.",
   ],
   options: [

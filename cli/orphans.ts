@@ -10,10 +10,13 @@ import { peekEndedChild } from "../ffi/syscalls.ts";
 import { PidFd } from "../pidfd/pidfd.ts";
 import type { Child } from "../process/child.ts";
 
-/** The command, until it was reaped: that is its handle's to do. */
+/** The PID of the command, until its handle has reaped it. */
 let spared: number | undefined;
 
-/** Reaps what has become a child of this program and ended, all but the command, for as long as it runs. */
+/**
+ * Reaps orphans that this program has inherited, as long as the program runs. The command itself is
+ * reaped by its handle.
+ */
 export function reapOrphans(command: Child): void {
   spared = command.pid;
   const reaped = () => {

@@ -86,9 +86,9 @@ function splitAtNul(bytes: Uint8Array): Uint8Array[] {
 }
 
 /**
- * The limit on open files that the command has: Deno raises the soft one of its own up to the hard one.
- * The parent of this program has what was there before, if nobody has set another hard one between.
- * Undefined if there is nothing to put right, or nothing to know it by.
+ * The limit on open files to give the command. Deno raises its own soft limit to the hard one. This
+ * program's parent still has the original limits, unless its hard limit differs. Undefined if nothing
+ * was raised, or if the parent's limits can't be read.
  */
 export function originalOpenFiles(): LimitPair | undefined {
   return orElse(() => {

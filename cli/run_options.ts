@@ -43,7 +43,7 @@ export const OPTIONS: readonly Option[] = [
     help: "How long it has to end when asked to, before it is killed (default: 5s)",
   },
   { name: "preserve-status", help: "Exit with its status even if the time was up" },
-  { name: "keep", help: "Leave alone what has left its tree: daemons go on" },
+  { name: "keep", help: "Don't end daemons that the command has started" },
   {
     name: "die-with-parent",
     help: "End it when this program's parent ends; it is killed if this program is",
