@@ -22,28 +22,16 @@ import {
   foreignKinds,
   mounting,
   namespacesOf,
+  optionOf,
   OWN_KINDS,
   settled,
   standing,
+  testNamespaces as test,
+  USER_NAMESPACES,
   withRights,
 } from "../support/namespaces.ts";
 import { eventually, idle, isRoot, openFds, PATIENCE, runForValue } from "../support/processes.ts";
 import { canFilter, canRun, needing } from "../support/skip.ts";
-
-const USER_NAMESPACES = "user namespaces, or root";
-
-function test(
-  name: string,
-  fn: () => Promise<void> | void,
-  [what, isThere]: readonly [string, boolean] = ["", true],
-): void {
-  const need = isThere ? USER_NAMESPACES : what;
-  Deno.test({ ...needing(need, canUnshare && isThere, name), fn });
-}
-
-/** What unshare(1) calls each kind. */
-const LONG = { mnt: "--mount" } as Readonly<Record<string, string>>;
-const optionOf = (kind: string) => LONG[kind] ?? `--${kind}`;
 
 /** A child that goes on until it is disposed of. */
 function waiting(options: SpawnOptions) {

@@ -4,12 +4,15 @@
  * @module
  */
 
-import { features, type NamespaceKind, PidFd } from "../../mod.ts";
+import { namespaceIoctls } from "../../ffi/capabilities.ts";
+import { type Child, features, type NamespaceKind, PidFd, spawn } from "../../mod.ts";
 import { Passage } from "../../process/namespaces.ts";
 import type { UnreapedChild } from "./children.ts";
 import { startPlanned } from "./plans.ts";
 import { collected } from "./garbage.ts";
 import { idle, isRoot } from "./processes.ts";
+import { without } from "./shadow.ts";
+import { needing } from "./skip.ts";
 
 /** The kinds that the running kernel has, a process's own. */
 export const OWN_KINDS: readonly NamespaceKind[] = [...Deno.readDirSync("/proc/self/ns")]
@@ -19,6 +22,24 @@ export const OWN_KINDS: readonly NamespaceKind[] = [...Deno.readDirSync("/proc/s
 
 /** Whether `spawn` can make namespaces here. */
 export const canUnshare: boolean = isRoot || features().userNamespaces;
+
+/** What `canUnshare` stands for. */
+export const USER_NAMESPACES = "user namespaces, or root";
+
+/** Registers a test that makes namespaces, and may need something else as well. */
+export function testNamespaces(
+  name: string,
+  fn: () => Promise<void> | void,
+  [what, isThere]: readonly [string, boolean] = ["", true],
+): void {
+  const need = isThere ? USER_NAMESPACES : what;
+  Deno.test({ ...needing(need, canUnshare && isThere, name), fn });
+}
+
+/** The option by which unshare(1) and nsenter(1) take a kind. */
+export function optionOf(kind: string): string {
+  return kind === "mnt" ? "--mount" : `--${kind}`;
+}
 
 /** A kind, with what an ordinary user needs beside it. */
 export function withRights(...kinds: NamespaceKind[]): NamespaceKind[] {
@@ -90,4 +111,21 @@ export function mounting(folder: string): string[] {
     if (symbols.mount(type, path, type, 0n, null) !== 0) throw new Error("mount(2)");
   `;
   return [Deno.execPath(), "eval", code];
+}
+
+/** Each kind by itself with what it needs, and all of them. */
+export const COMBINATIONS: readonly NamespaceKind[][] = [
+  ...OWN_KINDS.map((kind) => withRights(kind)),
+  [...OWN_KINDS],
+];
+
+/** The ways in which a process's namespaces are found. */
+export const WAYS: Readonly<Record<string, () => Disposable>> = {
+  "": () => ({ [Symbol.dispose]() {} }),
+  ", through /proc": () => without(namespaceIoctls),
+};
+
+/** A process with namespaces of its own, of every kind unless told otherwise. */
+export function startTarget(unshare: readonly NamespaceKind[] = OWN_KINDS): Child {
+  return spawn("sleep", ["60"], { stdin: "null", unshare, end: { signal: "SIGKILL" } });
 }
